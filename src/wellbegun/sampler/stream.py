@@ -1,0 +1,62 @@
+"""The source of one tensor's numbers: a (seed, name) pair, hashed into the words that Philox needs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from wellbegun.errors import ArgumentError
+
+SAMPLER_VERSION = 0
+"""Version of the definition in docs/sampler.md; 0 means that the bits may still change."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The numbers of one tensor: element *i* of a stream is a pure function, there is no state.
+
+    >>> Stream.of(7, "layer.weight") == Stream.of(7, "layer.weight")
+    True
+    >>> Stream.of(7, "ab.cdef") == Stream.of(7, "abc.def")
+    False
+
+    Attributes:
+        key: the two 32-bit words of the Philox key.
+        word: the 32-bit counter word that also carries the identity of the stream.
+    """
+
+    key: tuple[int, int]
+    word: int
+
+    @classmethod
+    def of(cls, seed: int, name: str) -> Stream:
+        """Hash a seed and a tensor's name into a stream.
+
+        Args:
+            seed: an integer from 0 to 2**64 - 1.
+            name: any text; two different names never share a stream (96 bits of BLAKE2b).
+
+        Raises:
+            ArgumentError: the seed is not such an integer, or the name is not text.
+        """
+        check_seed(seed)
+        if not isinstance(name, str):
+            raise ArgumentError(f"name must be a string, not {name!r}; it is what gives a tensor its own numbers")
+        message = b"".join(
+            len(field).to_bytes(8, "little") + field
+            for field in (
+                SAMPLER_VERSION.to_bytes(4, "little"),
+                int(seed).to_bytes(8, "little"),
+                name.encode("utf-8", "surrogatepass"),
+            )
+        )
+        digest = hashlib.blake2b(message, digest_size=12).digest()
+        first, second, third = (int.from_bytes(digest[i : i + 4], "little") for i in (0, 4, 8))
+        return cls((first, second), third)
+
+
+def check_seed(seed: object) -> None:
+    """Raise ArgumentError unless the seed is an integer from 0 to 2**64 - 1."""
+    is_integer = hasattr(seed, "__index__") and not isinstance(seed, bool)
+    if not is_integer or not 0 <= int(seed) < 2**64:  # type: ignore[call-overload]
+        raise ArgumentError(f"seed must be an integer from 0 to 2**64 - 1, not {seed!r}")
