@@ -1,1 +1,52 @@
-""""""
+"""Laws (distributions with nothing left to look up) and initializers (rules that become laws once fans are known)."""
+
+from wellbegun.laws.basic import Constant, Equal, Keep, Normal, Ones, TruncatedNormal, Uniform, Zeros
+from wellbegun.laws.card import Card
+from wellbegun.laws.catalogue import METHODS, Method, find_method, method_names, parse_method
+from wellbegun.laws.fans import Fans
+from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
+from wellbegun.laws.initializer import Initializer, Law
+from wellbegun.laws.record import LAWS, law_from_record, law_to_record
+from wellbegun.laws.scaled import (
+    FanInUniform,
+    HeNormal,
+    HeUniform,
+    LecunNormal,
+    LecunUniform,
+    VarianceScaling,
+    XavierNormal,
+    XavierUniform,
+)
+
+__all__ = [
+    "LAWS",
+    "METHODS",
+    "Card",
+    "Constant",
+    "Equal",
+    "FanInUniform",
+    "Fans",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "Keep",
+    "Law",
+    "LecunNormal",
+    "LecunUniform",
+    "Method",
+    "MirroredOrthogonal",
+    "Normal",
+    "Ones",
+    "Orthogonal",
+    "TruncatedNormal",
+    "Uniform",
+    "VarianceScaling",
+    "XavierNormal",
+    "XavierUniform",
+    "Zeros",
+    "find_method",
+    "law_from_record",
+    "law_to_record",
+    "method_names",
+    "parse_method",
+]

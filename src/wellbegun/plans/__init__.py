@@ -1,1 +1,22 @@
-""""""
+"""Plan and Entry: pure data, saved, loaded, compared and explained."""
+
+from wellbegun.plans.entry import Entry
+from wellbegun.plans.file import load_plan, plan_from_record, plan_to_record, save_plan, write_text_atomically
+from wellbegun.plans.plan import Plan
+from wellbegun.plans.rules import Rule, assign_rules, make_rules
+from wellbegun.plans.table import plan_table, plan_text
+
+__all__ = [
+    "Entry",
+    "Plan",
+    "Rule",
+    "assign_rules",
+    "load_plan",
+    "make_rules",
+    "plan_from_record",
+    "plan_table",
+    "plan_text",
+    "plan_to_record",
+    "save_plan",
+    "write_text_atomically",
+]

@@ -1,0 +1,275 @@
+"""Laws that ask nothing of the network: constants, plain random numbers, and keeping what is there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from wellbegun.errors import ArgumentError
+from wellbegun.laws.fans import Fans
+from wellbegun.laws.initializer import Floats, Initializer, Law, required, single
+from wellbegun.sampler import Stream, Window, draw_normal, draw_truncated, draw_uniform
+
+
+@dataclass(frozen=True, repr=False)
+class Constant(Law):
+    """Every element the same number.
+
+    >>> Constant(0.1)
+    Constant(value=0.1)
+
+    Formula: W = value.
+    Use it for: biases, the scale (1) and shift (0) of normalisation layers, a gate that should start open.
+    Not for: weight matrices: units with equal weights get equal gradients and stay copies of one another.
+    Args:
+        value: any float32 number.
+    Source: Goodfellow, Bengio and Courville (2016), "Deep Learning", section 8.4 (breaking symmetry).
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", single("value", self.value))
+
+    def draw(self, out: Floats, stream: Stream, start: int) -> None:  # noqa: ARG002
+        """Write the constant."""
+        out.fill(self.value)
+
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
+        """Mean and standard deviation."""
+        return self.value, 0.0
+
+
+@dataclass(frozen=True, repr=False)
+class Zeros(Initializer):
+    """Every element zero.
+
+    >>> Zeros().law()
+    Constant(value=0.0)
+
+    Formula: W = 0.
+    Use it for: biases, and the last layer of a residual branch, which then starts as the identity.
+    Not for: weights in general: with zero weights no signal passes forward, no gradient passes back, nothing is learnt.
+    Source: Goodfellow, Bengio and Courville (2016), "Deep Learning", section 8.4 (breaking symmetry).
+    """
+
+    needs_fans = False
+
+    def law(self, fans: Fans | None = None) -> Law:  # noqa: ARG002
+        """Return Constant(0)."""
+        return Constant(0.0)
+
+
+@dataclass(frozen=True, repr=False)
+class Ones(Initializer):
+    """Every element one.
+
+    >>> Ones().law()
+    Constant(value=1.0)
+
+    Formula: W = 1.
+    Use it for: the scale of a normalisation layer.
+    Not for: weight matrices: see `equal`.
+    Source: Ioffe and Szegedy (2015), "Batch Normalization", section 3.
+    """
+
+    needs_fans = False
+
+    def law(self, fans: Fans | None = None) -> Law:  # noqa: ARG002
+        """Return Constant(1)."""
+        return Constant(1.0)
+
+
+@dataclass(frozen=True, repr=False)
+class Equal(Initializer):
+    """All weights equal, at a scale that keeps the signal: only the symmetry is wrong.
+
+    >>> Equal().law(Fans(fan_in=64, fan_out=64))
+    Constant(value=0.015625)
+
+    Formula: W = 1/fan_in, so that each unit is the mean of its inputs.
+    Use it for: seeing why weights must differ. All units of a layer compute the same number and receive the same
+        gradient, so the layer has one unit, however wide it is drawn.
+    Not for: training.
+    Source: Goodfellow, Bengio and Courville (2016), "Deep Learning", section 8.4 (breaking symmetry).
+    """
+
+    def law(self, fans: Fans | None = None) -> Law:
+        """Return Constant(1/fan_in)."""
+        return Constant(1.0 / required(fans, self).fan_in)
+
+
+@dataclass(frozen=True, repr=False)
+class Normal(Law):
+    """Plain random normal numbers of a fixed size.
+
+    >>> Normal(std=0.02)
+    Normal(std=0.02, mean=0.0)
+
+    Formula: W ~ N(mean, std²).
+    Use it for: embeddings, and networks whose published recipe fixes the number (GPT-2 and BERT: 0.02).
+    Not for: deep networks without normalisation. A fixed std is right for one width only (0.02 for 2,500 inputs);
+        std = 1 multiplies a signal by about sqrt(width) in every layer.
+    Args:
+        std: standard deviation, at least 0.
+        mean: centre.
+    Source: Radford et al. (2019), "Language Models are Unsupervised Multitask Learners" (std 0.02).
+    """
+
+    std: float
+    mean: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "std", _not_negative("std", self.std))
+        object.__setattr__(self, "mean", single("mean", self.mean))
+
+    def draw(self, out: Floats, stream: Stream, start: int) -> None:
+        """Write normals."""
+        draw_normal(out, stream, start, self.mean, self.std)
+
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
+        """Mean and standard deviation."""
+        return self.mean, self.std
+
+
+@dataclass(frozen=True, repr=False)
+class Uniform(Law):
+    """Plain random uniform numbers of a fixed size.
+
+    >>> Uniform(-0.05, 0.05)
+    Uniform(low=-0.05, high=0.05)
+
+    Formula: W ~ U(low, high), standard deviation (high - low)/sqrt(12).
+    Use it for: tables and heads whose published recipe fixes the bounds.
+    Not for: deep networks without normalisation: fixed bounds are right for one width only (±0.05 for 1,200 inputs).
+    Args:
+        low, high: closed bounds, low below high.
+    Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks",
+        section 2.3, on fixed uniform bounds.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        low, high = single("low", self.low), single("high", self.high)
+        if not low < high:
+            raise ArgumentError(f"low must lie below high, got low={self.low!r}, high={self.high!r}; see Constant")
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+
+    def draw(self, out: Floats, stream: Stream, start: int) -> None:
+        """Write uniforms."""
+        draw_uniform(out, stream, start, self.low, self.high)
+
+    def bounds(self) -> tuple[float, float]:
+        """Return (low, high)."""
+        return self.low, self.high
+
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
+        """Mean and standard deviation."""
+        return (self.low + self.high) / 2, (self.high - self.low) / math.sqrt(12)
+
+
+@dataclass(frozen=True, repr=False)
+class TruncatedNormal(Law):
+    """Normal numbers without the tails, at the standard deviation that was asked for.
+
+    >>> TruncatedNormal(std=0.02).law()
+    TruncatedNormal(std=0.022736944, low=-2.0, high=2.0, mean=0.0, match_std=False)
+
+    Formula: W = mean + s·z, z ~ N(0, 1) given low <= z <= high. With match_std, s = std / sd(z), so that W really has
+        the standard deviation std (at ±2 the plain cut leaves 0.8796 of it); without, s = std.
+    Use it for: transformers and vision models whose recipe asks for it; it keeps rare large weights out.
+    Not for: copying numbers from `torch.nn.init.trunc_normal_`, whose bounds are absolute: at std 0.02 its default
+        ±2 cuts at 100 sigma, that is, never.
+    Args:
+        std: standard deviation of the result (match_std=True) or of the normal before the cut.
+        low, high: bounds in units of the normal's own sigma; either may be infinite.
+        mean: centre of the normal before the cut.
+        match_std: correct for what the cut takes away.
+    Source: exact by redrawing single elements, or by the normal quantile (Wichura 1988, AS 241) where the window
+        holds less than half of the mass; moments from Johnson, Kotz and Balakrishnan (1994), section 13.10.1.
+    """
+
+    std: float
+    low: float = -2.0
+    high: float = 2.0
+    mean: float = 0.0
+    match_std: bool = True
+
+    def __post_init__(self) -> None:
+        window = Window.of(self.low, self.high)
+        for name, value in (("std", _not_negative("std", self.std)), ("low", window.low), ("high", window.high)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "mean", single("mean", self.mean))
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the normal before the cut."""
+        return self.std / self._shape()[1] if self.match_std else self.std
+
+    def law(self, fans: Fans | None = None) -> Law:  # noqa: ARG002
+        """Return the same law with sigma written out."""
+        return TruncatedNormal(self.sigma, self.low, self.high, self.mean, match_std=False)
+
+    def draw(self, out: Floats, stream: Stream, start: int) -> None:
+        """Write truncated normals."""
+        sigma = single("sigma", self.sigma)
+        draw_truncated(out, stream, start, self.mean, sigma, Window.of(self.low, self.high))
+        low, high = self.bounds()
+        np.clip(out, _inward(low, up=True), _inward(high, up=False), out=out)
+
+    def bounds(self) -> tuple[float, float]:
+        """Return mean + sigma·(low, high)."""
+        sigma = single("sigma", self.sigma)
+        return self.mean + sigma * self.low, self.mean + sigma * self.high
+
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
+        """Mean and standard deviation."""
+        mean, deviation = self._shape()
+        return self.mean + self.sigma * mean, self.sigma * deviation
+
+    def _shape(self) -> tuple[float, float]:
+        """Mean and standard deviation of the standard normal inside the window."""
+        mass = Window.of(self.low, self.high).probability
+        low, high = _density(self.low), _density(self.high)
+        mean = (low - high) / mass
+        edge = (self.low * low if low else 0.0) - (self.high * high if high else 0.0)
+        return mean, math.sqrt(max(1.0 + edge / mass - mean * mean, 0.0))
+
+
+@dataclass(frozen=True, repr=False)
+class Keep(Law):
+    """Leave the tensor's own value: a buffer that its constructor has computed, a loaded weight.
+
+    >>> Keep()
+    Keep()
+    """
+
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
+        """Not known: the value is the model's own."""
+        return math.nan, math.nan
+
+
+def _not_negative(name: str, value: float) -> float:
+    rounded = single(name, value)
+    if rounded < 0:
+        raise ArgumentError(f"{name} must not be negative, got {value!r}")
+    return rounded
+
+
+def _density(x: float) -> float:
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi) if math.isfinite(x) else 0.0
+
+
+def _inward(bound: float, *, up: bool) -> np.float32:
+    """The float32 nearest to the bound that does not lie outside it."""
+    value = np.float32(bound)
+    if up and float(value) < bound:
+        return np.nextafter(value, np.float32(np.inf))
+    if not up and float(value) > bound:
+        return np.nextafter(value, np.float32(-np.inf))
+    return value

@@ -1,0 +1,87 @@
+"""What every rule and every law has in common: it becomes a law once the fans are known."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import fields
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wellbegun.errors import ArgumentError
+from wellbegun.laws.fans import Fans
+from wellbegun.sampler import Stream
+
+Floats = NDArray[np.float32]
+
+
+class Initializer(ABC):
+    """A named rule: frozen, pure (no hidden counter), and printed as code that makes it again."""
+
+    needs_fans: ClassVar[bool] = True
+
+    @abstractmethod
+    def law(self, fans: Fans | None = None) -> Law:
+        """Resolve the rule for a weight with these fans into numbers."""
+
+    def __repr__(self) -> str:
+        shown = (f"{f.name}={_code(getattr(self, f.name))}" for f in fields(self) if f.repr)  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Law(Initializer):
+    """A fully resolved distribution: nothing left to look up, its numbers rounded to float32."""
+
+    needs_fans = False
+    structured: ClassVar[bool] = False
+    """True where an element depends on the whole tensor (orthogonal), so that a part needs the whole."""
+
+    def law(self, fans: Fans | None = None) -> Law:  # noqa: ARG002
+        """Return itself: a law has no question left for the fans."""
+        return self
+
+    def draw(self, out: Floats, stream: Stream, start: int) -> None:
+        """Write elements start, start+1, ... into a contiguous float32 vector."""
+        raise NotImplementedError(f"{type(self).__name__} is drawn as a whole")
+
+    def block(self, stream: Stream, shape: tuple[int, ...]) -> Floats:
+        """Return the whole tensor, for a structured law."""
+        raise NotImplementedError(f"{type(self).__name__} is drawn element by element")
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ArgumentError if the law cannot fill a tensor of this shape."""
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Closed bounds that stored values respect even after rounding, or None."""
+        return None
+
+    @abstractmethod
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
+        """Mean and standard deviation of one element of a tensor of this shape."""
+
+
+def single(name: str, value: float) -> float:
+    """Round a law's number to float32, so that two machines agree on it."""
+    try:
+        rounded = float(np.float32(value)) if abs(float(value)) <= np.finfo(np.float32).max else math.inf
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be a number, not {value!r}") from None
+    if not math.isfinite(rounded):
+        raise ArgumentError(f"{name} must be a finite float32 number, not {value!r}")
+    return rounded
+
+
+def required(fans: Fans | None, rule: object) -> Fans:
+    """Return the fans, or say that this rule cannot work without them."""
+    if fans is None:
+        raise ArgumentError(f"{rule!r} needs fans: pass fans=Fans(fan_in=..., fan_out=...)")
+    return fans
+
+
+def _code(value: object) -> str:
+    if isinstance(value, float):
+        # str of a float32 is the shortest text that gives the same float32 back
+        return str(np.float32(value)) if math.isfinite(value) else f"float({str(value)!r})"
+    return repr(value)

@@ -1,0 +1,55 @@
+"""Laws as plain data: what a saved plan holds, and nothing that could run."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import fields
+from typing import Any
+
+from wellbegun.errors import ArgumentError, PlanFileError
+from wellbegun.laws.basic import Constant, Keep, Normal, TruncatedNormal, Uniform
+from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
+from wellbegun.laws.initializer import Law
+
+LAWS: tuple[type[Law], ...] = (Constant, Normal, Uniform, TruncatedNormal, Orthogonal, MirroredOrthogonal, Keep)
+
+
+def law_to_record(law: Law) -> dict[str, Any]:
+    """Turn a law into a dictionary of its kind and numbers.
+
+    >>> law_to_record(Constant(0.5))
+    {'kind': 'Constant', 'value': 0.5}
+    """
+    numbers = {f.name: getattr(law, f.name) for f in fields(law)}  # type: ignore[arg-type]
+    # JSON has no infinity: an open side of a window is null
+    finite = {name: None if value in (-math.inf, math.inf) else value for name, value in numbers.items()}
+    return {"kind": type(law).__name__} | finite
+
+
+def law_from_record(record: object) -> Law:
+    """Make the law that a record describes; only the laws of this package can come out.
+
+    Raises:
+        PlanFileError: no such law, a missing or unknown number, a number out of range.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+        raise PlanFileError(f"a law must be an object with a 'kind', got {record!r}")
+    table = {kind.__name__: kind for kind in LAWS}
+    numbers = {key: value for key, value in record.items() if key != "kind"}
+    kind = table.get(record["kind"])
+    if kind is None:
+        raise PlanFileError(f"unknown law {record['kind']!r}; this version knows {', '.join(sorted(table))}")
+    wanted = set(inspect.signature(kind).parameters)
+    if set(numbers) != wanted:
+        raise PlanFileError(f"law {record['kind']} has the numbers {sorted(wanted)}, the file gives {sorted(numbers)}")
+    open_sides = {"low": -math.inf, "high": math.inf} if kind is TruncatedNormal else {}
+    numbers = {name: open_sides.get(name) if value is None else value for name, value in numbers.items()}
+    for name, value in numbers.items():
+        is_flag = isinstance(getattr(kind, name, None), bool)
+        if isinstance(value, bool) != is_flag or not isinstance(value, (bool, int, float)):
+            raise PlanFileError(f"law {record['kind']}: {name} must be a {'flag' if is_flag else 'number'}, got {value!r}")
+    try:
+        return kind(**numbers)
+    except ArgumentError as error:
+        raise PlanFileError(f"law {record['kind']}: {error}") from None
