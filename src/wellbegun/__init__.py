@@ -1,0 +1,68 @@
+"""wellbegun decides, explains, writes and checks the starting weights of neural networks."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wellbegun.diagnosis import diagnose as diagnose
+    from wellbegun.lab import compare as compare
+    from wellbegun.laws import Constant as Constant
+    from wellbegun.laws import Equal as Equal
+    from wellbegun.laws import FanInUniform as FanInUniform
+    from wellbegun.laws import Fans as Fans
+    from wellbegun.laws import HeNormal as HeNormal
+    from wellbegun.laws import HeUniform as HeUniform
+    from wellbegun.laws import Keep as Keep
+    from wellbegun.laws import LecunNormal as LecunNormal
+    from wellbegun.laws import LecunUniform as LecunUniform
+    from wellbegun.laws import MirroredOrthogonal as MirroredOrthogonal
+    from wellbegun.laws import Normal as Normal
+    from wellbegun.laws import Ones as Ones
+    from wellbegun.laws import Orthogonal as Orthogonal
+    from wellbegun.laws import TruncatedNormal as TruncatedNormal
+    from wellbegun.laws import Uniform as Uniform
+    from wellbegun.laws import VarianceScaling as VarianceScaling
+    from wellbegun.laws import XavierNormal as XavierNormal
+    from wellbegun.laws import XavierUniform as XavierUniform
+    from wellbegun.laws import Zeros as Zeros
+    from wellbegun.plans import Plan as Plan
+    from wellbegun.plans import load_plan as load_plan
+    from wellbegun.recipes import plan as plan
+    from wellbegun.targets import apply as apply
+    from wellbegun.targets import fill as fill
+    from wellbegun.targets import initialize as initialize
+    from wellbegun.targets import to_numpy as to_numpy
+    from wellbegun.theory import critical as critical
+    from wellbegun.theory import gain as gain
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Loaded on first use, so that `import wellbegun` loads no framework, Numba or SciPy.
+_HOMES = {
+    "diagnosis": ("diagnose",),
+    "lab": ("compare",),
+    "laws": (
+        "Constant", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform", "Keep", "LecunNormal", "LecunUniform",
+        "MirroredOrthogonal", "Normal", "Ones", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
+        "XavierNormal", "XavierUniform", "Zeros",
+    ),
+    "plans": ("Plan", "load_plan"),
+    "recipes": ("plan",),
+    "targets": ("apply", "fill", "initialize", "to_numpy"),
+    "theory": ("critical", "gain"),
+}  # fmt: skip
+
+__all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"wellbegun.{home}"), name)
+    raise AttributeError(f"module 'wellbegun' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,73 @@
+"""What one forward pass showed: operations in order, and which of them uses which parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from wellbegun.graph.variable import Variable
+from wellbegun.laws import Fans
+
+WEIGHT_KINDS = frozenset({"linear", "convolution", "transposed convolution", "embedding"})
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of the forward pass.
+
+    Attributes:
+        index: position in the order of execution.
+        kind: "input", "linear", "convolution", "transposed convolution", "embedding", "norm", "activation", "add",
+            "multiply", "scale", "shift", "view", "pool", "dropout", "concat", "matmul", "softmax" or "other".
+        detail: the activation's name, or PyTorch's name of the operation.
+        inputs: indices of the operations whose results it takes.
+        shape: of its (first) result.
+        weight: the parameter it multiplies with, if any.
+        factor: of a "scale".
+        second_moment: of an "input" whose values were given.
+    """
+
+    index: int
+    kind: str
+    detail: str
+    inputs: tuple[int, ...]
+    shape: tuple[int, ...]
+    weight: str = ""
+    factor: float = 1.0
+    second_moment: float | None = None
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a parameter or buffer by one operation."""
+
+    variable: str
+    role: str
+    operation: int
+    detail: str
+    fans: Fans | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Operations, the variables they use, and the operations whose results the model returns."""
+
+    variables: tuple[Variable, ...]
+    operations: tuple[Operation, ...]
+    uses: dict[str, tuple[Use, ...]] = field(default_factory=dict)
+    outputs: tuple[int, ...] = ()
+
+    def weight_operations(self) -> Iterator[Operation]:
+        """The operations that multiply with a parameter, in order."""
+        return (operation for operation in self.operations if operation.kind in WEIGHT_KINDS and operation.weight)
+
+    def consumers(self, index: int) -> list[Operation]:
+        """The operations that take the result of this one."""
+        return [operation for operation in self.operations if index in operation.inputs]
+
+    def source(self, index: int) -> Operation:
+        """The operation that decides what flows here: views, dropout and shifts are looked through."""
+        operation = self.operations[index]
+        while operation.kind in ("view", "dropout", "shift") and operation.inputs:
+            operation = self.operations[operation.inputs[0]]
+        return operation

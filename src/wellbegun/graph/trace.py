@@ -1,0 +1,152 @@
+"""Tracing one forward pass on meta tensors: no weights in memory, any Python control flow, ties visible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from wellbegun.errors import TraceError
+from wellbegun.graph.graph import Graph, Operation, Use
+from wellbegun.graph.inputs import example_inputs, to_meta
+from wellbegun.graph.operations import describe
+from wellbegun.graph.variable import Variable, collect_variables
+from wellbegun.laws import Fans
+
+
+def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
+    """Run the model's forward once on meta tensors and return what it did.
+
+    Args:
+        model: on any device, meta included; neither it nor any random state is changed.
+        inputs: see `example_inputs`. Real floating-point tensors also give the second moment of the data.
+
+    Raises:
+        TraceError: the model's forward fails; its own error is given, and where.
+    """
+    arguments, keywords = example_inputs(model, inputs)
+    variables = collect_variables(model)
+    state: dict[str, torch.Tensor] = {}
+    recorder = Recorder()
+    for variable in variables:
+        dtype = getattr(torch, variable.dtype)
+        meta = torch.empty(variable.shape, dtype=dtype, device="meta")
+        state |= dict.fromkeys((variable.name, *variable.ties), meta)
+        recorder.know_variable(meta, variable.name)
+    real = tree_leaves((arguments, keywords))
+    arguments, keywords = to_meta(arguments), to_meta(keywords)
+    for original, meta in zip(real, tree_leaves((arguments, keywords)), strict=True):
+        if isinstance(meta, torch.Tensor):
+            recorder.know_input(meta, _second_moment(original))
+    try:
+        with torch.no_grad(), recorder:
+            result = torch.func.functional_call(model, state, arguments, keywords)
+    except Exception as error:  # noqa: BLE001  whatever the user's forward raises is theirs, and is shown with its place
+        raise TraceError(_failure(model, arguments, keywords, error)) from error
+    outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
+    return recorder.graph(variables, tuple(dict.fromkeys(index for index in outputs if index is not None)))
+
+
+class Recorder(TorchDispatchMode):
+    """Follows every tensor back to the operation that made it, or to the parameter that it is a view of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._operations: list[Operation] = []
+        self._uses: dict[str, list[Use]] = {}
+        self._made_by: dict[int, int] = {}
+        self._variable_of: dict[int, str] = {}
+        self._alive: list[torch.Tensor] = []  # ids stay unique while the tensors live
+
+    def know_variable(self, tensor: torch.Tensor, name: str) -> None:
+        """Remember that this tensor is a parameter or buffer, or a view of one."""
+        self._variable_of[id(tensor)] = name
+        self._alive.append(tensor)
+
+    def know_input(self, tensor: torch.Tensor, second_moment: float | None) -> None:
+        """Remember that this tensor is an input of the model."""
+        self.record("input", "input", (), tensor, second_moment=second_moment)
+
+    def variable(self, value: object) -> str | None:
+        """Name of the parameter or buffer that a value is (a view of)."""
+        return self._variable_of.get(id(value))
+
+    def result_of(self, value: object) -> int | None:
+        """Index of the operation that made a value."""
+        return self._made_by.get(id(value))
+
+    def kind_of(self, value: object) -> str:
+        """Kind of the operation that made a value, views looked through; "" for anything else."""
+        index = self.result_of(value)
+        while index is not None and self._operations[index].kind == "view":
+            inputs = self._operations[index].inputs
+            index = inputs[0] if inputs else None
+        return "" if index is None else self._operations[index].kind
+
+    def record(
+        self, kind: str, detail: str, inputs: tuple[Any, ...], result: Any, weight: str = "", **more: Any
+    ) -> int:
+        """Add an operation; inputs are tensors, and those that nothing made (constants) are left out."""
+        indices = tuple(index for index in map(self.result_of, inputs) if index is not None)
+        tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        shape = tuple(tensors[0].shape) if tensors else ()
+        index = len(self._operations)
+        self._operations.append(Operation(index, kind, detail, indices, shape, weight, **more))
+        for tensor in tensors:
+            self._made_by[id(tensor)] = index
+            self._alive.append(tensor)
+        return index
+
+    def use(self, name: str, role: str, operation: int, detail: str, fans: Fans | None = None) -> None:
+        """Note that an operation uses a parameter or buffer."""
+        self._uses.setdefault(name, []).append(Use(name, role, operation, detail, fans))
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        describe(self, func.overloadpacket.__name__, args, kwargs or {}, result)
+        return result
+
+    def graph(self, variables: tuple[Variable, ...], outputs: tuple[int, ...]) -> Graph:
+        """Return what was recorded."""
+        uses = {name: tuple(found) for name, found in self._uses.items()}
+        return Graph(variables, tuple(self._operations), uses, outputs)
+
+
+def _second_moment(value: object) -> float | None:
+    if not isinstance(value, torch.Tensor) or value.is_meta or not value.is_floating_point() or not value.numel():
+        return None
+    moment = float(value.detach().double().square().mean())
+    return moment if moment > 0 else None
+
+
+def _plain(result: Any) -> Any:
+    """A model output object of transformers is a mapping: take its values."""
+    return list(result.values()) if isinstance(result, dict) else result
+
+
+def _failure(model: torch.nn.Module, arguments: Any, keywords: Any, error: Exception) -> str:
+    shapes = [f"{tuple(leaf.shape)}" for leaf in tree_leaves((arguments, keywords)) if isinstance(leaf, torch.Tensor)]
+    place = _place(error, type(model).forward)
+    return (
+        f"the forward pass of {type(model).__name__} failed while it was traced on meta tensors with inputs of shape "
+        f"{', '.join(shapes) or '(none)'}{place}: {type(error).__name__}: {error}. "
+        "If the shape is wrong, pass inputs=... (a batch, or a spec such as 'image:3x224x224'); if the forward needs "
+        "real values, it cannot be planned by tracing yet: use rules for each parameter."
+    )
+
+
+def _place(error: Exception, forward: Callable[..., Any]) -> str:
+    """File and line of the last frame outside of torch and of this package."""
+    found = ""
+    step = error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if "/torch/" not in file and "/wellbegun/graph/" not in file:
+            found = f" (at {file}:{step.tb_lineno})"
+        step = step.tb_next
+    return found or f" (in {forward.__qualname__})"

@@ -1,0 +1,71 @@
+"""The tensors of a model's state: every parameter and buffer once, with all its names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One parameter or buffer.
+
+    Attributes:
+        name: canonical name, the first under which the model lists it.
+        kind: "parameter" or "buffer".
+        shape: its shape.
+        dtype: its dtype by name ("float32").
+        owner: class name of the module that holds it.
+        attribute: its name inside that module.
+        ties: its other names.
+        on_meta: whether it has no storage yet.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    owner: str
+    attribute: str
+    ties: tuple[str, ...]
+    on_meta: bool
+
+
+def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
+    """List every parameter and buffer of a model once, non-persistent buffers too."""
+    names: dict[object, list[str]] = {}
+    tensors: dict[object, torch.Tensor] = {}
+    kinds: dict[object, str] = {}
+    listed = [("parameter", model.named_parameters(remove_duplicate=False))]
+    listed += [("buffer", model.named_buffers(remove_duplicate=False))]
+    for kind, items in listed:
+        for name, tensor in items:
+            key = _identity(tensor)
+            names.setdefault(key, []).append(name)
+            tensors.setdefault(key, tensor)
+            kinds.setdefault(key, kind)
+    made = []
+    for key, (first, *others) in names.items():
+        path, _, attribute = first.rpartition(".")
+        tensor = tensors[key]
+        made.append(
+            Variable(
+                name=first,
+                kind=kinds[key],
+                shape=tuple(tensor.shape),
+                dtype=str(tensor.dtype).removeprefix("torch."),
+                owner=type(model.get_submodule(path)).__name__,
+                attribute=attribute,
+                ties=tuple(others),
+                on_meta=tensor.is_meta,
+            )
+        )
+    return tuple(made)
+
+
+def _identity(tensor: torch.Tensor) -> object:
+    """Equal for two names of one tensor, also where two Parameters share all of their storage."""
+    if tensor.is_meta or tensor.numel() == 0 or tensor.layout != torch.strided:
+        return id(tensor)
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype

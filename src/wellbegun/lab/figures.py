@@ -1,0 +1,320 @@
+"""The figures of a comparison, as SVG text that can stand inside a page."""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wellbegun.errors import MissingExtraError
+from wellbegun.lab.result import Arm, NetworkResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette without its yellow, which is too pale for lines; then wine and olive after Paul Tol, grey
+COLOURS = "#0072B2 #D55E00 #009E73 #C7619A #E69F00 #3FA7DE #000000 #882255 #857A1E #7A7A7A".split()
+DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)))
+FLOOR, CEILING = 1e-30, 1e30
+WIDTH, TOP, BOTTOM, INK, GREY = 460.0, 26.0, 42.0, "#1d2733", "#5b6673"
+EDGES = "A value below 10⁻³⁰ (zero included) lies on the lowest line, one above 10³⁰ or not a number on the highest."
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the words that belong to it.
+
+    Attributes:
+        title: what it shows.
+        caption: how to read it.
+        svg: the drawing; its ids are unique to it, so that many fit into one page.
+    """
+
+    title: str
+    caption: str
+    svg: str
+
+
+def network_pictures(
+    network: NetworkResult, chance: float | None = None, key: str = "n"
+) -> tuple[Picture, ...]:
+    """Draw accuracies, learning curves, signals and gradients of one network.
+
+    Args:
+        network: the result to draw.
+        chance: share of right answers that guessing gives, drawn as a line; None for no line.
+        key: unique to the network within a page; the same key and result give the same text.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+
+    def picture(title: str, caption: str, draw: Callable[[Axes], None], left: float, right: float) -> Picture:
+        words = f"{title}, {network.name}. {caption}"
+        return Picture(title, caption, _svg(draw, words, f"{key}-{title}", len(network.arms), left, right))
+
+    names = 22 + 6.6 * max((len(_short(arm.method)) for arm in network.arms), default=0)
+    return (
+        picture(
+            "Test accuracy",
+            "Further right is better. The dot is the mean over the seeds at the method's best learning rate, the bar "
+            "its 95% interval. Where two bars overlap widely, the difference may be luck.",
+            lambda axes: _draw_accuracies(axes, network, chance),
+            names - 8,
+            52,
+        ),
+        picture(
+            "Learning curves",
+            "The sooner and the higher a line rises, the better; a flat line learns nothing. Each method runs at its "
+            "best learning rate. The line is the mean over the seeds, the light band reaches from the worst to the "
+            "best seed; a stopped run counts with its last value, × is where all runs had been stopped.",
+            lambda axes: _draw_curves(axes, network, chance),
+            44,
+            names + 20,
+        ),
+        picture(
+            "Signal on its way forward",
+            "Before any training. A level line is healthy: every layer passes on as much as it gets. A line that "
+            f"falls fades away, one that climbs blows up. {EDGES}",
+            lambda axes: _draw_profiles(
+                axes, network, "signal", "mean square before the activation, log scale"
+            ),
+            52,
+            names + 20,
+        ),
+        picture(
+            "Gradient on its way back",
+            "Before any training. Read it from right to left: gradients start at the last layer. A level line lets "
+            f"all layers learn at a like pace; where it falls to the left, the first layers hardly move. {EDGES}",
+            lambda axes: _draw_profiles(axes, network, "gradient", "mean square of the gradient, log scale"),
+            52,
+            names + 20,
+        ),
+    )
+
+
+def power(exponent: int) -> str:
+    """Return a power of ten as people write it: 10⁻³ for -3."""
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def ranked(arms: Iterable[Arm]) -> list[Arm]:
+    """Return the arms by mean test accuracy, best first; those without a number come last."""
+    return sorted(arms, key=lambda arm: math.inf if math.isnan(arm.accuracy.mean) else -arm.accuracy.mean)
+
+
+def log_or_edge(value: float) -> float:
+    """Return log10 of a value; -inf for one below the floor, inf for one above the ceiling or not a number."""
+    return math.inf if not value <= CEILING else -math.inf if value < FLOOR else math.log10(value)
+
+
+def mean_curve(arm: Arm) -> list[tuple[int, float, float, float]]:
+    """Return step and mean, lowest and highest validation accuracy over the seeds at the chosen rate."""
+    tables = [dict(zip(run.steps, run.validation_accuracy, strict=True)) for run in arm.chosen_runs()]
+    points, last = [], dict[int, float]()
+    for step in sorted({step for table in tables for step in table}):
+        last |= {
+            run: table[step] for run, table in enumerate(tables) if math.isfinite(table.get(step, math.nan))
+        }
+        if last:
+            points.append((step, sum(last.values()) / len(last), min(last.values()), max(last.values())))
+    return points
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Return the places nearest to the wanted ones that are a gap apart and, if they fit, between low and high."""
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    blocks: list[
+        tuple[float, int]
+    ] = []  # isotonic regression of wanted - rank * gap: pool adjacent violators
+    for rank, index in enumerate(order):
+        blocks.append((wanted[index] - rank * gap, 1))
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            (second, more), (first, count) = blocks.pop(), blocks.pop()
+            blocks.append(((first * count + second * more) / (count + more), count + more))
+    levels = [level for level, count in blocks for _ in range(count)]
+    top = max(low, high - gap * (len(wanted) - 1))
+    places = {index: min(max(levels[rank], low), top) + rank * gap for rank, index in enumerate(order)}
+    return [places[index] for index in range(len(wanted))]
+
+
+def _svg(draw: Callable[[Axes], None], label: str, key: str, arms: int, left: float, right: float) -> str:
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "report", "drawing the page") from None
+    height = max(330.0, TOP + BOTTOM + 16 * arms)
+    buffer = io.StringIO()
+    with (
+        matplotlib.rc_context()
+    ):  # a user's own style must not change the page, nor the page the user's style
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(
+            {"svg.fonttype": "none", "svg.hashsalt": key, "font.size": 12, "text.color": INK}
+        )
+        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+        inner = ((WIDTH - left - right) / WIDTH, (height - TOP - BOTTOM) / height)
+        axes = figure.add_axes((left / WIDTH, BOTTOM / height, *inner))
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_color("#b8c0c8")
+        axes.tick_params(length=0, labelsize=11, labelcolor=GREY)
+        axes.grid(color="#e6eaee", linewidth=0.8)
+        axes.set_axisbelow(True)
+        draw(axes)
+        for patch in (figure.patch, axes.patch):
+            patch.set_visible(False)
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    return _inline(buffer.getvalue(), label)
+
+
+def _inline(svg: str, label: str) -> str:
+    """Keep what a page needs of a stand-alone SVG file: no prolog, metadata, global style or unused ids."""
+    body = re.sub(
+        r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S
+    )
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', body))
+    body = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", body)
+    box = " ".join(svg.split('viewBox="', 1)[1].split('"', 1)[0].split())
+    words = html.escape(label)
+    start = f'<svg viewBox="{box}" role="img" aria-label="{words}"><title>{words}</title>'
+    return start + body[body.index(">") + 1 :].replace("xlink:href", "href").strip()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else name[:19] + "…"
+
+
+def _draw_accuracies(axes: Axes, network: NetworkResult, chance: float | None) -> None:
+    arms = ranked(network.arms)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(arms) - 0.4, -0.6)
+    axes.set_yticks([])
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    above, beside = axes.get_xaxis_transform(), axes.get_yaxis_transform()
+    for row, (value, words) in enumerate(((chance, "guessing"), (network.width_one, "one unit a layer"))):
+        if value is not None and math.isfinite(value):
+            axes.axvline(value, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=1.5)
+            y = 1 + (4 + 11 * row) / axes.bbox.height
+            axes.text(value, y, words, ha="center", size=10.5, color=GREY, transform=above)
+    for place, arm in enumerate(arms):
+        colour, _, weight = _look(network, arm)
+        axes.text(-12 / axes.bbox.width, place, _short(arm.method), **weight, **_RIGHT, transform=beside)
+        mean, low, high = (
+            min(max(x, 0.0), 1.0) for x in (arm.accuracy.mean, arm.accuracy.low, arm.accuracy.high)
+        )
+        text = "none" if math.isnan(arm.accuracy.mean) else f"{mean:.1%}"
+        axes.text(1 + 50 / axes.bbox.width, place, text, **weight, **_RIGHT, transform=beside)
+        if text != "none":
+            axes.plot(
+                [low, high], [place, place], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt"
+            )
+            axes.plot([mean], [place], "o", color=colour, markersize=7, clip_on=False)
+
+
+def _draw_curves(axes: Axes, network: NetworkResult, chance: float | None) -> None:
+    curves = {arm.method: points for arm in network.arms if (points := mean_curve(arm))}
+    axes.set_xlim(0, max((points[-1][0] for points in curves.values()), default=1) or 1)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    axes.set_xlabel("training step", color=GREY, size=11)
+    _top_words(axes, "right answers on validation images")
+    if chance is not None:
+        axes.axhline(chance, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=1.5)
+        axes.annotate("guessing", (0, chance), (4, -11), textcoords="offset points", size=10.5, color=GREY)
+    for arm in network.arms:
+        if arm.method in curves:
+            steps, means, lows, highs = zip(*curves[arm.method], strict=True)
+            _line(axes, network, arm, steps, means)
+            axes.fill_between(steps, lows, highs, color=_look(network, arm)[0], alpha=0.13, linewidth=0)
+            if all(run.stopped for run in arm.chosen_runs()):
+                colour = _look(network, arm)[0]
+                axes.plot(
+                    steps[-1:], means[-1:], "x", color=colour, markersize=8, markeredgewidth=2, clip_on=False
+                )
+    _label_lines(axes, network, {method: (points[-1][0], points[-1][1]) for method, points in curves.items()})
+
+
+def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) -> None:
+    lines = {arm.method: [log_or_edge(getattr(facts, what)) for facts in arm.layers] for arm in network.arms}
+    lines = {method: values for method, values in lines.items() if values}
+    inside = [value for values in lines.values() for value in values if math.isfinite(value)] or [0.0]
+    low, high = math.floor(min(inside)), math.ceil(max(inside))
+    low, high = (low - 1, high + 1) if high - low < 2 else (low, high)
+    every = next(step for step in (1, 2, 3, 5, 10, 20) if (high - low) / step <= 6)
+    ticks = {float(tick): power(tick) for tick in range(low, high + 1) if tick % every == 0}
+    edge = 0.1 * (high - low)
+    bottom, top = low - edge, high + edge
+    found = {value for values in lines.values() for value in values}
+    for value, place, text in ((-math.inf, bottom, f"< {power(-30)}"), (math.inf, top, f"> {power(30)}")):
+        if value in found:
+            ticks[place] = text
+            axes.axhline(place, color="#c9d0d7", linewidth=5, zorder=1.2)
+    axes.set_yticks(list(ticks), list(ticks.values()))
+    axes.set_ylim(
+        bottom - edge / 3 if -math.inf in found else low, top + edge / 3 if math.inf in found else high
+    )
+    axes.set_xlim(1, max((len(values) for values in lines.values()), default=2) + 1e-9)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("layer, from the input to the output", color=GREY, size=11)
+    _top_words(axes, words)
+    ends = {}
+    for arm in network.arms:
+        if arm.method in lines:
+            values = [min(max(value, bottom), top) for value in lines[arm.method]]
+            _line(axes, network, arm, range(1, len(values) + 1), values)
+            ends[arm.method] = (float(len(values)), values[-1])
+    _label_lines(axes, network, ends)
+
+
+_RIGHT: Any = {"ha": "right", "va": "center", "size": 11.5, "parse_math": False}
+
+
+def _look(network: NetworkResult, arm: Arm) -> tuple[str, Any, dict[str, Any]]:
+    """Colour and dashes of a method, the same in every figure, and the weight of its name."""
+    index = network.arms.index(arm)
+    weight = "bold" if arm.method == network.winner else "normal"
+    return COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)], {"weight": weight}
+
+
+def _line(axes: Axes, network: NetworkResult, arm: Arm, x: Sequence[float], y: Sequence[float]) -> None:
+    colour, dashes, _ = _look(network, arm)
+    width = 3.2 if arm.method == network.winner else 1.8
+    # dashed lines on top of solid ones, so that lines at the same place can all be seen
+    order = 2 + DASHES.index(dashes) / 10
+    marker = "o" if len(x) < 3 else ""
+    axes.plot(
+        x, y, color=colour, linestyle=dashes, linewidth=width, zorder=order, marker=marker, clip_on=False
+    )
+
+
+def _label_lines(axes: Axes, network: NetworkResult, ends: dict[str, tuple[float, float]]) -> None:
+    """Write each method's name to the right of its line, moved apart where lines end together."""
+    arms = [arm for arm in network.arms if arm.method in ends]
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    wide, tall = axes.bbox.width, axes.bbox.height
+    heights = [(ends[arm.method][1] - low) / (high - low) for arm in arms]
+    for arm, height, place in zip(arms, heights, spread(heights, 15 / tall, 0.0, 1.0), strict=True):
+        colour, dashes, weight = _look(network, arm)
+        start = (ends[arm.method][0] - left) / (right - left)
+        fixed: Any = {"color": colour, "transform": axes.transAxes, "clip_on": False}
+        axes.plot([start, 1, 1 + 12 / wide], [height, height, place], linewidth=0.7, **fixed)
+        axes.plot([1 + 12 / wide, 1 + 32 / wide], [place, place], linestyle=dashes, linewidth=2.2, **fixed)
+        axes.text(
+            1 + 36 / wide,
+            place,
+            _short(arm.method),
+            **weight,
+            **_RIGHT | {"ha": "left"},
+            transform=axes.transAxes,
+        )
+
+
+def _top_words(axes: Axes, words: str) -> None:
+    y = 1 + 10 / axes.bbox.height
+    axes.text(-36 / axes.bbox.width, y, words, size=11, color=GREY, transform=axes.transAxes)

@@ -1,0 +1,55 @@
+"""One initializer for every weight: what most people do today, and what the lab compares auto with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wellbegun.graph.graph import Graph
+from wellbegun.laws import FanInUniform, Initializer, Method, Orthogonal, Zeros
+from wellbegun.recipes.fixed import fixed_proposals
+from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.signal import feed_of
+from wellbegun.theory import find_activation, gain
+
+WEIGHT_ROLES = frozenset(
+    {"linear weight", "convolution weight", "transposed convolution weight", "embedding weight"}
+)
+
+
+class ByMethod:
+    """Gives every weight the same initializer, biases 0, normalisation 1 and 0.
+
+    Two methods are as their users have them: fan_in_uniform draws biases too (as nn.Linear does), and orthogonal
+    without a gain takes that of the activation that feeds the layer.
+    """
+
+    def __init__(self, method: Method, arguments: dict[str, Any]) -> None:
+        self.method, self.arguments = method, arguments
+        self.initializer = method.make(**arguments)
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return f"{self.method.name}@0"
+
+    def propose(self, graph: Graph) -> dict[str, Proposal]:
+        """Return proposals for weights, biases and normalisation."""
+        proposals = fixed_proposals(graph)
+        source = self.method.card().source
+        for name, uses in graph.uses.items():
+            roles = {use.role for use in uses}
+            if roles <= WEIGHT_ROLES:
+                initializer = self._for_weight(graph, uses[0].operation)
+                proposals[name] = Proposal(initializer, f"{self.method.name}: the same rule for every weight", source)
+            elif roles == {"bias"} and isinstance(self.initializer, FanInUniform):
+                reason = "biases drawn as nn.Linear and nn.Conv draw them"
+                proposals[name] = Proposal(self.initializer, reason, source)
+            elif roles == {"bias"}:
+                proposals[name] = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
+        return proposals
+
+    def _for_weight(self, graph: Graph, index: int) -> Initializer:
+        if not isinstance(self.initializer, Orthogonal) or self.arguments:
+            return self.initializer
+        feed = feed_of(graph, graph.operations[index], {})
+        return Orthogonal(gain(find_activation(feed.activation))) if feed.activation else self.initializer

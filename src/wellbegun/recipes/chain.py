@@ -1,0 +1,88 @@
+"""Plain chains: weight, activation, weight, activation ... with no normalisation and no shortcut between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wellbegun.graph.graph import Graph, Operation
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Weight operations that feed one another through single activations.
+
+    Attributes:
+        operations: in order; the last one may be the output layer.
+        activations: behind each operation, "" behind an output layer.
+    """
+
+    operations: tuple[Operation, ...]
+    activations: tuple[str, ...]
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers: operations with an activation behind them."""
+        return sum(bool(name) for name in self.activations)
+
+    @property
+    def activation(self) -> str:
+        """The one activation of all hidden layers, "" if there are several or none."""
+        names = {name for name in self.activations if name}
+        return names.pop() if len(names) == 1 else ""
+
+    @property
+    def all_linear(self) -> bool:
+        """Whether every operation is a matrix product and not a convolution."""
+        return all(operation.kind == "linear" for operation in self.operations)
+
+
+def find_chains(graph: Graph) -> list[Chain]:
+    """Return the plain chains of a graph; every weight operation but embeddings is in exactly one."""
+    operations = [operation for operation in graph.weight_operations() if operation.kind != "embedding"]
+    behind = {operation.index: _activation_behind(graph, operation) for operation in operations}
+    previous = {operation.index: _previous(graph, operation) for operation in operations}
+    followers: dict[int, list[Operation]] = {}
+    for operation in operations:
+        before = previous[operation.index]
+        if before is not None:
+            followers.setdefault(before, []).append(operation)
+    chains = []
+    for operation in operations:
+        before = previous[operation.index]
+        if before is not None and len(followers[before]) == 1:
+            continue  # not the head of a chain
+        members = [operation]
+        while len(next_ones := followers.get(members[-1].index, [])) == 1:
+            members.append(next_ones[0])
+        chains.append(Chain(tuple(members), tuple(behind[member.index] for member in members)))
+    return chains
+
+
+def _previous(graph: Graph, operation: Operation) -> int | None:
+    """The weight operation that feeds this one through exactly one activation, if there is one."""
+    if not operation.inputs:
+        return None
+    source = _through_pools(graph, operation.inputs[0])
+    if source.kind != "activation" or not source.inputs:
+        return None
+    before = _through_pools(graph, source.inputs[0])
+    return before.index if before.weight and before.kind != "embedding" else None
+
+
+def _activation_behind(graph: Graph, operation: Operation) -> str:
+    """Name of the activation that takes this operation's result; the first one, if several do."""
+    waiting, found = [operation.index], ""
+    while waiting and not found:
+        for consumer in graph.consumers(waiting.pop(0)):
+            if consumer.kind == "activation":
+                found = found or consumer.detail
+            elif consumer.kind in ("view", "dropout", "shift", "pool"):
+                waiting.append(consumer.index)
+    return found
+
+
+def _through_pools(graph: Graph, index: int) -> Operation:
+    source = graph.source(index)
+    while source.kind == "pool" and source.inputs:
+        source = graph.source(source.inputs[0])
+    return source
