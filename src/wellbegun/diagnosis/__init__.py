@@ -1,1 +1,7 @@
-""""""
+"""What is measured at step 0, and what is wrong."""
+
+from wellbegun.diagnosis.diagnose import diagnose
+from wellbegun.diagnosis.diagnosis import Diagnosis, plain
+from wellbegun.diagnosis.facts import Finding, LayerFacts
+
+__all__ = ["Diagnosis", "Finding", "LayerFacts", "diagnose", "plain"]

@@ -7,7 +7,6 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import MissingExtraError
@@ -16,85 +15,48 @@ from wellbegun.lab.result import Arm, NetworkResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette without its yellow, which is too pale for lines; then wine and olive after Paul Tol, grey
-COLOURS = "#0072B2 #D55E00 #009E73 #C7619A #E69F00 #3FA7DE #000000 #882255 #857A1E #7A7A7A".split()
+# Okabe and Ito's palette without its yellow, too pale for lines, then Paul Tol's wine and olive, and grey
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#C7619A", "#E69F00"),
+    *("#3FA7DE", "#000000", "#882255", "#857A1E", "#7A7A7A"),
+)
 DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)))
 FLOOR, CEILING = 1e-30, 1e30
 WIDTH, TOP, BOTTOM, INK, GREY = 460.0, 26.0, 42.0, "#1d2733", "#5b6673"
-EDGES = "A value below 10⁻³⁰ (zero included) lies on the lowest line, one above 10³⁰ or not a number on the highest."
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure with the words that belong to it.
-
-    Attributes:
-        title: what it shows.
-        caption: how to read it.
-        svg: the drawing; its ids are unique to it, so that many fit into one page.
-    """
-
-    title: str
-    caption: str
-    svg: str
-
-
-def network_pictures(
-    network: NetworkResult, chance: float | None = None, key: str = "n"
-) -> tuple[Picture, ...]:
-    """Draw accuracies, learning curves, signals and gradients of one network.
+def network_figures(network: NetworkResult, chance: float | None = None, key: str = "n") -> dict[str, str]:
+    """Draw one network's test accuracies, learning curves, signals and gradients as inline SVG.
 
     Args:
         network: the result to draw.
         chance: share of right answers that guessing gives, drawn as a line; None for no line.
-        key: unique to the network within a page; the same key and result give the same text.
+        key: unique to the network within a page, so that ids differ; same key and result give the same text.
+
+    Returns:
+        the drawings "accuracy", "curves", "signal" and "gradient".
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-
-    def picture(title: str, caption: str, draw: Callable[[Axes], None], left: float, right: float) -> Picture:
-        words = f"{title}, {network.name}. {caption}"
-        return Picture(title, caption, _svg(draw, words, f"{key}-{title}", len(network.arms), left, right))
-
     names = 22 + 6.6 * max((len(_short(arm.method)) for arm in network.arms), default=0)
-    return (
-        picture(
-            "Test accuracy",
-            "Further right is better. The dot is the mean over the seeds at the method's best learning rate, the bar "
-            "its 95% interval. Where two bars overlap widely, the difference may be luck.",
-            lambda axes: _draw_accuracies(axes, network, chance),
-            names - 8,
-            52,
+
+    def draw(what: str, title: str, left: float, right: float, painter: Callable[[Axes], None]) -> str:
+        return _svg(painter, f"{title}, {network.name}", f"{key}-{what}", len(network.arms), left, right)
+
+    def profiles(what: str, title: str, words: str) -> str:
+        return draw(what, title, 52, names + 20, lambda axes: _draw_profiles(axes, network, what, words))
+
+    return {
+        "accuracy": draw(
+            "accuracy", "Test accuracy", names - 8, 52, lambda axes: _draw_accuracies(axes, network, chance)
         ),
-        picture(
-            "Learning curves",
-            "The sooner and the higher a line rises, the better; a flat line learns nothing. Each method runs at its "
-            "best learning rate. The line is the mean over the seeds, the light band reaches from the worst to the "
-            "best seed; a stopped run counts with its last value, × is where all runs had been stopped.",
-            lambda axes: _draw_curves(axes, network, chance),
-            44,
-            names + 20,
+        "curves": draw(
+            "curves", "Learning curves", 44, names + 20, lambda axes: _draw_curves(axes, network, chance)
         ),
-        picture(
-            "Signal on its way forward",
-            "Before any training. A level line is healthy: every layer passes on as much as it gets. A line that "
-            f"falls fades away, one that climbs blows up. {EDGES}",
-            lambda axes: _draw_profiles(
-                axes, network, "signal", "mean square before the activation, log scale"
-            ),
-            52,
-            names + 20,
-        ),
-        picture(
-            "Gradient on its way back",
-            "Before any training. Read it from right to left: gradients start at the last layer. A level line lets "
-            f"all layers learn at a like pace; where it falls to the left, the first layers hardly move. {EDGES}",
-            lambda axes: _draw_profiles(axes, network, "gradient", "mean square of the gradient, log scale"),
-            52,
-            names + 20,
-        ),
-    )
+        "signal": profiles("signal", "Signal in each layer", "mean square before the activation, log scale"),
+        "gradient": profiles("gradient", "Gradient in each layer", "mean square of the gradient, log scale"),
+    }
 
 
 def power(exponent: int) -> str:
@@ -108,7 +70,7 @@ def ranked(arms: Iterable[Arm]) -> list[Arm]:
 
 
 def log_or_edge(value: float) -> float:
-    """Return log10 of a value; -inf for one below the floor, inf for one above the ceiling or not a number."""
+    """Return log10 of a value; -inf below the floor, inf above the ceiling or for what is not a number."""
     return math.inf if not value <= CEILING else -math.inf if value < FLOOR else math.log10(value)
 
 
@@ -126,7 +88,7 @@ def mean_curve(arm: Arm) -> list[tuple[int, float, float, float]]:
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return the places nearest to the wanted ones that are a gap apart and, if they fit, between low and high."""
+    """Return places near the wanted ones, at least a gap apart and, if they fit, from low to high."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     blocks: list[
         tuple[float, int]
@@ -145,7 +107,6 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 def _svg(draw: Callable[[Axes], None], label: str, key: str, arms: int, left: float, right: float) -> str:
     try:
         import matplotlib
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("matplotlib", "report", "drawing the page") from None
@@ -169,7 +130,7 @@ def _svg(draw: Callable[[Axes], None], label: str, key: str, arms: int, left: fl
         draw(axes)
         for patch in (figure.patch, axes.patch):
             patch.set_visible(False)
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return _inline(buffer.getvalue(), label)
 
 
@@ -241,6 +202,8 @@ def _draw_curves(axes: Axes, network: NetworkResult, chance: float | None) -> No
 
 
 def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     lines = {arm.method: [log_or_edge(getattr(facts, what)) for facts in arm.layers] for arm in network.arms}
     lines = {method: values for method, values in lines.items() if values}
     inside = [value for values in lines.values() for value in values if math.isfinite(value)] or [0.0]
@@ -260,7 +223,7 @@ def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) ->
         bottom - edge / 3 if -math.inf in found else low, top + edge / 3 if math.inf in found else high
     )
     axes.set_xlim(1, max((len(values) for values in lines.values()), default=2) + 1e-9)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel("layer, from the input to the output", color=GREY, size=11)
     _top_words(axes, words)
     ends = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wellbegun.errors import MissingExtraError
-from wellbegun.lab.figures import network_pictures, power, ranked
+from wellbegun.lab.figures import network_figures, power, ranked
 from wellbegun.lab.result import Arm, Comparison, Interval, Run
 from wellbegun.plans import write_text_atomically
 
@@ -52,7 +52,7 @@ def render_page(comparison: Comparison) -> str:
     chance = comparison.settings.get("chance")
     chance = float(chance) if isinstance(chance, (int, float)) and math.isfinite(chance) else None
     sections = [
-        (network, network_pictures(network, chance, f"network-{place}"))
+        (network, network_figures(network, chance, f"network-{place}"))
         for place, network in enumerate(comparison.networks)
     ]
     return environment.from_string(source).render(

@@ -24,9 +24,9 @@ def find_kinks(function: Callable[[Array], Array]) -> tuple[float, ...]:
     >>> find_kinks(lambda x: np.maximum(x, 0.1 * x) + (x > 2.5))
     (0.0, 2.5)
 
-    They are found where halving panels does not help, then placed where the function's continuations from both
-    sides meet. One that is left out costs `gaussian_sample` time and the last digits of the slope's moments
-    (1e-8 instead of 1e-12), no more.
+    They are found where halving panels does not help, then placed where the function's continuations from
+    both sides meet. One that is left out costs `gaussian_sample` time and the last digits of the slope's
+    moments (1e-8 instead of 1e-12), no more.
     """
     panels = resolve(function, np.arange(-REACH, REACH) + OFFSET, 2.0)
     width = panels.high - panels.low
@@ -52,7 +52,7 @@ def _crossing(function: Callable[[Array], Array], low: float, high: float) -> fl
     for _ in range(3):  # Newton; quadratic convergence from within 1e-5 stencils of the root
         slope = gap[1] + offset * (2 * gap[2] + offset * 3 * gap[3])
         if not np.isfinite(gap).all() or slope == 0:
-            return middle
+            return _roundest(middle, slack)
         offset -= float((gap[0] + offset * (gap[1] + offset * (gap[2] + offset * gap[3]))) / slope)
     # a jump (no crossing here) and a kink of f'' (a double root) stay where the panels put them
     if not abs(STENCIL * offset) <= slack:

@@ -27,11 +27,11 @@ RESOLVED = 1e-12
 """Largest coefficient, relative to f, that counts as none left: far above rounding."""
 
 NOISE, NOISY_HALVINGS = 1e-5, 3
-"""Coefficients below NOISE that this many halvings shrink in no descendant are rounding noise: a kink stays in
-one of them, and a smooth function's fall by 2^20 in all."""
+"""Coefficients below NOISE that this many halvings shrink in no descendant are noise: a kink stays in only
+one of them, and those of a smooth function fall by 2^20 in all."""
 
 EDGE = 1 - 1e-6
-"""The interpolant is compared with f here too, beyond the last node (0.998), or a kink there would go unseen;
+"""The interpolant is compared with f here too, beyond the last node (0.998), or a kink there would be missed;
 not at 1, where f may jump."""
 
 MAX_HALVINGS, MAX_PANELS = 40, 8192
