@@ -1,1 +1,17 @@
-""""""
+"""Comparing methods on real data."""
+
+from wellbegun.lab.compare import METHODS, Settings, compare
+from wellbegun.lab.record import comparison_to_record
+from wellbegun.lab.result import Arm, Comparison, Interval, NetworkResult, Run
+
+__all__ = [
+    "METHODS",
+    "Arm",
+    "Comparison",
+    "Interval",
+    "NetworkResult",
+    "Run",
+    "Settings",
+    "compare",
+    "comparison_to_record",
+]

@@ -15,14 +15,15 @@ from wellbegun.lab.result import Arm, NetworkResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette without its yellow, too pale for lines, then Paul Tol's wine and olive, and grey
+# Okabe and Ito's palette without yellow (too pale) and black (the winner's), Paul Tol's wine and olive, grey
 COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#C7619A", "#E69F00"),
-    *("#3FA7DE", "#000000", "#882255", "#857A1E", "#7A7A7A"),
+    *("#3FA7DE", "#882255", "#857A1E", "#7A7A7A"),
 )
 DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)))
-FLOOR, CEILING = 1e-30, 1e30
-WIDTH, TOP, BOTTOM, INK, GREY = 460.0, 26.0, 42.0, "#1d2733", "#5b6673"
+# beyond these, a mean square is as good as zero or as infinite to a network in float32
+FLOOR, CEILING = 1e-20, 1e10
+WIDTH, TOP, BOTTOM, INK, GREY = 430.0, 28.0, 38.0, "#1d2733", "#5b6673"
 
 
 def network_figures(network: NetworkResult, chance: float | None = None, key: str = "n") -> dict[str, str]:
@@ -110,7 +111,7 @@ def _svg(draw: Callable[[Axes], None], label: str, key: str, arms: int, left: fl
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("matplotlib", "report", "drawing the page") from None
-    height = max(330.0, TOP + BOTTOM + 16 * arms)
+    height = max(350.0, TOP + BOTTOM + 16 * arms)
     buffer = io.StringIO()
     with (
         matplotlib.rc_context()
@@ -173,9 +174,9 @@ def _draw_accuracies(axes: Axes, network: NetworkResult, chance: float | None) -
         axes.text(1 + 50 / axes.bbox.width, place, text, **weight, **_RIGHT, transform=beside)
         if text != "none":
             axes.plot(
-                [low, high], [place, place], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt"
+                [low, high], [place, place], color=colour, linewidth=8, alpha=0.35, solid_capstyle="butt"
             )
-            axes.plot([mean], [place], "o", color=colour, markersize=7, clip_on=False)
+            axes.plot([mean], [place], "o", color=colour, markersize=4.5, clip_on=False)
 
 
 def _draw_curves(axes: Axes, network: NetworkResult, chance: float | None) -> None:
@@ -202,8 +203,6 @@ def _draw_curves(axes: Axes, network: NetworkResult, chance: float | None) -> No
 
 
 def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     lines = {arm.method: [log_or_edge(getattr(facts, what)) for facts in arm.layers] for arm in network.arms}
     lines = {method: values for method, values in lines.items() if values}
     inside = [value for values in lines.values() for value in values if math.isfinite(value)] or [0.0]
@@ -214,7 +213,7 @@ def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) ->
     edge = 0.1 * (high - low)
     bottom, top = low - edge, high + edge
     found = {value for values in lines.values() for value in values}
-    for value, place, text in ((-math.inf, bottom, f"< {power(-30)}"), (math.inf, top, f"> {power(30)}")):
+    for value, place, text in ((-math.inf, bottom, "< " + power(-20)), (math.inf, top, "> " + power(10))):
         if value in found:
             ticks[place] = text
             axes.axhline(place, color="#c9d0d7", linewidth=5, zorder=1.2)
@@ -222,16 +221,21 @@ def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) ->
     axes.set_ylim(
         bottom - edge / 3 if -math.inf in found else low, top + edge / 3 if math.inf in found else high
     )
-    axes.set_xlim(1, max((len(values) for values in lines.values()), default=2) + 1e-9)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.set_xlabel("layer, from the input to the output", color=GREY, size=11)
+    last = max((len(values) for values in lines.values()), default=1)
+    stride = next((step for step in (1, 2, 5, 10, 20, 50) if last / step <= 6), 100)
+    axes.set_xticks([1, *range(max(stride, 2), last + 1, stride)])
+    # gradients travel back: drawn in that direction, the lines end at the first layer, where they differ
+    back = what == "gradient"
+    axes.set_xlim(*((max(last, 2), 1) if back else (1, max(last, 2))))
+    way = "from the last back to the first" if back else "from the first to the last"
+    axes.set_xlabel(f"layer, {way}", color=GREY, size=11)
     _top_words(axes, words)
     ends = {}
     for arm in network.arms:
         if arm.method in lines:
             values = [min(max(value, bottom), top) for value in lines[arm.method]]
             _line(axes, network, arm, range(1, len(values) + 1), values)
-            ends[arm.method] = (float(len(values)), values[-1])
+            ends[arm.method] = (1.0, values[0]) if back else (float(len(values)), values[-1])
     _label_lines(axes, network, ends)
 
 
@@ -239,10 +243,11 @@ _RIGHT: Any = {"ha": "right", "va": "center", "size": 11.5, "parse_math": False}
 
 
 def _look(network: NetworkResult, arm: Arm) -> tuple[str, Any, dict[str, Any]]:
-    """Colour and dashes of a method, the same in every figure, and the weight of its name."""
+    """Colour, dashes and weight of a method: the winner stands out, the others go by their place."""
+    if arm.method == network.winner:
+        return "#000000", DASHES[0], {"weight": "bold"}
     index = network.arms.index(arm)
-    weight = "bold" if arm.method == network.winner else "normal"
-    return COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)], {"weight": weight}
+    return COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)], {"weight": "normal"}
 
 
 def _line(axes: Axes, network: NetworkResult, arm: Arm, x: Sequence[float], y: Sequence[float]) -> None:

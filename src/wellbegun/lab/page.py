@@ -94,7 +94,7 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "∞" if value > 0 else "−∞"
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:,.0f}" if abs(value) >= 100 or value == 0 else f"{value:.2g}"
+        return f"{value:,.0f}" if abs(value) >= 10 or value == 0 else f"{value:#.2g}"
     digits, exponent = f"{value:.1e}".split("e")
     return f"{digits}×{power(int(exponent))}"
 

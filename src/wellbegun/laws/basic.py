@@ -106,7 +106,7 @@ class Normal(Law):
     """Plain random normal numbers of a fixed size.
 
     >>> Normal(std=0.02)
-    Normal(std=0.02, mean=0.0)
+    Normal(std=0.02)
 
     Formula: W ~ N(mean, std²).
     Use it for: embeddings, and networks whose published recipe fixes the number (GPT-2 and BERT: 0.02).
@@ -178,7 +178,7 @@ class TruncatedNormal(Law):
     """Normal numbers without the tails, at the standard deviation that was asked for.
 
     >>> TruncatedNormal(std=0.02).law()
-    TruncatedNormal(std=0.022736944, low=-2.0, high=2.0, mean=0.0, match_std=False)
+    TruncatedNormal(std=0.022736944, match_std=False)
 
     Formula: W = mean + s·z, z ~ N(0, 1) given low <= z <= high. With match_std, s = std / sd(z), so that W really has
         the standard deviation std (at ±2 the plain cut leaves 0.8796 of it); without, s = std.

@@ -103,7 +103,7 @@ def parse_method(text: str) -> tuple[Method, dict[str, Any]]:
 
     >>> method, arguments = parse_method("normal(std=0.02)")
     >>> method.make(**arguments)
-    Normal(std=0.02, mean=0.0)
+    Normal(std=0.02)
     """
     name, bracket, rest = text.strip().partition("(")
     method = find_method(name)

@@ -58,7 +58,7 @@ class MirroredOrthogonal(Law):
     """Mirrored ("looks linear") orthogonal weights: a ReLU, GELU or SiLU network starts as an exact rotation.
 
     >>> MirroredOrthogonal(gain=1.0)
-    MirroredOrthogonal(gain=1.0, rows=True, columns=True)
+    MirroredOrthogonal(gain=1.0)
 
     Formula: W = gain·[[Q, -Q], [-Q, Q]] with Q orthogonal: units come in pairs u, -u, and f(u) - f(-u) is all that the
         next layer sees. Where that difference is c·u (ReLU, GELU, SiLU, softplus: c = 1), gain = 1/c makes every layer

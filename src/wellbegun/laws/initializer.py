@@ -27,7 +27,12 @@ class Initializer(ABC):
         """Resolve the rule for a weight with these fans into numbers."""
 
     def __repr__(self) -> str:
-        shown = (f"{f.name}={_code(getattr(self, f.name))}" for f in fields(self) if f.repr)  # type: ignore[arg-type]
+        # the first argument always, the others where they differ from their default
+        shown = [
+            f"{field.name}={_code(getattr(self, field.name))}"
+            for position, field in enumerate(fields(self))  # type: ignore[arg-type]
+            if position == 0 or getattr(self, field.name) != field.default
+        ]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

@@ -19,7 +19,7 @@ class VarianceScaling(Initializer):
     """The family that Xavier, He and LeCun belong to: a variance divided by a fan.
 
     >>> VarianceScaling(variance=2.0, mode="fan_in", distribution="normal").law(Fans(200, 100))
-    Normal(std=0.1, mean=0.0)
+    Normal(std=0.1)
 
     Formula: Var(W) = variance / fan, with fan = fan_in, fan_out or their mean (fan_avg).
     Use it for: a published rule that is none of the named ones.
@@ -104,7 +104,7 @@ class XavierNormal(Initializer):
     """Xavier (Glorot) normal weights: the same variance as XavierUniform from a normal law.
 
     >>> XavierNormal().law(Fans(fan_in=100, fan_out=100))
-    Normal(std=0.1, mean=0.0)
+    Normal(std=0.1)
 
     Formula: W ~ N(0, gain²·2/(fan_in + fan_out)).
     Use it for: tanh and other odd functions that are nearly linear around 0, linear layers.
@@ -129,9 +129,9 @@ class HeNormal(Initializer):
     """He (Kaiming) normal weights: the variance that an activation takes away is given back.
 
     >>> HeNormal().law(Fans(fan_in=200, fan_out=10))
-    Normal(std=0.1, mean=0.0)
+    Normal(std=0.1)
     >>> HeNormal(nonlinearity="tanh").law(Fans(fan_in=100, fan_out=10))
-    Normal(std=0.15925375, mean=0.0)
+    Normal(std=0.15925375)
 
     Formula: W ~ N(0, gain²/fan); for ReLU gain² = 2, so 2/fan_in is the variance (the std is its root). For any other
         activation f, gain = 1/sqrt(E f(z)²) with z ~ N(0, 1).
@@ -190,7 +190,7 @@ class LecunNormal(Initializer):
     """LeCun normal weights: a linear layer keeps the variance of its input.
 
     >>> LecunNormal().law(Fans(fan_in=100, fan_out=10))
-    Normal(std=0.1, mean=0.0)
+    Normal(std=0.1)
 
     Formula: W ~ N(0, 1/fan_in).
     Use it for: linear layers, SELU networks, tanh networks of moderate depth, layers fed by a normalisation.

@@ -34,7 +34,7 @@ def plan(
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
     >>> made = plan(model, "vector:64", seed=7)
     >>> made["2.weight"].law
-    Normal(std=0.17677669, mean=0.0)
+    Normal(std=0.17677669)
 
     Args:
         model: a torch.nn.Module on any device, meta included, or a function without arguments that builds one.
