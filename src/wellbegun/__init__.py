@@ -54,7 +54,7 @@ _HOMES = {
     "theory": ("critical", "gain"),
 }  # fmt: skip
 
-__all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605
+__all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:

@@ -33,12 +33,12 @@ class ArgumentError(WellbegunError, ValueError):
 class UnknownNameError(ArgumentError):
     """No method, task or activation has the name that was given."""
 
-    def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, given: str, known: Iterable[str], aliases: Iterable[str] = ()) -> None:
+        names = sorted(known)
         self.kind, self.given = kind, given
-        self.closest = closest_names(given, known)
-        all_names = sorted(known)
+        self.closest = closest_names(given, [*names, *aliases])
         offer = f"did you mean {join_names(self.closest)}?" if self.closest else ""
-        listing = f"known {kind}s: {', '.join(all_names)}" if len(all_names) <= 40 else ""
+        listing = f"known: {', '.join(names)}" if len(names) <= 40 else ""
         super().__init__("; ".join(part for part in (f"no {kind} is called {given!r}", offer, listing) if part))
 
 

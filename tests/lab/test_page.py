@@ -61,8 +61,7 @@ def run(method: str, seed: int, rate: float, final: float, stopped: bool) -> Run
     quick = {0.003: 0.4, 0.01: 0.8, 0.03: 1.0, 0.1: 0.6}[rate]
     wobble = 0.01 * math.sin(7 * seed + len(method))
     curve = tuple(
-        0.1 + (final - 0.1) * quick * (1 - math.exp(-step / (60 + 12 * len(method)))) + wobble
-        for step in steps
+        0.1 + (final - 0.1) * quick * (1 - math.exp(-step / (60 + 12 * len(method)))) + wobble for step in steps
     )
     reached = next((step for step, value in zip(steps, curve, strict=True) if value >= 0.8), None)
     why = "the loss is not finite" if stopped else ""
@@ -86,9 +85,7 @@ def arm(method: str) -> Arm:
         findings = (
             Finding("non-finite", "error", "layers.12.weight", message, "divide by the fan-in"),
             Finding("exploding", "error", "layers.1.weight", message, "divide by the fan-in"),
-            Finding(
-                "saturated", "warning", "layers.2.weight", "91% of the values are flat", "use smaller weights"
-            ),
+            Finding("saturated", "warning", "layers.2.weight", "91% of the values are flat", "use smaller weights"),
         )
     if growth < 0.5:
         message = f"the signal falls to {growth:g} of itself in each layer"
@@ -230,9 +227,7 @@ def test_escapes_what_it_is_given(comparison: Comparison, page: str) -> None:
     first = comparison.networks[0]
     bad = replace(first.arms[0], method=evil, plan_text=evil, rule=evil)
     changed = replace(first, arms=(bad, *first.arms[1:]), name=evil, sentences=(evil,), winner=evil)
-    text = render_page(
-        replace(comparison, networks=(changed,), description=evil, task=evil, settings={evil: evil})
-    )
+    text = render_page(replace(comparison, networks=(changed,), description=evil, task=evil, settings={evil: evil}))
     assert "<script" not in text
     assert parsed(text).open == []
 
@@ -274,9 +269,7 @@ def test_writes_the_page_or_says_why_not(comparison: Comparison, page: str, tmp_
 
 
 @pytest.mark.parametrize("library", ["jinja2", "matplotlib"])
-def test_names_the_extra_that_is_missing(
-    comparison: Comparison, library: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_the_extra_that_is_missing(comparison: Comparison, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=rf"{library}.*wellbegun\[report\]"):
         render_page(comparison)
@@ -311,9 +304,7 @@ def test_values_no_logarithm_can_show_go_to_the_edges() -> None:
 
 
 def test_numbers_read_as_people_write_them() -> None:
-    written = [
-        number(x) for x in (0.0, 0.98, 2.0, 58.3, 1250.0, 3.14e-12, 2e7, math.inf, -math.inf, math.nan)
-    ]
+    written = [number(x) for x in (0.0, 0.98, 2.0, 58.3, 1250.0, 3.14e-12, 2e7, math.inf, -math.inf, math.nan)]
     assert written == ["0", "0.98", "2.0", "58", "1,250", "3.1×10⁻¹²", "2.0×10⁷", "∞", "−∞", "not a number"]
     assert power(-30) == "10⁻³⁰"
     assert (percent(0.9567), percent(math.nan)) == ("95.7%", "none")

@@ -221,8 +221,6 @@ def test_a_torch_module_is_copied_and_left_alone() -> None:
 def test_theory_does_not_import_torch() -> None:
     import subprocess
 
-    code = (
-        "import sys, wellbegun.theory as t; t.gain(lambda x: x * (x > 0)); assert 'torch' not in sys.modules"
-    )
+    code = "import sys, wellbegun.theory as t; t.gain(lambda x: x * (x > 0)); assert 'torch' not in sys.modules"
     code += "; assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "src"}, timeout=60)

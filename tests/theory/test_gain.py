@@ -55,9 +55,7 @@ def test_the_forward_gain_is_a_fixed_point_at_any_variance() -> None:
     sign=st.sampled_from([-1.0, 1.0]),
     variance=st.floats(0.05, 4.0),
 )
-def test_scaling_a_function_scales_its_gain_inversely(
-    name: str, scale: float, sign: float, variance: float
-) -> None:
+def test_scaling_a_function_scales_its_gain_inversely(name: str, scale: float, sign: float, variance: float) -> None:
     base = find_activation(name)
     scaled = Activation("scaled", lambda x: sign * scale * base.function(x), base.kinks)
     for kind in ("forward", "backward"):

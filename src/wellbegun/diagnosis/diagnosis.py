@@ -60,9 +60,7 @@ class Diagnosis:
         for layer in self.layers:
             shares = (f"{layer.dead:.0%}", f"{layer.saturated:.0%}") if layer.activation else ("", "")
             cosine = "" if math.isnan(layer.cosine) else f"{layer.cosine:.3f}"
-            table.add_row(
-                layer.name, layer.activation, f"{layer.signal:.3g}", f"{layer.gradient:.3g}", *shares, cosine
-            )
+            table.add_row(layer.name, layer.activation, f"{layer.signal:.3g}", f"{layer.gradient:.3g}", *shares, cosine)
         lines: list[RenderableType] = [table, f"loss at step 0: {self.loss:.4g}"]
         if not self.findings:
             lines.append("no faults found")

@@ -66,7 +66,7 @@ def flat_share(activation: str, value: torch.Tensor) -> float:
         "sigmoid": lambda: 4 * y * (1 - y),
         "hardtanh": lambda: (y.abs() < 1).double(),
         "softsign": lambda: (1 - y.abs()) ** 2,
-        "erf": lambda: torch.exp(-torch.erfinv(y.clamp(-1, 1)) ** 2),
+        "erf": lambda: torch.exp(-(torch.erfinv(y.clamp(-1, 1)) ** 2)),
         "atan": lambda: torch.cos(y) ** 2,
     }
     if activation not in slopes or y.numel() == 0:

@@ -14,16 +14,18 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from wellbegun.diagnosis import measure
 
 _ACTIVATIONS = frozenset(
-    "relu tanh sigmoid gelu silu mish elu selu celu leaky_relu hardtanh relu6 hardswish hardsigmoid softplus softsign "
-    "logsigmoid sin cos erf atan prelu rrelu softshrink hardshrink tanhshrink".split()
+    (
+        "relu tanh sigmoid gelu silu mish elu selu celu leaky_relu hardtanh relu6 hardswish hardsigmoid "
+        "softplus softsign logsigmoid sin cos erf atan prelu rrelu softshrink hardshrink tanhshrink"
+    ).split()
 )
 _PASSES = frozenset(
-    "view reshape flatten unflatten transpose permute contiguous dropout unsqueeze squeeze add __add__ __iadd__ "
-    "movedim swapaxes clone".split()
+    (
+        "view reshape flatten unflatten transpose permute contiguous dropout unsqueeze squeeze add __add__ "
+        "__iadd__ movedim swapaxes clone"
+    ).split()
 )
-_CONVOLUTIONS = frozenset(
-    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d".split()
-)
+_CONVOLUTIONS = frozenset(("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d").split())
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Probe(TorchFunctionMode):
             self._layer_of[result] = layer
 
     def _weight_name(self, tensor: torch.Tensor) -> str | None:
-        return self._names.get(id(tensor)) or self._derived.get(tensor)
+        return self._names.get(id(tensor)) or self._derived.get(tensor, None)  # type: ignore[no-untyped-call]
 
     def _watch(self, name: str, unit_axis: int, result: torch.Tensor) -> None:
         layer = Watched(
@@ -106,4 +108,4 @@ class Probe(TorchFunctionMode):
                 layer.gradient = measure.second_moment(gradient)
                 layer.finite = layer.finite and measure.is_finite(gradient)
 
-            result.register_hook(note_gradient)
+            result.register_hook(note_gradient)  # type: ignore[no-untyped-call]

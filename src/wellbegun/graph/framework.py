@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from wellbegun.errors import ArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def require_torch(purpose: str) -> None:
@@ -13,10 +21,38 @@ def require_torch(purpose: str) -> None:
         raise MissingExtraError("PyTorch", "torch", purpose)
 
 
-def check_module(model: object, purpose: str) -> None:
-    """Raise unless PyTorch is installed and the model is a torch.nn.Module."""
+def check_module(model: object, purpose: str) -> torch.nn.Module:
+    """Return the model without torch.compile's wrapper, whose names would all differ.
+
+    Raises:
+        MissingExtraError: PyTorch is not installed.
+        ArgumentError: not a torch.nn.Module, or one whose layers do not know their shapes yet.
+    """
     require_torch(purpose)
     import torch
 
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    while compiler is not None and isinstance(model, compiler.OptimizedModule):
+        model = model._orig_mod
     if not isinstance(model, torch.nn.Module):
         raise ArgumentError(f"{purpose} needs a torch.nn.Module, got {type(model).__name__}")
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    lazy = [name for name, tensor in tensors if torch.nn.parameter.is_lazy(tensor)]
+    if lazy:
+        raise ArgumentError(f"{purpose} needs shapes, and {', '.join(lazy)} has none yet; run the model on a batch once")
+    return model
+
+
+@contextmanager
+def random_states_kept() -> Iterator[None]:
+    """Give the global random states of Python, NumPy and torch (CPU) back as they were."""
+    import numpy as np
+    import torch
+
+    python, legacy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)

@@ -14,17 +14,24 @@ if TYPE_CHECKING:
     from wellbegun.graph.trace import Recorder
 
 _SAME_NAME = frozenset(
-    "relu tanh sigmoid silu mish hardswish softplus sin cos abs exp hardsigmoid softshrink hardshrink atan erf".split()
+    (
+        "relu tanh sigmoid silu mish hardswish softplus sin cos abs exp hardsigmoid softshrink hardshrink atan erf"
+    ).split()
 )
 _VIEWS = frozenset(
-    "view reshape _unsafe_view t transpose permute expand slice select unsqueeze squeeze alias detach clone "
-    "contiguous _to_copy flatten split split_with_sizes chunk unbind unflatten narrow as_strided view_as lift_fresh "
-    "movedim swapaxes to copy".split()
+    (
+        "view reshape _unsafe_view t transpose permute expand slice select unsqueeze squeeze alias detach "
+        "clone contiguous _to_copy flatten split split_with_sizes chunk unbind unflatten narrow as_strided "
+        "view_as lift_fresh movedim swapaxes to copy"
+    ).split()
 )
 _POOLS = frozenset(
-    "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d "
-    "avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d _adaptive_avg_pool3d mean "
-    "adaptive_max_pool1d adaptive_max_pool2d upsample_nearest2d upsample_bilinear2d".split()
+    (
+        "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d "
+        "avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d "
+        "_adaptive_avg_pool3d mean adaptive_max_pool1d adaptive_max_pool2d upsample_nearest2d "
+        "upsample_bilinear2d"
+    ).split()
 )
 _PRODUCTS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2), "mv": (0, 1), "addmv": (1, 2)}
 
@@ -201,9 +208,7 @@ def _other(
         kind, detail = "dropout", name
     else:
         kind, detail = "other", name
-    known = any(
-        recorder.variable(tensor) is not None or recorder.result_of(tensor) is not None for tensor in tensors
-    )
+    known = any(recorder.variable(tensor) is not None or recorder.result_of(tensor) is not None for tensor in tensors)
     if known:
         operation = recorder.record(kind, detail, tensors, result)
         _use_all(recorder, tensors, "other", operation, name)
@@ -219,8 +224,8 @@ def _activation(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str
     if name == "leaky_relu":
         return _with_number("leaky_relu", numbers[0] if numbers else 0.01, 0.01)
     if name == "hardtanh":
-        bounds = tuple(numbers) if numbers else (-1.0, 1.0)
-        return {(0, 6): "relu6", (-1, 1): "hardtanh"}.get(bounds)
+        bounds = numbers or [-1.0, 1.0]
+        return "relu6" if bounds == [0, 6] else "hardtanh" if bounds == [-1, 1] else None
     if name == "elu":
         alpha, scale = (numbers + [1.0, 1.0][len(numbers) :])[:2]
         if abs(alpha - 1.6732632423543772) < 1e-9 and abs(scale - 1.0507009873554805) < 1e-9:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from wellbegun.errors import TraceError
+from wellbegun.errors import ArgumentError, TraceError
+from wellbegun.graph.framework import random_states_kept
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.graph.inputs import example_inputs, to_meta
 from wellbegun.graph.operations import describe
@@ -42,19 +45,22 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
         if isinstance(meta, torch.Tensor):
             recorder.know_input(meta, _second_moment(original))
     try:
-        with torch.no_grad(), recorder:
+        with attributes_kept(model), random_states_kept(), torch.no_grad(), recorder:
             result = torch.func.functional_call(model, state, arguments, keywords)
-    except Exception as error:  # noqa: BLE001  whatever the user's forward raises is theirs, and is shown with its place
+            made = [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in state]
+    except Exception as error:
         raise TraceError(_failure(model, arguments, keywords, error)) from error
+    if made:
+        raise TraceError(f"the forward pass makes parameters ({', '.join(made)}); make them in the constructor, so that they can be planned")
     outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
     return recorder.graph(variables, tuple(dict.fromkeys(index for index in outputs if index is not None)))
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every tensor back to the operation that made it, or to the parameter that it is a view of."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._operations: list[Operation] = []
         self._uses: dict[str, list[Use]] = {}
         self._made_by: dict[int, int] = {}
@@ -117,10 +123,30 @@ class Recorder(TorchDispatchMode):
         return Graph(variables, tuple(self._operations), uses, outputs)
 
 
+@contextmanager
+def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
+    """Undo what a forward pass sets on modules (a cache, say), which would be meta tensors here."""
+    tables = ("_parameters", "_buffers", "_modules")
+    kept = [(module, dict(vars(module)), [dict(vars(module)[t]) for t in tables]) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, attributes, contents in kept:
+            vars(module).clear()
+            vars(module).update(attributes)
+            for table, content in zip(tables, contents, strict=True):
+                attributes[table].clear()
+                attributes[table].update(content)
+
+
 def _second_moment(value: object) -> float | None:
-    if not isinstance(value, torch.Tensor) or value.is_meta or not value.is_floating_point() or not value.numel():
+    """Of the values as they are: whole numbers too, which a model may turn into floats (pixels from 0 to 255)."""
+    if not isinstance(value, torch.Tensor) or value.is_meta or not value.numel() or value.dtype == torch.bool:
         return None
-    moment = float(value.detach().double().square().mean())
+    wide = torch.complex128 if value.is_complex() else torch.float64
+    moment = float(value.detach().to(wide).abs().square().mean())
+    if not math.isfinite(moment):
+        raise ArgumentError(f"the example input of shape {tuple(value.shape)} holds values that are not finite")
     return moment if moment > 0 else None
 
 

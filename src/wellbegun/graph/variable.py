@@ -37,14 +37,14 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     names: dict[object, list[str]] = {}
     tensors: dict[object, torch.Tensor] = {}
     kinds: dict[object, str] = {}
-    listed = [("parameter", model.named_parameters(remove_duplicate=False))]
-    listed += [("buffer", model.named_buffers(remove_duplicate=False))]
-    for kind, items in listed:
-        for name, tensor in items:
-            key = _identity(tensor)
-            names.setdefault(key, []).append(name)
-            tensors.setdefault(key, tensor)
-            kinds.setdefault(key, kind)
+    listed: list[tuple[str, str, torch.Tensor]] = []
+    listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
+    listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
+    for kind, name, tensor in listed:
+        key = _identity(tensor)
+        names.setdefault(key, []).append(name)
+        tensors.setdefault(key, tensor)
+        kinds.setdefault(key, kind)
     made = []
     for key, (first, *others) in names.items():
         path, _, attribute = first.rpartition(".")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import platform
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import wellbegun
 from wellbegun.errors import ArgumentError
 from wellbegun.graph.framework import require_torch
 from wellbegun.lab.result import Arm, Comparison, NetworkResult, Run
@@ -91,9 +94,9 @@ def compare(
         ArgumentError: an empty list, or a number below 1.
         KeyboardInterrupt: interrupted before anything was finished.
     """
-    require_torch("comparing methods")
     settings = Settings(tuple(methods), seeds, tuple(activations), depth, width)
     settings = settings.quick() if quick else settings
+    require_torch("comparing methods")
     _check(settings)
     data = load_task(task) if isinstance(task, str) else task
     return _Comparing(data, settings, on_progress or (lambda *_: None)).run()
@@ -149,7 +152,9 @@ class _Comparing:
             if not self.runs:
                 raise
             interrupted = True
-        networks = tuple(self._network(activation) for activation in self.settings.activations if activation in self.runs)
+        networks = tuple(
+            self._network(activation) for activation in self.settings.activations if activation in self.runs
+        )
         return Comparison(
             task=self.task.name,
             description=self.task.description,
@@ -227,13 +232,19 @@ class _Comparing:
         return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
     def _train_width_one(self, activation: str, seed: int) -> list[float]:
-        """Test accuracy of the same network with one unit a layer, at each learning rate."""
+        """Test accuracy of the equal network's twin with one unit a layer, at each learning rate.
+
+        With all weights equal, a layer of n units is one unit whose outgoing weight is n times as large. The twin
+        starts as the same function; its learning rates make each step the same too: n times for the output weight,
+        1/n for the first weight and the hidden biases, whose gradient the n units of the wide network share.
+        """
         from wellbegun.lab.ensemble import train_together
         from wellbegun.targets import initialize
 
-        settings, model = self.settings, self._model(activation, 1)
-        initialize(model, f"vector:{self.task.inputs}", seed=seed, recipe="xavier")
+        settings, model, n = self.settings, self._model(activation, 1), float(self.settings.width)
+        initialize(model, f"vector:{self.task.inputs}", seed=seed, recipe="equal")
         state = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        shared = {f"hidden.{i}.bias": 1 / n for i in range(settings.depth)} | {"hidden.0.weight": 1 / n}
         curves = train_together(
             self._model(activation, 1),
             [state] * len(settings.rates),
@@ -243,13 +254,15 @@ class _Comparing:
             steps=settings.steps,
             batch=settings.batch,
             every=settings.every,
+            factors=shared | {"output.weight": n},
         )
         return [curve.test for curve in curves]
 
     def _network(self, activation: str) -> NetworkResult:
         settings, runs = self.settings, self.runs[activation]
         validation = {
-            method: {rate: _mean_validation(runs[method], rate) for rate in settings.rates} for method in settings.methods
+            method: {rate: _mean_validation(runs[method], rate) for rate in settings.rates}
+            for method in settings.methods
         }
         bar = WORKING * max(value for by_rate in validation.values() for value in by_rate.values())
         images = len(self.task.test.labels)
@@ -278,9 +291,8 @@ class _Comparing:
         auto = next((arm for arm in arms if arm.method == "auto"), None)
         difference = None
         if auto is not None and others:
-            pair = ([run.test_accuracy for run in arm.chosen_runs()] for arm in (auto, others[0]))
-            difference = paired_interval(*pair, images)
-        width_one = self.width_one.get(activation)
+            first, second = ([run.test_accuracy for run in arm.chosen_runs()] for arm in (auto, others[0]))
+            difference = paired_interval(first, second, images)
         result = NetworkResult(
             name=f"{activation}, {settings.depth} hidden layers of {settings.width} units",
             activation=activation,
@@ -290,10 +302,17 @@ class _Comparing:
             winner=ranked[0].method,
             best_other=others[0].method if others else None,
             auto_minus_best=difference,
-            width_one=float(np.mean(width_one, axis=0).max()) if width_one else None,
+            width_one=self._width_one(activation, next((arm for arm in arms if arm.method == "equal"), None)),
             sentences=(),
         )
         return replace(result, sentences=explain(result, chance=_chance(self.task)))
+
+    def _width_one(self, activation: str, equal: Arm | None) -> float | None:
+        """Mean test accuracy of the twin at the learning rate that was chosen for the equal network."""
+        if equal is None:
+            return None
+        rate = self.settings.rates.index(equal.learning_rate)
+        return float(np.mean([by_rate[rate] for by_rate in self.width_one[activation]]))
 
 
 def _mean_validation(runs: list[Run], rate: float) -> float:
@@ -302,9 +321,9 @@ def _mean_validation(runs: list[Run], rate: float) -> float:
 
 def _median_steps(runs: list[Run]) -> float | None:
     """The median over the seeds, a seed that never arrived counting as infinitely late."""
-    steps = sorted(float("inf") if run.steps_to_target is None else float(run.steps_to_target) for run in runs)
-    median = float(np.median(steps)) if np.isfinite(steps[(len(steps)) // 2]) else float("inf")
-    return median if np.isfinite(median) else None
+    steps = [math.inf if run.steps_to_target is None else run.steps_to_target for run in runs]
+    median = statistics.median(steps)
+    return float(median) if math.isfinite(median) else None
 
 
 def _rule(planned: Plan) -> str:
@@ -327,5 +346,6 @@ def _settings_record(settings: Settings, task: Task) -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    packages = {name: version(name) for name in ("wellbegun", "torch", "numpy", "numba", "scikit-learn")}
+    packages = {name: version(name) for name in ("torch", "numpy", "numba", "scikit-learn")}
+    packages["wellbegun"] = wellbegun.__version__
     return packages | {"python": platform.python_version(), "machine": platform.machine()}

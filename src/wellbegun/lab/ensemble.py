@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +40,7 @@ def train_together(
     steps: int,
     batch: int,
     every: int,
+    factors: Mapping[str, float] | None = None,
     on_step: Callable[[int], None] = lambda _: None,
 ) -> list[Curve]:
     """Train copies of a model by SGD with momentum, all on the same batches in the same order.
@@ -52,6 +53,7 @@ def train_together(
         seed: of the order of the training rows.
         steps, batch: number of steps and rows in each.
         every: steps between two evaluations.
+        factors: of the learning rate, by the parameter's name; 1 where it is not named.
         on_step: told the number of steps just finished.
     """
     curves = [Curve() for _ in states]
@@ -72,15 +74,19 @@ def train_together(
             _note(curves, alive, step, losses, _accuracy(model, weights, task.validation))
             keep = _sound(curves, alive, losses, gradients[names[0]], step)
             if not all(keep):
-                _finish(curves, [i for i, kept in zip(alive, keep, strict=True) if not kept], alive, model, weights, task)
+                _finish(
+                    curves, [i for i, kept in zip(alive, keep, strict=True) if not kept], alive, model, weights, task
+                )
                 alive = [i for i, kept in zip(alive, keep, strict=True) if kept]
                 chosen = torch.tensor(keep)
-                weights, momenta, gradients = ({k: v[chosen] for k, v in d.items()} for d in (weights, momenta, gradients))
+                weights, momenta, gradients = (
+                    {k: v[chosen] for k, v in d.items()} for d in (weights, momenta, gradients)
+                )
                 rate = rate[chosen]
                 if not alive:
                     on_step(steps - step)
                     break
-        _descend(weights, momenta, gradients, rate)
+        _descend(weights, momenta, gradients, rate, factors or {})
         on_step(1)
     if alive:
         with torch.no_grad():
@@ -104,10 +110,12 @@ def batches(rows: int, batch: int, steps: int, seed: int) -> Iterator[torch.Tens
         waiting = waiting[batch:]
 
 
-def _descend(weights: State, momenta: State, gradients: State, rate: torch.Tensor) -> None:
+def _descend(
+    weights: State, momenta: State, gradients: State, rate: torch.Tensor, factors: Mapping[str, float]
+) -> None:
     for name, value in weights.items():
         momenta[name].mul_(MOMENTUM).add_(gradients[name])
-        value.sub_(momenta[name] * rate.view(-1, *[1] * (value.ndim - 1)))
+        value.sub_(momenta[name] * (rate * factors.get(name, 1.0)).view(-1, *[1] * (value.ndim - 1)))
 
 
 def _note(curves: list[Curve], alive: list[int], step: int, losses: torch.Tensor, accuracy: list[float]) -> None:

@@ -52,9 +52,7 @@ def network_figures(network: NetworkResult, chance: float | None = None, key: st
         "accuracy": draw(
             "accuracy", "Test accuracy", names - 8, 52, lambda axes: _draw_accuracies(axes, network, chance)
         ),
-        "curves": draw(
-            "curves", "Learning curves", 44, names + 20, lambda axes: _draw_curves(axes, network, chance)
-        ),
+        "curves": draw("curves", "Learning curves", 44, names + 20, lambda axes: _draw_curves(axes, network, chance)),
         "signal": profiles("signal", "Signal in each layer", "mean square before the activation, log scale"),
         "gradient": profiles("gradient", "Gradient in each layer", "mean square of the gradient, log scale"),
     }
@@ -80,9 +78,7 @@ def mean_curve(arm: Arm) -> list[tuple[int, float, float, float]]:
     tables = [dict(zip(run.steps, run.validation_accuracy, strict=True)) for run in arm.chosen_runs()]
     points, last = [], dict[int, float]()
     for step in sorted({step for table in tables for step in table}):
-        last |= {
-            run: table[step] for run, table in enumerate(tables) if math.isfinite(table.get(step, math.nan))
-        }
+        last |= {run: table[step] for run, table in enumerate(tables) if math.isfinite(table.get(step, math.nan))}
         if last:
             points.append((step, sum(last.values()) / len(last), min(last.values()), max(last.values())))
     return points
@@ -91,9 +87,7 @@ def mean_curve(arm: Arm) -> list[tuple[int, float, float, float]]:
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Return places near the wanted ones, at least a gap apart and, if they fit, from low to high."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    blocks: list[
-        tuple[float, int]
-    ] = []  # isotonic regression of wanted - rank * gap: pool adjacent violators
+    blocks: list[tuple[float, int]] = []  # isotonic regression of wanted - rank * gap: pool adjacent violators
     for rank, index in enumerate(order):
         blocks.append((wanted[index] - rank * gap, 1))
         while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
@@ -113,13 +107,9 @@ def _svg(draw: Callable[[Axes], None], label: str, key: str, arms: int, left: fl
         raise MissingExtraError("matplotlib", "report", "drawing the page") from None
     height = max(350.0, TOP + BOTTOM + 16 * arms)
     buffer = io.StringIO()
-    with (
-        matplotlib.rc_context()
-    ):  # a user's own style must not change the page, nor the page the user's style
+    with matplotlib.rc_context():  # a user's own style must not change the page, nor the page the user's style
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {"svg.fonttype": "none", "svg.hashsalt": key, "font.size": 12, "text.color": INK}
-        )
+        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": key, "font.size": 12, "text.color": INK})
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
         inner = ((WIDTH - left - right) / WIDTH, (height - TOP - BOTTOM) / height)
         axes = figure.add_axes((left / WIDTH, BOTTOM / height, *inner))
@@ -137,9 +127,7 @@ def _svg(draw: Callable[[Axes], None], label: str, key: str, arms: int, left: fl
 
 def _inline(svg: str, label: str) -> str:
     """Keep what a page needs of a stand-alone SVG file: no prolog, metadata, global style or unused ids."""
-    body = re.sub(
-        r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S
-    )
+    body = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S)
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', body))
     body = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", body)
     box = " ".join(svg.split('viewBox="', 1)[1].split('"', 1)[0].split())
@@ -167,15 +155,11 @@ def _draw_accuracies(axes: Axes, network: NetworkResult, chance: float | None) -
     for place, arm in enumerate(arms):
         colour, _, weight = _look(network, arm)
         axes.text(-12 / axes.bbox.width, place, _short(arm.method), **weight, **_RIGHT, transform=beside)
-        mean, low, high = (
-            min(max(x, 0.0), 1.0) for x in (arm.accuracy.mean, arm.accuracy.low, arm.accuracy.high)
-        )
+        mean, low, high = (min(max(x, 0.0), 1.0) for x in (arm.accuracy.mean, arm.accuracy.low, arm.accuracy.high))
         text = "none" if math.isnan(arm.accuracy.mean) else f"{mean:.1%}"
         axes.text(1 + 50 / axes.bbox.width, place, text, **weight, **_RIGHT, transform=beside)
         if text != "none":
-            axes.plot(
-                [low, high], [place, place], color=colour, linewidth=8, alpha=0.35, solid_capstyle="butt"
-            )
+            axes.plot([low, high], [place, place], color=colour, linewidth=8, alpha=0.35, solid_capstyle="butt")
             axes.plot([mean], [place], "o", color=colour, markersize=4.5, clip_on=False)
 
 
@@ -196,9 +180,7 @@ def _draw_curves(axes: Axes, network: NetworkResult, chance: float | None) -> No
             axes.fill_between(steps, lows, highs, color=_look(network, arm)[0], alpha=0.13, linewidth=0)
             if all(run.stopped for run in arm.chosen_runs()):
                 colour = _look(network, arm)[0]
-                axes.plot(
-                    steps[-1:], means[-1:], "x", color=colour, markersize=8, markeredgewidth=2, clip_on=False
-                )
+                axes.plot(steps[-1:], means[-1:], "x", color=colour, markersize=8, markeredgewidth=2, clip_on=False)
     _label_lines(axes, network, {method: (points[-1][0], points[-1][1]) for method, points in curves.items()})
 
 
@@ -218,9 +200,7 @@ def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) ->
             ticks[place] = text
             axes.axhline(place, color="#c9d0d7", linewidth=5, zorder=1.2)
     axes.set_yticks(list(ticks), list(ticks.values()))
-    axes.set_ylim(
-        bottom - edge / 3 if -math.inf in found else low, top + edge / 3 if math.inf in found else high
-    )
+    axes.set_ylim(bottom - edge / 3 if -math.inf in found else low, top + edge / 3 if math.inf in found else high)
     last = max((len(values) for values in lines.values()), default=1)
     stride = next((step for step in (1, 2, 5, 10, 20, 50) if last / step <= 6), 100)
     axes.set_xticks([1, *range(max(stride, 2), last + 1, stride)])
@@ -256,9 +236,7 @@ def _line(axes: Axes, network: NetworkResult, arm: Arm, x: Sequence[float], y: S
     # dashed lines on top of solid ones, so that lines at the same place can all be seen
     order = 2 + DASHES.index(dashes) / 10
     marker = "o" if len(x) < 3 else ""
-    axes.plot(
-        x, y, color=colour, linestyle=dashes, linewidth=width, zorder=order, marker=marker, clip_on=False
-    )
+    axes.plot(x, y, color=colour, linestyle=dashes, linewidth=width, zorder=order, marker=marker, clip_on=False)
 
 
 def _label_lines(axes: Axes, network: NetworkResult, ends: dict[str, tuple[float, float]]) -> None:

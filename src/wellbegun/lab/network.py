@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 
@@ -40,8 +41,7 @@ class PlainMLP(torch.nn.Module):
         if depth < 1 or width < 1:
             raise ArgumentError(f"depth and width must be at least 1, got depth={depth}, width={width}")
         sizes = [inputs] + [width] * depth
-        pairs = zip(sizes[:-1], sizes[1:], strict=True)
-        self.hidden = torch.nn.ModuleList(torch.nn.Linear(before, after) for before, after in pairs)
+        self.hidden = torch.nn.ModuleList(torch.nn.Linear(before, after) for before, after in pairwise(sizes))
         self.output = torch.nn.Linear(width, classes)
         self.activation = ACTIVATIONS[activation]
 

@@ -83,9 +83,7 @@ def accuracy(value: Interval) -> str:
 
 def points(value: Interval) -> str:
     """Return a difference of shares in percentage points, with its interval."""
-    mean, low, high = (
-        f"{100 * bound:+.1f}".replace("-", "−") for bound in (value.mean, value.low, value.high)
-    )
+    mean, low, high = (f"{100 * bound:+.1f}".replace("-", "−") for bound in (value.mean, value.low, value.high))
     return f"{mean} points ({low} to {high})"
 
 
@@ -104,9 +102,7 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s"
-    return (
-        f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
-    )
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def plain(value: Any) -> str:

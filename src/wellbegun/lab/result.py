@@ -83,7 +83,8 @@ class NetworkResult:
         winner: method with the highest mean test accuracy.
         best_other: the same among all but auto; None without any.
         auto_minus_best: paired difference of test accuracy over the seeds, auto minus best_other.
-        width_one: best mean test accuracy of the same network with one unit a layer, None if it was not run.
+        width_one: mean test accuracy of the network with one unit a layer that starts as the same function as the
+            "equal" arm and takes the same steps; None if that arm was not run.
         sentences: what happened and why, from the measurements.
     """
 

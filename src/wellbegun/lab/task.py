@@ -58,9 +58,18 @@ def load_task(name: str) -> Task:
         UnknownNameError: no such task; the closest names are offered.
         MissingExtraError: the library that brings the data is not installed.
     """
+    return find_task(name)()
+
+
+def find_task(name: str) -> Callable[[], Task]:
+    """Return the loader of a task.
+
+    Raises:
+        UnknownNameError: no such task; the closest names are offered.
+    """
     if name not in TASKS:
         raise UnknownNameError("task", name, TASKS)
-    return TASKS[name]()
+    return TASKS[name]
 
 
 def _digits() -> Task:
@@ -71,9 +80,9 @@ def _digits() -> Task:
     data: Any = load_digits()
     train, validation, test = _three_ways(data.data.astype(np.float64), data.target.astype(np.int64), 1000, 400)
     description = (
-        "1,797 real handwritten digits, 8×8 grey values (UCI Optical Recognition of Handwritten Digits, E. Alpaydin and "
-        "C. Kaynak, 1998, CC BY 4.0, as shipped with scikit-learn): 1,000 to train, 400 to choose the learning rate, "
-        "397 to score"
+        "1,797 real handwritten digits, 8×8 grey values: 1,000 to train, 400 to choose the learning rate, 397 to score "
+        "(UCI Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, 1998, CC BY 4.0, as shipped with "
+        "scikit-learn)"
     )
     return Task("digits", description, 10, train, validation, test)
 

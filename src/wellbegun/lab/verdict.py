@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from wellbegun.diagnosis.facts import Finding
+from wellbegun.diagnosis.facts import LayerFacts
 from wellbegun.lab.result import Arm, NetworkResult
 
 FAILED = 0.5
@@ -19,8 +19,7 @@ def explain(result: NetworkResult, *, chance: float) -> tuple[str, ...]:
         chance: accuracy of guessing.
     """
     sentences = [_outcome(result)]
-    failures = _failures(result, chance)
-    sentences += [failures] if failures else []
+    sentences += _failures(result, chance)
     sentences.append(_why_winner(result))
     return tuple(sentences)
 
@@ -43,58 +42,111 @@ def _outcome(result: NetworkResult) -> str:
     return text + "."
 
 
-def _failures(result: NetworkResult, chance: float) -> str:
+def _failures(result: NetworkResult, chance: float) -> list[str]:
     """Group the arms that did not learn by what was wrong with them before training."""
     bar = max(FAILED * result.arm(result.winner).accuracy.mean, 1.5 * chance)
-    groups: dict[str, list[tuple[Arm, Finding]]] = {}
-    unexplained = []
+    groups: dict[str, list[Arm]] = {}
     for arm in result.arms:
-        if arm.accuracy.mean >= bar:
-            continue
-        cause = _cause(arm)
-        if cause is None:
-            unexplained.append(arm)
-        else:
-            groups.setdefault(cause.kind, []).append((arm, cause))
-    parts = []
-    for members in groups.values():
-        arms = [arm for arm, _ in members]
-        arm, cause = members[0]
-        tail = "" if len(arms) == 1 else f" (here {arm.method})"
-        extra = ""
-        equal = next((a for a in arms if a.method == "equal"), None)
-        if equal is not None and result.width_one is not None:
-            extra = f"; the same network one unit wide reaches {result.width_one:.0%}"
-        parts.append(f"{_people(arms)} did not learn, because {cause.message}{tail}{extra}")
-    if unexplained:
-        parts.append(f"{_people(unexplained)} did not learn, and step 0 does not show why")
+        if arm.accuracy.mean < bar:
+            groups.setdefault(_cause(arm), []).append(arm)
+    parts = [_PHRASES[cause](result, arms) for cause, arms in groups.items()]
     stopped = [arm.method for arm in result.arms if any("below" in run.stopped for run in arm.chosen_runs())]
     if stopped:
-        parts.append(f"{_join(stopped)} was stopped early, since no usable gradient reached the first layer")
-    return ". ".join(part[0].upper() + part[1:] for part in parts) + "." if parts else ""
+        verb = "was" if len(stopped) == 1 else "were"
+        parts.append(f"{_join(stopped)} {verb} stopped early: no usable gradient reached the first layer")
+    return [part[0].upper() + part[1:] + "." for part in parts]
 
 
-def _cause(arm: Arm) -> Finding | None:
-    """The finding that explains a failure best: an error before a warning, the most basic cause first."""
-    order = ("non-finite", "symmetric", "no gradient", "saturated", "vanishing", "exploding", "collapsed", "dead")
-    serious = [finding for finding in arm.findings if finding.level != "note"]
-    return min(serious, key=lambda f: (f.level != "error", order.index(f.kind)), default=None)
+def _cause(arm: Arm) -> str:
+    """The kind of the finding that explains a failure best: errors before warnings, the most basic cause first."""
+    serious = [finding for finding in arm.findings if finding.level != "note" and finding.kind in _BASIC]
+    best = min(serious, key=lambda f: (f.level != "error", _BASIC.index(f.kind)), default=None)
+    return best.kind if best else ""
+
+
+def _symmetric(result: NetworkResult, arms: Sequence[Arm]) -> str:
+    share = min(_hidden(arm)[0].twins for arm in arms)
+    text = f"{_people(arms)} failed by symmetry: {share:.0%} of the first layer's units compute the same number as "
+    text += "another one, get the same gradient and stay copies"
+    if result.width_one is not None and any(arm.method == "equal" for arm in arms):
+        equal = result.arm("equal").accuracy.mean
+        text += f"; so equal's {equal:.1%} is what one unit a layer learns ({result.width_one:.1%} when measured)"
+    return text
+
+
+def _saturated(result: NetworkResult, arms: Sequence[Arm]) -> str:
+    shares = _each(arms, lambda arm: f"{max(layer.saturated for layer in _hidden(arm)):.0%}")
+    return f"{_people(arms)} failed by saturation: {shares} of the values lie where {result.activation} is flat"
+
+
+def _vanishing(result: NetworkResult, arms: Sequence[Arm]) -> str:
+    def share(arm: Arm) -> str:
+        first, last = _hidden(arm)[0], _hidden(arm)[-1]
+        return f"{first.gradient / last.gradient:.0e}" if last.gradient else "0"
+
+    text = f"{_people(arms)} failed by vanishing: on its way back through {result.depth} layers the gradient's second "
+    text += f"moment is multiplied by {_each(arms, share)}"
+    forgetful = [arm.method for arm in arms if _hidden(arm)[-1].cosine > 0.999]
+    if forgetful:
+        text += f"; with {_join(forgetful)} all inputs look alike at the last layer (cosine above 0.999)"
+    return text
+
+
+def _exploding(result: NetworkResult, arms: Sequence[Arm]) -> str:
+    factors = _each(arms, lambda arm: f"{_hidden(arm)[-1].signal / (_hidden(arm)[0].signal or 1.0):.0e}")
+    losses = _each(arms, lambda arm: f"{arm.loss:.2g}")
+    return (
+        f"{_people(arms)} failed by explosion: over {result.depth} layers the signal's second moment is multiplied by "
+        f"{factors}, and the loss starts at {losses}"
+    )
+
+
+def _other(kind: str) -> Callable[[NetworkResult, Sequence[Arm]], str]:
+    def phrase(_: NetworkResult, arms: Sequence[Arm]) -> str:
+        message = next(finding.message for finding in arms[0].findings if finding.kind == kind)
+        return f"{_people(arms)} failed: {message}" + ("" if len(arms) == 1 else f" (here {arms[0].method})")
+
+    return phrase
+
+
+_BASIC = ("non-finite", "symmetric", "no gradient", "saturated", "vanishing", "exploding", "collapsed", "dead")
+_PHRASES: dict[str, Callable[[NetworkResult, Sequence[Arm]], str]] = {
+    **{kind: _other(kind) for kind in _BASIC},
+    "symmetric": _symmetric,
+    "saturated": _saturated,
+    "vanishing": _vanishing,
+    "exploding": _exploding,
+    "": lambda _, arms: f"{_people(arms)} failed, and step 0 does not show why",
+}
+
+
+def _hidden(arm: Arm) -> list[LayerFacts]:
+    return [layer for layer in arm.layers if layer.activation]
+
+
+def _each(arms: Sequence[Arm], describe: Callable[[Arm], str]) -> str:
+    """The same measurement of several arms: named only where there are several."""
+    if len(arms) == 1:
+        return describe(arms[0])
+    return _join([f"{describe(arm)} ({arm.method})" for arm in arms])
 
 
 def _why_winner(result: NetworkResult) -> str:
     best = result.arm(result.winner)
-    hidden = [layer for layer in best.layers if layer.activation]
+    hidden = _hidden(best)
     signals = [layer.signal for layer in hidden]
-    text = f"Before the first step {best.method} keeps the signal's second moment between {min(signals):.2g} and "
-    text += f"{max(signals):.2g} through all {len(hidden)} hidden layers"
+    low, high = f"{min(signals):.2g}", f"{max(signals):.2g}"
+    size = f"at {low}" if low == high else f"between {low} and {high}"
+    text = f"Before the first step {best.method} keeps the signal's second moment {size} through all {len(hidden)} "
+    text += "hidden layers"
     if hidden[-1].gradient > 0:
-        text += f", brings {hidden[0].gradient / hidden[-1].gradient:.2g} times the last layer's gradient to the first"
-    text += f", and leaves different inputs at a mean cosine of {hidden[-1].cosine:.2f}"
+        ratio = hidden[0].gradient / hidden[-1].gradient
+        text += f", the first layer gets {ratio:.2g} times the gradient of the last"
+    text += f", and different inputs arrive at a mean cosine of {hidden[-1].cosine:.2f}"
     rivals = [arm for arm in result.arms if arm is not best and arm.accuracy.mean >= 0.5 * best.accuracy.mean]
     if rivals:
         closest = max(rivals, key=lambda arm: arm.accuracy.mean)
-        last = [layer for layer in closest.layers if layer.activation][-1]
-        text += f" ({closest.method}: {last.cosine:.2f})"
+        text += f" ({closest.method}: {_hidden(closest)[-1].cosine:.2f})"
     return text + "."
 
 

@@ -205,6 +205,8 @@ class TruncatedNormal(Law):
         for name, value in (("std", _not_negative("std", self.std)), ("low", window.low), ("high", window.high)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "mean", single("mean", self.mean))
+        if not isinstance(self.match_std, bool):
+            raise ArgumentError(f"match_std must be True or False, not {self.match_std!r}")
 
     @property
     def sigma(self) -> float:
@@ -225,6 +227,8 @@ class TruncatedNormal(Law):
     def bounds(self) -> tuple[float, float]:
         """Return mean + sigma·(low, high)."""
         sigma = single("sigma", self.sigma)
+        if sigma == 0:  # 0 · infinity would be no number
+            return self.mean, self.mean
         return self.mean + sigma * self.low, self.mean + sigma * self.high
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
@@ -234,11 +238,8 @@ class TruncatedNormal(Law):
 
     def _shape(self) -> tuple[float, float]:
         """Mean and standard deviation of the standard normal inside the window."""
-        mass = Window.of(self.low, self.high).probability
-        low, high = _density(self.low), _density(self.high)
-        mean = (low - high) / mass
-        edge = (self.low * low if low else 0.0) - (self.high * high if high else 0.0)
-        return mean, math.sqrt(max(1.0 + edge / mass - mean * mean, 0.0))
+        window = Window.of(self.low, self.high)
+        return window.mean, window.deviation
 
 
 @dataclass(frozen=True, repr=False)
@@ -248,6 +249,10 @@ class Keep(Law):
     >>> Keep()
     Keep()
     """
+
+    def draw(self, out: Floats, stream: Stream, start: int) -> None:
+        """Refuse: there is nothing to write."""
+        raise ArgumentError("Keep() leaves a tensor's own value: there is nothing to fill; use it in a plan's rules")
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Not known: the value is the model's own."""
@@ -261,15 +266,8 @@ def _not_negative(name: str, value: float) -> float:
     return rounded
 
 
-def _density(x: float) -> float:
-    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi) if math.isfinite(x) else 0.0
-
-
 def _inward(bound: float, *, up: bool) -> np.float32:
     """The float32 nearest to the bound that does not lie outside it."""
     value = np.float32(bound)
-    if up and float(value) < bound:
-        return np.nextafter(value, np.float32(np.inf))
-    if not up and float(value) > bound:
-        return np.nextafter(value, np.float32(-np.inf))
-    return value
+    outside = float(value) < bound if up else float(value) > bound
+    return np.float32(np.nextafter(value, np.float32(np.inf if up else -np.inf))) if outside else value

@@ -1,4 +1,4 @@
-"""A method's card: what it is, its formula, when to use it and when not. Made from the docstring, and from nothing else."""
+"""A method's card: its formula, when to use it and when not. Made from the docstring, and from nothing else."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def find_method(name: str) -> Method:
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
     found = table.get(key) or by_class.get(key)
     if found is None:
-        raise UnknownNameError("method", name, [*table, "auto"])
+        raise UnknownNameError("method", name, ["auto", *(method.name for method in METHODS)], table)
     return found
 
 

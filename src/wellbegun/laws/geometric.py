@@ -81,6 +81,9 @@ class MirroredOrthogonal(Law):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gain", _above_zero("gain", self.gain))
+        for name, value in (("rows", self.rows), ("columns", self.columns)):
+            if not isinstance(value, bool):
+                raise ArgumentError(f"{name} must be True or False, not {value!r}")
         if not (self.rows or self.columns):
             raise ArgumentError("rows and columns are both False: nothing is mirrored; use Orthogonal")
 

@@ -16,6 +16,8 @@ from wellbegun.sampler import Stream
 
 Floats = NDArray[np.float32]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class Initializer(ABC):
     """A named rule: frozen, pure (no hidden counter), and printed as code that makes it again."""
@@ -70,7 +72,11 @@ class Law(Initializer):
 def single(name: str, value: float) -> float:
     """Round a law's number to float32, so that two machines agree on it."""
     try:
-        rounded = float(np.float32(value)) if abs(float(value)) <= np.finfo(np.float32).max else math.inf
+        # compared as Python floats: a float32 on one side would make NumPy round the other one first, and overflow
+        number = math.nan if isinstance(value, (str, bytes)) else float(value)
+        rounded = float(np.float32(number)) if abs(number) <= _LARGEST else math.inf
+    except OverflowError:
+        rounded = math.inf
     except (TypeError, ValueError):
         raise ArgumentError(f"{name} must be a number, not {value!r}") from None
     if not math.isfinite(rounded):
@@ -87,6 +93,10 @@ def required(fans: Fans | None, rule: object) -> Fans:
 
 def _code(value: object) -> str:
     if isinstance(value, float):
-        # str of a float32 is the shortest text that gives the same float32 back
-        return str(np.float32(value)) if math.isfinite(value) else f"float({str(value)!r})"
+        if not math.isfinite(value):
+            return f"float({str(value)!r})"
+        # A law's numbers are float32, and str of a float32 is the shortest text that gives the same float32 back.
+        # A rule's numbers (a gain of 5/3) keep all their digits.
+        single_precision = abs(value) <= _LARGEST and float(np.float32(value)) == value
+        return str(np.float32(value)) if single_precision else repr(float(value))
     return repr(value)

@@ -48,7 +48,9 @@ def law_from_record(record: object) -> Law:
     for name, value in numbers.items():
         is_flag = isinstance(getattr(kind, name, None), bool)
         if isinstance(value, bool) != is_flag or not isinstance(value, (bool, int, float)):
-            raise PlanFileError(f"law {record['kind']}: {name} must be a {'flag' if is_flag else 'number'}, got {value!r}")
+            raise PlanFileError(
+                f"law {record['kind']}: {name} must be a {'flag' if is_flag else 'number'}, got {value!r}"
+            )
     try:
         return kind(**numbers)
     except ArgumentError as error:

@@ -37,8 +37,7 @@ class VarianceScaling(Initializer):
     distribution: str = "normal"
 
     def __post_init__(self) -> None:
-        if not single("variance", self.variance) > 0:
-            raise ArgumentError(f"variance must be above 0, got {self.variance!r}")
+        object.__setattr__(self, "variance", _positive("variance", self.variance))
         _one_of("mode", self.mode, _MODES)
         _one_of("distribution", self.distribution, _DISTRIBUTIONS)
 
@@ -92,7 +91,7 @@ class XavierUniform(Initializer):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        _positive("gain", self.gain)
+        object.__setattr__(self, "gain", _positive("gain", self.gain))
 
     def law(self, fans: Fans | None = None) -> Law:
         """Return U(±gain·sqrt(6/(fan_in + fan_out)))."""
@@ -117,7 +116,7 @@ class XavierNormal(Initializer):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        _positive("gain", self.gain)
+        object.__setattr__(self, "gain", _positive("gain", self.gain))
 
     def law(self, fans: Fans | None = None) -> Law:
         """Return N(0, gain²·2/(fan_in + fan_out))."""
@@ -240,6 +239,8 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ArgumentError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
 
 
-def _positive(name: str, value: float) -> None:
+def _positive(name: str, value: float) -> float:
+    """Check a rule's number and keep all its digits: only the law that comes of it is rounded to float32."""
     if not single(name, value) > 0:
         raise ArgumentError(f"{name} must be above 0, got {value!r}")
+    return float(value)

@@ -1,7 +1,14 @@
 """Plan and Entry: pure data, saved, loaded, compared and explained."""
 
 from wellbegun.plans.entry import Entry
-from wellbegun.plans.file import load_plan, plan_from_record, plan_to_record, save_plan, write_text_atomically
+from wellbegun.plans.file import (
+    check_writable,
+    load_plan,
+    plan_from_record,
+    plan_to_record,
+    save_plan,
+    write_text_atomically,
+)
 from wellbegun.plans.plan import Plan
 from wellbegun.plans.rules import Rule, assign_rules, make_rules
 from wellbegun.plans.table import plan_table, plan_text
@@ -11,6 +18,7 @@ __all__ = [
     "Plan",
     "Rule",
     "assign_rules",
+    "check_writable",
     "load_plan",
     "make_rules",
     "plan_from_record",

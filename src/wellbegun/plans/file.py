@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from wellbegun.errors import ArgumentError, OutputError, PlanFileError
+from wellbegun.errors import OutputError, PlanFileError
 from wellbegun.laws import Fans, law_from_record, law_to_record
 from wellbegun.plans.entry import Entry
 from wellbegun.plans.plan import Plan
@@ -41,7 +41,7 @@ def plan_from_record(record: Any) -> Plan:
     try:
         entries = tuple(_entry(item) for item in record["entries"])
         plan = Plan(entries, record["seed"], record["recipe"], record["sampler"])
-    except (KeyError, TypeError, ArgumentError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise PlanFileError(f"the plan is damaged: {type(error).__name__}: {error}") from None
     if record.get("hash") != plan.hash:
         raise PlanFileError("the plan's content does not match its hash: it was changed by hand or damaged")
@@ -98,6 +98,23 @@ def write_text_atomically(path: str | Path, text: str) -> None:
         raise
 
 
+def check_writable(path: str | Path) -> None:
+    """Raise OutputError unless a file can be written there: asked before hours of work, not after.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written, or the path is a folder.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"cannot write {str(target)!r}: it is a folder; name a file in it")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise OutputError(f"cannot write into {str(target.parent)!r}: {error.strerror}") from None
+    os.close(handle)
+    Path(temporary).unlink()
+
+
 def _entry(item: dict[str, Any]) -> Entry:
     values = dict(item)
     for name in _TEXTS:
@@ -109,6 +126,10 @@ def _entry(item: dict[str, Any]) -> Entry:
     shape = tuple(values["shape"])
     if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
         raise PlanFileError(f"{values['name']}: shape must be a list of sizes, got {values['shape']!r}")
+    if not isinstance(values["ties"], list) or not all(isinstance(name, str) for name in values["ties"]):
+        raise PlanFileError(f"{values['name']}: ties must be a list of names, got {values['ties']!r}")
+    if values["kind"] not in ("parameter", "buffer"):
+        raise PlanFileError(f"{values['name']}: kind must be 'parameter' or 'buffer', got {values['kind']!r}")
     fans = values["fans"]
     values |= {
         "shape": shape,

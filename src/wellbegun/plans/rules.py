@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from wellbegun.errors import ArgumentError, ShadowedRuleError, UnusedRuleError, closest_names, join_names
+from wellbegun.errors import ArgumentError, PlanError, ShadowedRuleError, UnusedRuleError, closest_names, join_names
 from wellbegun.laws import Initializer
 
 
@@ -31,6 +31,8 @@ def make_rules(rules: Mapping[str, Initializer] | None) -> tuple[Rule, ...]:
     Raises:
         ArgumentError: a pattern is no valid text, or a value is no initializer.
     """
+    if not isinstance(rules or {}, Mapping) or not all(isinstance(pattern, str) for pattern in rules or {}):
+        raise ArgumentError(f"rules must be a dictionary {{name or pattern: initializer}}, got {rules!r}")
     made = []
     for pattern, initializer in (rules or {}).items():
         if not isinstance(initializer, Initializer):
@@ -56,6 +58,7 @@ def assign_rules(rules: tuple[Rule, ...], tensors: Iterable[tuple[str, ...]]) ->
     Raises:
         UnusedRuleError: a rule matches nothing; the closest names are offered.
         ShadowedRuleError: later rules take over everything that a rule matches.
+        PlanError: two rules ask for different things under two names of one tensor.
     """
     groups = list(tensors)
     winner: dict[str, Rule] = {}
@@ -66,6 +69,7 @@ def assign_rules(rules: tuple[Rule, ...], tensors: Iterable[tuple[str, ...]]) ->
             matched[rule].append(names[0])
         if hits:
             winner[names[0]] = hits[-1]
+            _check_agreement(hits, names)
     for rule, names_of in matched.items():
         if not names_of:
             near = closest_names(rule.pattern.removeprefix("re:"), [name for names in groups for name in names])
@@ -78,3 +82,15 @@ def assign_rules(rules: tuple[Rule, ...], tensors: Iterable[tuple[str, ...]]) ->
                 "put the more special rule last"
             )
     return winner
+
+
+def _check_agreement(hits: list[Rule], names: tuple[str, ...]) -> None:
+    """Raise PlanError where the winner shares no name with a rule of another content: none of them overrides the other."""
+    winner = hits[-1]
+    for rule in hits[:-1]:
+        together = any(rule.matches(name) and winner.matches(name) for name in names)
+        if not together and rule.initializer != winner.initializer:
+            raise PlanError(
+                f"{' and '.join(names)} are one tensor, but rule {rule.pattern!r} asks for {rule.initializer!r} and "
+                f"rule {winner.pattern!r} for {winner.initializer!r}; give both the same"
+            )

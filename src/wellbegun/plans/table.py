@@ -19,7 +19,9 @@ def plan_table(plan: Plan) -> Table:
     from rich.table import Table
 
     count = sum(entry.size for entry in plan)
-    title = f"plan by {plan.recipe} · {len(plan)} tensors, {count:,} numbers · seed {plan.seed} · sampler {plan.sampler}"
+    title = (
+        f"plan by {plan.recipe} · {len(plan)} tensors, {count:,} numbers · seed {plan.seed} · sampler {plan.sampler}"
+    )
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for heading in ("tensor", "shape", "law", "std"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "std" else "left")

@@ -57,7 +57,7 @@ class Auto:
                 if operation.weight not in done:
                     proposals |= made
                     done.add(operation.weight)
-            second_moments[operation.index] = after(graph, operation, second_moments, target)
+            second_moments[operation.index] = after(operation, second_moments, target)
         return proposals
 
     def _weight(self, graph: Graph, operation: Operation, chain: Chain, feed: Feed) -> dict[str, Proposal]:
@@ -79,9 +79,7 @@ class Auto:
         source = "He et al. (2015), section 2.2, with E f² by quadrature"
         return {operation.weight: Proposal(initializer, reason, source, feed.second_moment, target)}
 
-    def _embedding(
-        self, graph: Graph, operation: Operation, proposals: dict[str, Proposal], done: set[str]
-    ) -> None:
+    def _embedding(self, graph: Graph, operation: Operation, proposals: dict[str, Proposal], done: set[str]) -> None:
         uses = graph.uses[operation.weight]
         tied = next((use for use in uses if use.role == "linear weight" and use.fans), None)
         if tied is not None and tied.fans is not None:

@@ -11,9 +11,7 @@ from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import feed_of
 from wellbegun.theory import find_activation, gain
 
-WEIGHT_ROLES = frozenset(
-    {"linear weight", "convolution weight", "transposed convolution weight", "embedding weight"}
-)
+WEIGHT_ROLES = frozenset({"linear weight", "convolution weight", "transposed convolution weight", "embedding weight"})
 
 
 class ByMethod:

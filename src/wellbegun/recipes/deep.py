@@ -17,9 +17,7 @@ _MIRRORED = "Balduzzi et al. (2017), section 4; Burkholz and Dubatovka (2019)"
 _CRITICAL = "Schoenholz et al. (2017), eq. 6; Pennington, Schoenholz and Ganguli (2017), section 2.4"
 
 
-def propose(
-    graph: Graph, operation: Operation, chain: Chain, feed: Feed, logits: float
-) -> dict[str, Proposal] | None:
+def propose(graph: Graph, operation: Operation, chain: Chain, feed: Feed, logits: float) -> dict[str, Proposal] | None:
     """Return proposals for one weight of a deep plain chain and its bias, or None where no deep rule applies."""
     if not chain.all_linear or not chain.activation:
         return None
@@ -60,7 +58,9 @@ def _mirrored(
     elif last:
         reason = f"reads the pairs behind {what}; logits of second moment {target:g} start the loss within 0.3 of ln K"
     else:
-        reason = f"{what}: mirrored orthogonal weights start as an exact rotation, which depth cannot stretch or flatten"
+        reason = (
+            f"{what}: mirrored orthogonal weights start as an exact rotation, which depth cannot stretch or flatten"
+        )
     before = feed.second_moment if first else activated(chain.activation, 1.0)
     return {operation.weight: Proposal(law, reason, _MIRRORED, before, target)}
 
@@ -90,7 +90,9 @@ def _at_critical_point(
         if use.operation == operation.index or _shifts(graph, use.operation, operation):
             std = 0.0 if last else math.sqrt(point.bias_variance)
             why = f"the critical point q = {point.q:.4g} needs biases of std {std:.4g}"
-            made[use.variable] = Proposal(Normal(std) if std else Zeros(), why if std else "an output bias of 0", _CRITICAL)
+            made[use.variable] = Proposal(
+                Normal(std) if std else Zeros(), why if std else "an output bias of 0", _CRITICAL
+            )
     return made
 
 

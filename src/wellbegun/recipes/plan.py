@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError, PlanError, UnplannedError
-from wellbegun.graph.framework import check_module, require_torch
+from wellbegun.graph.framework import check_module, random_states_kept, require_torch
 from wellbegun.laws import Fans, Initializer, parse_method
 from wellbegun.plans import Entry, Plan, assign_rules, make_rules
 from wellbegun.sampler import check_seed
@@ -98,10 +98,9 @@ def _build(model: object) -> torch.nn.Module:
     import torch
 
     if not isinstance(model, torch.nn.Module) and callable(model):
-        model = model()
-    check_module(model, "planning")
-    assert isinstance(model, torch.nn.Module)
-    return model
+        with random_states_kept():
+            model = model()
+    return check_module(model, "planning")
 
 
 def _entry(graph: Graph, variable: Variable, proposal: Proposal, streams: dict[str, str]) -> Entry:
@@ -148,6 +147,8 @@ def _from_rule(pattern: str, initializer: Initializer) -> Proposal:
 
 
 def _streams(aliases: Mapping[str, str] | None, names: list[tuple[str, ...]]) -> dict[str, str]:
+    if not isinstance(aliases or {}, Mapping) or not all(isinstance(old, str) for old in (aliases or {}).values()):
+        raise ArgumentError(f"aliases must be a dictionary {{new name: old name}}, got {aliases!r}")
     canonical = {name: group[0] for group in names for name in group}
     unknown = sorted(set(aliases or {}) - set(canonical))
     if unknown:

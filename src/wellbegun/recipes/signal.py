@@ -41,11 +41,10 @@ def feed_of(graph: Graph, operation: Operation, second_moments: dict[int, float]
     return Feed(source.kind, activation, second_moments.get(operation.inputs[0], ASSUMED), measured)
 
 
-def after(graph: Graph, operation: Operation, second_moments: dict[int, float], target: float) -> float:
+def after(operation: Operation, second_moments: dict[int, float], target: float) -> float:
     """Return the second moment behind one operation, given those of the operations before it.
 
     Args:
-        graph: where the operation stands.
         operation: the operation.
         second_moments: of the results so far, by operation.
         target: what a weight operation is going to reach.

@@ -1,4 +1,4 @@
-"""Random orthogonal matrices, exactly Haar distributed, from Householder vectors drawn directly (no QR of a Gaussian)."""
+"""Random orthogonal matrices, exactly Haar distributed, from Householder vectors drawn directly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sampler in plain NumPy: the definition of docs/sampler.md, written to be read. The kernels must equal it bit for bit."""
+"""The sampler in plain NumPy: docs/sampler.md, written to be read. The kernels must equal it bit for bit."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def standard_truncated(stream: Stream, index: Indices, window: Window) -> Floats
         if outside.size == 0:
             return value
         value[outside] = standard_normal(stream, index[outside], attempt)
-    return np.minimum(np.maximum(value, low), high)
+    clamped: Floats = np.minimum(np.maximum(value, low), high)
+    return clamped
 
 
 def _by_quantile(word: Words, window: Window) -> Floats:
@@ -172,7 +173,8 @@ def uniform(stream: Stream, index: Indices, low: float, high: float) -> Floats:
     middle = np.float32((float(low) + float(high)) / 2)
     half = np.float32((float(high) - float(low)) / 2)
     value = symmetric_uniform(own_words(stream, index)) * half + middle
-    return np.clip(value, np.float32(low), np.float32(high))
+    clamped: Floats = np.clip(value, np.float32(low), np.float32(high))
+    return clamped
 
 
 def normal(stream: Stream, index: Indices, mean: float, std: float) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from dataclasses import dataclass
 
 from wellbegun.errors import ArgumentError
@@ -57,6 +58,10 @@ class Stream:
 
 def check_seed(seed: object) -> None:
     """Raise ArgumentError unless the seed is an integer from 0 to 2**64 - 1."""
-    is_integer = hasattr(seed, "__index__") and not isinstance(seed, bool)
-    if not is_integer or not 0 <= int(seed) < 2**64:  # type: ignore[call-overload]
+    try:
+        # __index__ alone is no proof: a torch tensor or a NumPy array of 2.5 has one, and int() would make it 2
+        value = -1 if isinstance(seed, bool) else operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        value = -1
+    if not 0 <= value < 2**64:
         raise ArgumentError(f"seed must be an integer from 0 to 2**64 - 1, not {seed!r}")

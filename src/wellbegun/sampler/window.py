@@ -1,4 +1,4 @@
-"""The window of a truncated normal law: which numbers may pass, and how they are found without a loop over the tensor."""
+"""The window of a truncated normal law: which numbers may pass, and how they are found with bounded work."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from wellbegun.errors import ArgumentError
 
 _DIGITS = 380
 _FARTHEST = 36.0
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Window:
     Attributes:
         low, high: the bounds, float32 values in units of sigma; infinite where a side is open.
         probability: mass of N(0, 1) inside the bounds.
+        mean, deviation: of N(0, 1) given that it lies inside. In float64 the textbook formula loses every digit in a
+            narrow window (it is a difference of nearly equal numbers), so they come from the long arithmetic too.
         inverse: True where the mass is below one half, so that a quantile is cheaper and safer than redrawing.
         reflected: the inverse method works on the mirrored window, whose mass lies to the right.
         near, far: the bounds after that reflection.
@@ -31,6 +34,8 @@ class Window:
     low: float
     high: float
     probability: float
+    mean: float
+    deviation: float
     inverse: bool
     reflected: bool
     near: float
@@ -50,10 +55,20 @@ class Window:
         Raises:
             ArgumentError: the bounds are not in order, or hold less than 1e-280 of the mass.
         """
-        low, high = float(np.float32(low)), float(np.float32(high))
+        low, high = _single("low", low), _single("high", high)
         if not low < high:
             raise ArgumentError(f"low must lie below high, both in units of sigma; got low={low}, high={high}")
         return _window(low, high)
+
+
+def _single(name: str, value: float) -> float:
+    try:
+        number = math.nan if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isnan(number) or (math.isfinite(number) and abs(number) > _LARGEST):
+        raise ArgumentError(f"{name} must be a float32 number in units of sigma, or infinite, not {value!r}")
+    return float(np.float32(number))
 
 
 @lru_cache(maxsize=256)
@@ -69,8 +84,20 @@ def _window(low: float, high: float) -> Window:
         context.prec = _DIGITS
         near_tail, far_tail = _upper_tail(near), _upper_tail(far)
         mass = near_tail - far_tail
+        mean = (_density(near) - _density(far)) / mass
+        variance = 1 + (_edge(near) - _edge(far)) / mass - mean * mean
         return Window(
-            low, high, float(mass), mass < Decimal("0.5"), reflected, near, far, float(near_tail), float(mass)
+            low=low,
+            high=high,
+            probability=float(mass),
+            mean=float(-mean if reflected else mean),
+            deviation=float(variance.sqrt()),
+            inverse=mass < Decimal("0.5"),
+            reflected=reflected,
+            near=near,
+            far=far,
+            upper_tail=float(near_tail),
+            mass=float(mass),
         )
 
 
@@ -84,8 +111,20 @@ def _upper_tail(x: float) -> Decimal:
         n += 2
         term = term * square / n
         total += term
-    density = (-square / 2).exp() / (2 * _pi()).sqrt()
-    return Decimal("0.5") - density * total
+    return Decimal("0.5") - _density(x) * total
+
+
+def _density(x: float) -> Decimal:
+    """phi(x) = exp(-x²/2)/sqrt(2·pi)."""
+    if math.isinf(x) or abs(x) > _FARTHEST + 4:
+        return Decimal(0)
+    value = Decimal(x)
+    return (-value * value / 2).exp() / (2 * _pi()).sqrt()
+
+
+def _edge(x: float) -> Decimal:
+    """x·phi(x), which is 0 where x is infinite."""
+    return Decimal(0) if math.isinf(x) else Decimal(x) * _density(x)
 
 
 @lru_cache(maxsize=1)

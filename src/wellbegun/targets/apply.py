@@ -55,7 +55,7 @@ def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, over
         ApplyError: names, shapes or ties differ, a dtype or device is not supported, or a tensor was written before.
             Nothing has been written then.
     """
-    check_module(model, "applying a plan")
+    model = check_module(model, "applying a plan")
     if device not in (None, "cpu"):
         raise ApplyError(f"device must be 'cpu' in this version, not {device!r}; move the model after apply")
     _check_names(plan, model)

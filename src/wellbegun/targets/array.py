@@ -51,10 +51,10 @@ def check_part(part: tuple[int, ...], shape: tuple[int, ...], offset: Offset) ->
     if math.prod(shape) > 2**63:
         raise ArgumentError(f"a logical tensor of shape {shape} has more than 2**63 elements")
     if isinstance(offset, int):
-        fits = 0 <= offset and offset + math.prod(part) <= math.prod(shape)
+        fits = offset >= 0 and offset + math.prod(part) <= math.prod(shape)
     else:
         fits = len(offset) == len(shape) == len(part) and all(
-            0 <= first and first + size <= whole for first, size, whole in zip(offset, part, shape, strict=True)
+            first >= 0 and first + size <= whole for first, size, whole in zip(offset, part, shape, strict=True)
         )
     if not fits:
         raise ArgumentError(

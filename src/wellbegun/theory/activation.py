@@ -57,8 +57,7 @@ def find_activation(activation: str | Callable[..., Any] | Activation, **paramet
         return _named(name, tuple(sorted(_checked(name, {**implied, **parameters}).items())))
     if not callable(activation) and not isinstance(activation, Activation):
         raise ArgumentError(
-            "an activation is a name, a callable or an Activation, "
-            f"not {type(activation).__name__} {activation!r}"
+            f"an activation is a name, a callable or an Activation, not {type(activation).__name__} {activation!r}"
         )
     if parameters:
         raise ArgumentError(
@@ -81,9 +80,7 @@ def activation_names() -> tuple[str, ...]:
 
 def _resolve_name(given: str) -> tuple[str, dict[str, float]]:
     """Split a name as given into its canonical name and the parameter that its last number stands for."""
-    lookup = {_plain(name): name for name in FORMULAS} | {
-        _plain(name): target for name, target in ALIASES.items()
-    }
+    lookup = {_plain(name): name for name in FORMULAS} | {_plain(name): target for name, target in ALIASES.items()}
     if _plain(given) in lookup:
         return lookup[_plain(given)], {}
     match = re.fullmatch(r"(.*?)_?(\d+(?:\.\d+)?)", given.strip())

@@ -88,9 +88,7 @@ def critical(
     least = _smallest_stable(found)
     if q is None and least is not None:
         return _independent(found, moments(found, CLEARANCE * least))
-    rescue = (
-        f"the smallest stable q is {least:.8g}" if least is not None else f"none is below {SEARCH_HIGH:g}"
-    )
+    rescue = f"the smallest stable q is {least:.8g}" if least is not None else f"none is below {SEARCH_HIGH:g}"
     raise NoCriticalPointError(
         f"{found.name} has no stable critical point at q = {point.q:.6g}: chi_q = {point.length_slope:.6g}, "
         f"so a deviation of the variance grows with depth; {rescue}; mean_compensated has points of its own, "

@@ -93,9 +93,7 @@ def _is_torch(given: Callable[..., Any], torch: Any) -> bool:
 
 def _own_copy(given: Callable[..., Any], torch: Any) -> Callable[..., Any]:
     """Copy a module to float64 on the CPU in evaluation mode (PReLU has weights, RReLU draws in training)."""
-    return (
-        copy.deepcopy(given).to("cpu", torch.float64).eval() if isinstance(given, torch.nn.Module) else given
-    )
+    return copy.deepcopy(given).to("cpu", torch.float64).eval() if isinstance(given, torch.nn.Module) else given
 
 
 def _through_numpy(given: Callable[..., Any]) -> ArrayFunction:
@@ -110,18 +108,14 @@ def _through_torch(given: Callable[..., Any], torch: Any) -> ArrayFunction:
     def function(x: Array) -> Array:
         with torch.no_grad():
             # a copy, for activations that work in place
-            return np.asarray(
-                given(torch.tensor(x, dtype=torch.float64, device="cpu")).numpy(), dtype=np.float64
-            )
+            return np.asarray(given(torch.tensor(x, dtype=torch.float64, device="cpu")).numpy(), dtype=np.float64)
 
     return function
 
 
 def _one_by_one(given: Callable[..., Any]) -> ArrayFunction:
     def function(x: Array) -> Array:
-        return np.array([float(given(number)) for number in x.ravel().tolist()], dtype=np.float64).reshape(
-            x.shape
-        )
+        return np.array([float(given(number)) for number in x.ravel().tolist()], dtype=np.float64).reshape(x.shape)
 
     return function
 

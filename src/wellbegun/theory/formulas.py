@@ -119,9 +119,7 @@ FORMULAS: Mapping[str, Formula] = {
     "cos": Formula(np.cos),
     "gaussian": Formula(lambda x: np.exp(-(x**2) / 2)),
     "tanhshrink": Formula(lambda x: x - np.tanh(x)),
-    "softshrink": Formula(
-        lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0.0), _at_lambd, {"lambd": 0.5}
-    ),
+    "softshrink": Formula(lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0.0), _at_lambd, {"lambd": 0.5}),
     "hardshrink": Formula(lambda x, lambd: np.where(np.abs(x) > lambd, x, 0.0), _at_lambd, {"lambd": 0.5}),
     "snake": Formula(lambda x, a: x + np.sin(a * x) ** 2 / a, defaults={"a": 1.0}),
     "abs": Formula(np.abs, _at_zero),

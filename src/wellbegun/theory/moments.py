@@ -45,9 +45,7 @@ class Moments:
         return self.slope_fourth / self.slope_second**2 - 1
 
 
-def moments(
-    activation: str | Callable[..., Any] | Activation, q: float = 1.0, **parameters: float
-) -> Moments:
+def moments(activation: str | Callable[..., Any] | Activation, q: float = 1.0, **parameters: float) -> Moments:
     """Return the Gaussian moments of an activation at pre-activation variance q.
 
     >>> tanh = moments("tanh", q=0.5)

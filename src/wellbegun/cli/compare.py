@@ -1,0 +1,115 @@
+"""wellbegun compare: what the choice of starting weights does to a network, on real data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from wellbegun.lab import Comparison
+
+STDOUT = "-"
+
+
+def compare_command(
+    task: Annotated[str, typer.Argument(help="What to learn: digits.")] = "digits",
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated, with arguments if wanted: 'he,normal(std=0.02),auto'. Default: ten.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions; intervals need at least 2.")] = 5,
+    activation: Annotated[str, typer.Option(help="Comma-separated; one network for each.")] = "tanh,relu",
+    depth: Annotated[int, typer.Option(min=1, help="Hidden layers.")] = 20,
+    width: Annotated[int, typer.Option(min=1, help="Units in a hidden layer.")] = 64,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer steps and learning rates: a first look.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Page to write. [default: wellbegun-TASK.html]")] = None,
+    json_file: Annotated[
+        str, typer.Option("--json", metavar="FILE", help="Also write everything as JSON; '-' for stdout alone.")
+    ] = "",
+) -> None:
+    """Train the same network under several methods and say which starting weights are right, and why."""
+    from wellbegun.lab import METHODS, compare
+    from wellbegun.lab.task import find_task
+    from wellbegun.plans import check_writable
+
+    find_task(task)
+    page = html or Path(f"wellbegun-{task}.html")
+    for path in [page, *([Path(json_file)] if json_file not in ("", STDOUT) else [])]:
+        check_writable(path)
+    console = Console(stderr=json_file == STDOUT)
+    chosen = split_methods(methods) if methods else list(METHODS)
+    with _progress(console) as progress:
+        bar = progress.add_task("preparing", total=None)
+
+        def on_progress(done: int, total: int, what: str) -> None:
+            progress.update(bar, completed=done, total=total, description=what)
+
+        comparison = compare(
+            task,
+            chosen,
+            seeds=seeds,
+            activations=[name.strip() for name in activation.split(",") if name.strip()],
+            depth=depth,
+            width=width,
+            quick=quick,
+            on_progress=on_progress,
+        )
+    _show(comparison, console, page, json_file)
+    if comparison.interrupted:
+        raise typer.Exit(130)
+
+
+def split_methods(text: str) -> list[str]:
+    """Split at commas outside of brackets.
+
+    >>> split_methods("he, normal(std=0.02,mean=0), auto")
+    ['he', 'normal(std=0.02,mean=0)', 'auto']
+    """
+    parts, depth, current = [], 0, ""
+    for character in text + ",":
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth <= 0:
+            parts.append(current.strip())
+            current = ""
+        else:
+            current += character
+    if current.strip():  # a bracket that was never closed: let the method's own error speak
+        parts.append(current.rstrip(",").strip())
+    return [part for part in parts if part]
+
+
+def _show(comparison: Comparison, console: Console, page: Path, json_file: str) -> None:
+    from wellbegun.lab import comparison_to_record
+    from wellbegun.lab.page import write_page
+    from wellbegun.lab.table import comparison_renderables
+    from wellbegun.plans import write_text_atomically
+
+    console.print()
+    console.print(comparison.description, style="dim")
+    for shown in comparison_renderables(comparison):
+        console.print(shown)
+    write_page(comparison, page)
+    console.print(f"Curves, profiles and the winner's plan: [bold]{page}[/]", highlight=False)
+    text = json.dumps(comparison_to_record(comparison), indent=1)
+    if json_file == STDOUT:
+        print(text)
+    elif json_file:
+        write_text_atomically(json_file, text + "\n")
+        console.print(f"Everything as data: [bold]{json_file}[/]", highlight=False)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("training {task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

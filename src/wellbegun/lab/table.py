@@ -1,0 +1,88 @@
+"""A comparison in the terminal: one table and a few sentences for each network."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from wellbegun.lab.result import Arm, Comparison, NetworkResult
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+
+def comparison_renderables(comparison: Comparison) -> list[RenderableType]:
+    """Return what a person shall see at the end, for a rich console."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    shown: list[RenderableType] = []
+    if comparison.interrupted:
+        seeds = {run.seed for network in comparison.networks for arm in network.arms for run in arm.runs}
+        shown.append(Text(f"Interrupted: what follows rests on {len(seeds)} finished seed(s).", style="yellow"))
+    for network in comparison.networks:
+        shown.append(network_table(network))
+        bullets = Text("\n").join(Text(f"• {sentence}") for sentence in network.sentences)
+        shown += [Padding(bullets, (0, 0, 1, 2))]
+    return shown
+
+
+def network_table(network: NetworkResult) -> Table:
+    """Return the table of one network, best method first."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=network.name, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for heading, justify in (
+        ("method", "left"),
+        ("test accuracy", "right"),
+        ("steps\nto 90%", "right"),
+        ("rates\nthat work", "right"),
+        ("signal\nfirst → last", "right"),
+        ("gradient\nlast → first", "right"),
+        ("found before the first step", "left"),
+    ):
+        table.add_column(heading, justify="left" if justify == "left" else "right", no_wrap=heading == "method")
+    for arm in sorted(network.arms, key=lambda arm: -arm.accuracy.mean):
+        style = "bold green" if arm.method == network.winner else ""
+        table.add_row(*_cells(arm), style=style)
+    return table
+
+
+def _cells(arm: Arm) -> tuple[str, ...]:
+    interval = arm.accuracy
+    rates = {run.learning_rate for run in arm.runs}
+    hidden = [layer for layer in arm.layers if layer.activation]
+    signal = gradient = ""
+    if hidden:
+        signal = f"{_size(hidden[0].signal)} → {_size(hidden[-1].signal)}"
+        gradient = f"{_size(hidden[-1].gradient)} → {_size(hidden[0].gradient)}"
+    return (
+        arm.method,
+        f"{interval.mean:6.1%} ({100 * interval.low:.0f}–{100 * interval.high:.0f})",
+        "never" if arm.steps_to_target is None else f"{arm.steps_to_target:g}",
+        f"{len(arm.working_rates)} of {len(rates)}",
+        signal,
+        gradient,
+        _found(arm),
+    )
+
+
+def _found(arm: Arm) -> str:
+    """Kinds of the findings, errors in red, and whether the runs had to be stopped."""
+    colours = {"error": "red", "warning": "yellow", "note": "dim"}
+    kinds = list(dict.fromkeys((finding.kind, finding.level) for finding in arm.findings))
+    worst = dict(reversed(kinds))  # findings come worst first, so the first level of a kind stays
+    words = [f"[{colours[worst[kind]]}]{kind}[/]" for kind in dict.fromkeys(kind for kind, _ in kinds)]
+    if any("infinite" in run.stopped for run in arm.chosen_runs()):
+        words.append("[red]diverged[/]")
+    elif any("below" in run.stopped for run in arm.chosen_runs()):
+        words.append("[dim]stopped early[/]")
+    return ", ".join(words) or "–"
+
+
+def _size(value: float) -> str:
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    return f"{value:.2g}" if 1e-2 <= value < 1e3 else f"{value:.0e}"
