@@ -46,7 +46,7 @@ def diagnose(
     arguments, keywords, targets = _split(batch)
     weights = {id(p): name for name, p in model.named_parameters()}
     probe = Probe(weights)
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    buffers = _copy_buffers(model)
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
     try:
         with torch.random.fork_rng(devices=devices), torch.enable_grad():
@@ -56,8 +56,7 @@ def diagnose(
             trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
             gradients = torch.autograd.grad(value, list(trained.values()), allow_unused=True) if trained else ()
     finally:
-        for name, buffer in model.named_buffers():
-            buffer.copy_(buffers[name])
+        _restore_buffers(buffers)
     from wellbegun.diagnosis import measure
 
     moments = {
@@ -84,6 +83,28 @@ def diagnose(
     )
     number = float(value.detach())
     return Diagnosis(layers, find_faults(layers, number), number)
+
+
+_Held = list[tuple[dict[str, Any], str, "torch.Tensor", "torch.Tensor"]]
+
+
+def _copy_buffers(model: torch.nn.Module) -> _Held:
+    """Each buffer with its place and a copy of its values: a forward pass may write into it or replace it."""
+    return [
+        (module._buffers, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+
+
+def _restore_buffers(held: _Held) -> None:
+    import torch
+
+    with torch.no_grad():
+        for place, name, buffer, values in held:
+            buffer.copy_(values)
+            place[name] = buffer
 
 
 def _split(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], Any]:

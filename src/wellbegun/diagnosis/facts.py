@@ -21,7 +21,7 @@ class LayerFacts:
         saturated: share of values where a bounded activation is flat (its slope below a tenth of its largest).
         cosine: mean cosine between the layer's outputs for different inputs; 1 means that the input is forgotten.
         twins: share of units that equal another unit of the layer on every input.
-        finite: whether every value and gradient is finite.
+        finite: whether every output is finite (of a gradient that is not, the second moment tells).
     """
 
     name: str

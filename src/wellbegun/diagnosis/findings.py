@@ -40,12 +40,16 @@ def find_faults(layers: Sequence[LayerFacts], loss: float) -> tuple[Finding, ...
 
 
 def _non_finite(layers: Sequence[LayerFacts], loss: float) -> list[Finding]:
-    guilty = next((layer for layer in layers if not layer.finite), None)
+    """Values go bad on the way forward, gradients on the way back: the guilty layer is the first on that way."""
+    values = next((layer for layer in layers if not layer.finite), None)
+    gradients = next((layer for layer in reversed(layers) if not math.isfinite(layer.gradient)), None)
+    guilty = values or gradients
     if guilty is None and math.isfinite(loss):
         return []
-    where = guilty.name if guilty else layers[-1].name if layers else "the output"
-    message = f"{where} holds values or gradients that are infinite or not a number (loss {loss:g})"
-    return [Finding("non-finite", "error", where, message, "lower the scale of the weights before it")]
+    where = guilty.name if guilty else "the loss"
+    what = "values" if values else "gradients" if gradients else "a value"
+    message = f"{where} holds {what} that are infinite or not a number (loss {loss:g})"
+    return [Finding("non-finite", "error", where, message, "lower the scale of the weights up to there")]
 
 
 def _symmetric(hidden: Sequence[LayerFacts]) -> list[Finding]:
@@ -141,7 +145,7 @@ def _collapsed(hidden: Sequence[LayerFacts]) -> list[Finding]:
 
 
 def _no_gradient(layers: Sequence[LayerFacts]) -> list[Finding]:
-    without = [layer for layer in layers if layer.weight_gradient == 0 and layer.finite]
+    without = [layer for layer in layers if layer.weight_gradient == 0]
     if not without:
         return []
     message = f"{len(without)} of {len(layers)} weights get a gradient of exactly zero, {without[0].name} first"

@@ -106,6 +106,5 @@ class Probe(TorchFunctionMode):
 
             def note_gradient(gradient: torch.Tensor) -> None:
                 layer.gradient = measure.second_moment(gradient)
-                layer.finite = layer.finite and measure.is_finite(gradient)
 
             result.register_hook(note_gradient)  # type: ignore[no-untyped-call]

@@ -39,7 +39,9 @@ def check_module(model: object, purpose: str) -> torch.nn.Module:
     tensors = [*model.named_parameters(), *model.named_buffers()]
     lazy = [name for name, tensor in tensors if torch.nn.parameter.is_lazy(tensor)]
     if lazy:
-        raise ArgumentError(f"{purpose} needs shapes, and {', '.join(lazy)} has none yet; run the model on a batch once")
+        raise ArgumentError(
+            f"{purpose} needs shapes, and {', '.join(lazy)} has none yet; run the model on a batch once"
+        )
     return model
 
 

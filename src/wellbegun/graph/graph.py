@@ -10,6 +10,9 @@ from wellbegun.laws import Fans
 
 WEIGHT_KINDS = frozenset({"linear", "convolution", "transposed convolution", "embedding"})
 
+SQUASHERS = frozenset({"sigmoid", "logsigmoid", "hardsigmoid"})
+"""Activations that turn logits into probabilities when they end a model."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -39,13 +42,25 @@ class Operation:
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a parameter or buffer by one operation."""
+    """One use of a parameter or buffer by one operation.
+
+    Attributes:
+        variable: its name.
+        role: "linear weight", "bias", "normalisation scale", ...
+        operation: index of the operation.
+        detail: PyTorch's name of the operation.
+        fans: of a weight or bias.
+        inputs_first: whether a weight is stored as [inputs, outputs], as in `x @ W`.
+        padding_row: row of a look-up table that stands for padding, and is zero.
+    """
 
     variable: str
     role: str
     operation: int
     detail: str
     fans: Fans | None = None
+    inputs_first: bool = False
+    padding_row: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,16 @@ class Graph:
     def consumers(self, index: int) -> list[Operation]:
         """The operations that take the result of this one."""
         return [operation for operation in self.operations if index in operation.inputs]
+
+    def output_layers(self) -> frozenset[int]:
+        """The operations whose results the model returns, seen through a softmax or sigmoid that ends the model."""
+        found = set()
+        for index in self.outputs:
+            operation = self.source(index)
+            while operation.inputs and (operation.kind == "softmax" or operation.detail in SQUASHERS):
+                operation = self.source(operation.inputs[0])
+            found.add(operation.index)
+        return frozenset(found)
 
     def source(self, index: int) -> Operation:
         """The operation that decides what flows here: views, dropout and shifts are looked through."""

@@ -25,6 +25,7 @@ _VIEWS = frozenset(
         "view_as lift_fresh movedim swapaxes to copy"
     ).split()
 )
+_SPLITS = frozenset({"split", "split_with_sizes", "chunk"})
 _POOLS = frozenset(
     (
         "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d "
@@ -49,8 +50,9 @@ def describe(recorder: Recorder, name: str, args: tuple[Any, ...], kwargs: dict[
     elif plain == "convolution":
         _convolution(recorder, args, result)
     elif plain == "embedding":
-        width = args[0].shape[-1]
-        _weighted(recorder, "embedding", plain, args[1], args[0], None, Fans(width, width), result)
+        width, row = args[0].shape[-1], args[2] if len(args) > 2 else -1
+        fans, padding = Fans(width, width), row if row >= 0 else None
+        _weighted(recorder, "embedding", plain, args[1], args[0], None, fans, result, padding_row=padding)
     elif plain in _NORMS:
         _norm(recorder, plain, args, result)
     elif plain in ("add", "sub", "rsub"):
@@ -70,6 +72,10 @@ def _view(recorder: Recorder, name: str, tensors: tuple[torch.Tensor, ...], resu
     variable = recorder.variable(tensors[0]) if tensors else None
     if variable is None:
         if tensors and recorder.result_of(tensors[0]) is not None:
+            parts = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+            equal = name in _SPLITS and len({part.shape for part in parts}) == 1
+            if equal and parts[0].shape[-1] * len(parts) == tensors[0].shape[-1]:
+                recorder.split(tensors[0], len(parts))
             recorder.record("view", name, tensors[:1], result)
         return
     for leaf in tree_leaves(result):
@@ -82,22 +88,31 @@ def _product(recorder: Recorder, name: str, args: tuple[Any, ...], result: Any) 
     bias = args[0] if name.startswith(("add", "badd")) else None
     inner, outer = left.shape[-1], (right.shape[-1] if right.ndim > 1 else 1)
     if recorder.variable(right) is not None and recorder.variable(left) is None:
-        _weighted(recorder, "linear", name, left, right, bias, Fans(inner, outer), result)
+        # nn.Linear's weight arrives here as a transposed view; a parameter in `x @ W` has its inputs first
+        first = _is_stored_so(right)
+        _weighted(recorder, "linear", name, left, right, bias, Fans(inner, outer), result, inputs_first=first)
     elif recorder.variable(left) is not None and recorder.variable(right) is None:
-        _weighted(recorder, "linear", name, right, left, bias, Fans(inner, left.shape[-2]), result)
+        first = not _is_stored_so(left)
+        _weighted(recorder, "linear", name, right, left, bias, Fans(inner, left.shape[-2]), result, inputs_first=first)
     else:
         operation = recorder.record("matmul", name, (left, right), result)
         _use_all(recorder, (left, right, bias), "other", operation, name)
 
 
+def _is_stored_so(matrix: torch.Tensor) -> bool:
+    """Whether a (view of a) parameter has the rows and columns of the parameter, and is not its transpose."""
+    return matrix.ndim < 2 or (matrix.stride(-1) == 1 and matrix.stride(-2) >= matrix.shape[-1])
+
+
 def _weighted(
-    recorder: Recorder, kind: str, name: str, value: Any, weight: Any, bias: Any, fans: Fans, result: Any
+    recorder: Recorder, kind: str, name: str, value: Any, weight: Any, bias: Any, fans: Fans, result: Any, **more: Any
 ) -> None:
     variable = recorder.variable(weight)
     inputs = (value,) if variable is not None else (value, weight)
-    operation = recorder.record(kind if variable else "matmul", name, inputs, result, variable or "")
+    named = variable if variable is not None and not recorder.is_packed(variable) else ""
+    operation = recorder.record(kind if variable else "matmul", name, inputs, result, named)
     if variable is not None:
-        recorder.use(variable, f"{kind} weight", operation, name, fans)
+        recorder.use(variable, f"{kind} weight", operation, name, fans, **more)
     bias_variable = recorder.variable(bias)
     if bias_variable is not None:
         recorder.use(bias_variable, "bias", operation, name, fans)
@@ -172,6 +187,9 @@ def _multiply(
     elif len(values) == 1 and len(args) > 1 and isinstance(args[1], (int, float)):
         if kinds[0] == "noise":  # dropout scales its mask
             recorder.record("noise", name, (), result)
+            return
+        if recorder.is_assumed_data(values[0]):  # what the model makes of data of unknown size is unknown too
+            recorder.record("shift", name, tuple(values), result)
             return
         factor = float(args[1]) if name == "mul" else 1.0 / args[1] if args[1] else math.inf
         recorder.record("scale", name, tuple(values), result, factor=factor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ from wellbegun.graph.inputs import example_inputs, to_meta
 from wellbegun.graph.operations import describe
 from wellbegun.graph.variable import Variable, collect_variables
 from wellbegun.laws import Fans
+
+PACKED = "several weights in one tensor, which this version cannot plan"
+"""Role of the parameters of nn.LSTM, nn.GRU, nn.RNN and of nn.MultiheadAttention's input projection."""
 
 
 def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
@@ -33,7 +37,7 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     arguments, keywords = example_inputs(model, inputs)
     variables = collect_variables(model)
     state: dict[str, torch.Tensor] = {}
-    recorder = Recorder()
+    recorder = Recorder(frozenset(variable.name for variable in variables if variable.packed))
     for variable in variables:
         dtype = getattr(torch, variable.dtype)
         meta = torch.empty(variable.shape, dtype=dtype, device="meta")
@@ -51,7 +55,10 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     except Exception as error:
         raise TraceError(_failure(model, arguments, keywords, error)) from error
     if made:
-        raise TraceError(f"the forward pass makes parameters ({', '.join(made)}); make them in the constructor, so that they can be planned")
+        raise TraceError(
+            f"the forward pass makes parameters ({', '.join(made)}); "
+            "make them in the constructor, so that they can be planned"
+        )
     outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
     return recorder.graph(variables, tuple(dict.fromkeys(index for index in outputs if index is not None)))
 
@@ -59,8 +66,9 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every tensor back to the operation that made it, or to the parameter that it is a view of."""
 
-    def __init__(self) -> None:
+    def __init__(self, packed: frozenset[str] = frozenset()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._packed = packed
         self._operations: list[Operation] = []
         self._uses: dict[str, list[Use]] = {}
         self._made_by: dict[int, int] = {}
@@ -106,9 +114,34 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._alive.append(tensor)
         return index
 
-    def use(self, name: str, role: str, operation: int, detail: str, fans: Fans | None = None) -> None:
+    def use(self, name: str, role: str, operation: int, detail: str, fans: Fans | None = None, **more: Any) -> None:
         """Note that an operation uses a parameter or buffer."""
-        self._uses.setdefault(name, []).append(Use(name, role, operation, detail, fans))
+        if name in self._packed:
+            role, fans = PACKED, None
+        self._uses.setdefault(name, []).append(Use(name, role, operation, detail, fans, **more))
+
+    def is_packed(self, name: str) -> bool:
+        """Whether the parameter holds several weights, as those of nn.LSTM and nn.MultiheadAttention do."""
+        return name in self._packed
+
+    def split(self, value: torch.Tensor, parts: int) -> None:
+        """Note that the result of a matrix product is split into equal parts: its weight is so many weights."""
+        operation = self._operations[self._made_by[id(value)]]
+        while operation.kind in ("view", "shift") and operation.inputs:
+            operation = self._operations[operation.inputs[0]]
+        uses = self._uses.get(operation.weight, [])
+        for position, use in enumerate(uses):
+            if use.operation == operation.index and use.fans and operation.shape[-1] == value.shape[-1]:
+                fans = Fans(use.fans.fan_in, use.fans.fan_out / parts)
+                uses[position] = replace(use, fans=fans)
+
+    def is_assumed_data(self, value: object) -> bool:
+        """Whether a value is an input that was not given, at most shifted and scaled: its size is not known."""
+        index = self.result_of(value)
+        operation = None if index is None else self._operations[index]
+        while operation is not None and operation.kind in ("view", "shift") and operation.inputs:
+            operation = self._operations[operation.inputs[0]]
+        return operation is not None and operation.kind == "input" and operation.second_moment is None
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

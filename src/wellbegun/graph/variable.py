@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+_PACKING = (torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.MultiheadAttention)
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -20,6 +22,7 @@ class Variable:
         attribute: its name inside that module.
         ties: its other names.
         on_meta: whether it has no storage yet.
+        packed: whether it holds several weights or biases: gates of a recurrent layer, packed projections.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Variable:
     attribute: str
     ties: tuple[str, ...]
     on_meta: bool
+    packed: bool = False
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -48,17 +52,18 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     made = []
     for key, (first, *others) in names.items():
         path, _, attribute = first.rpartition(".")
-        tensor = tensors[key]
+        tensor, module = tensors[key], model.get_submodule(path)
         made.append(
             Variable(
                 name=first,
                 kind=kinds[key],
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
-                owner=type(model.get_submodule(path)).__name__,
+                owner=type(module).__name__,
                 attribute=attribute,
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
+                packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
             )
         )
     return tuple(made)

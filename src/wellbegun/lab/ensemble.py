@@ -95,7 +95,7 @@ def train_together(
         _finish(curves, alive, alive, model, weights, task)
         for position, i in enumerate(alive):
             if not torch.isfinite(losses[position]):
-                curves[i].stopped = "diverged: the loss is infinite or not a number"
+                curves[i].stopped = f"diverged by step {steps}: the loss is infinite or not a number"
     return curves
 
 

@@ -125,7 +125,7 @@ def stops(arm: Arm) -> str:
     """Return how many runs at the chosen learning rate were stopped early, "" if none was."""
     runs: tuple[Run, ...] = arm.chosen_runs()
     stopped = [run for run in runs if run.stopped]
-    return f"{len(stopped)} of {len(runs)} runs stopped early: {stopped[0].stopped}" if stopped else ""
+    return f"{len(stopped)} of {len(runs)} runs {stopped[0].stopped}" if stopped else ""
 
 
 def badges(arm: Arm) -> list[tuple[str, str]]:

@@ -34,7 +34,7 @@ def _network(network: NetworkResult) -> dict[str, Any]:
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    hidden = [layer for layer in arm.layers if layer.activation]
+    hidden = arm.hidden
     step0: dict[str, Any] = {"loss": arm.loss}
     if hidden:
         first, last = hidden[0], hidden[-1]

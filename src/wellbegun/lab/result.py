@@ -67,6 +67,11 @@ class Arm:
     findings: tuple[Finding, ...]
     runs: tuple[Run, ...]
 
+    @property
+    def hidden(self) -> tuple[LayerFacts, ...]:
+        """Facts of the layers with an activation behind them, in order."""
+        return tuple(layer for layer in self.layers if layer.activation)
+
     def chosen_runs(self) -> tuple[Run, ...]:
         """The runs at the chosen learning rate, one for each seed."""
         return tuple(run for run in self.runs if run.learning_rate == self.learning_rate)

@@ -53,7 +53,7 @@ def network_table(network: NetworkResult) -> Table:
 def _cells(arm: Arm) -> tuple[str, ...]:
     interval = arm.accuracy
     rates = {run.learning_rate for run in arm.runs}
-    hidden = [layer for layer in arm.layers if layer.activation]
+    hidden = arm.hidden
     signal = gradient = ""
     if hidden:
         signal = f"{_size(hidden[0].signal)} → {_size(hidden[-1].signal)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wellbegun.diagnosis.facts import LayerFacts
 from wellbegun.lab.result import Arm, NetworkResult
 
 FAILED = 0.5
@@ -65,7 +64,7 @@ def _cause(arm: Arm) -> str:
 
 
 def _symmetric(result: NetworkResult, arms: Sequence[Arm]) -> str:
-    share = min(_hidden(arm)[0].twins for arm in arms)
+    share = min(arm.hidden[0].twins for arm in arms)
     text = f"{_people(arms)} failed by symmetry: {share:.0%} of the first layer's units compute the same number as "
     text += "another one, get the same gradient and stay copies"
     if result.width_one is not None and any(arm.method == "equal" for arm in arms):
@@ -75,25 +74,25 @@ def _symmetric(result: NetworkResult, arms: Sequence[Arm]) -> str:
 
 
 def _saturated(result: NetworkResult, arms: Sequence[Arm]) -> str:
-    shares = _each(arms, lambda arm: f"{max(layer.saturated for layer in _hidden(arm)):.0%}")
+    shares = _each(arms, lambda arm: f"{max(layer.saturated for layer in arm.hidden):.0%}")
     return f"{_people(arms)} failed by saturation: {shares} of the values lie where {result.activation} is flat"
 
 
 def _vanishing(result: NetworkResult, arms: Sequence[Arm]) -> str:
     def share(arm: Arm) -> str:
-        first, last = _hidden(arm)[0], _hidden(arm)[-1]
+        first, last = arm.hidden[0], arm.hidden[-1]
         return f"{first.gradient / last.gradient:.0e}" if last.gradient else "0"
 
     text = f"{_people(arms)} failed by vanishing: on its way back through {result.depth} layers the gradient's second "
     text += f"moment is multiplied by {_each(arms, share)}"
-    forgetful = [arm.method for arm in arms if _hidden(arm)[-1].cosine > 0.999]
+    forgetful = [arm.method for arm in arms if arm.hidden[-1].cosine > 0.999]
     if forgetful:
         text += f"; with {_join(forgetful)} all inputs look alike at the last layer (cosine above 0.999)"
     return text
 
 
 def _exploding(result: NetworkResult, arms: Sequence[Arm]) -> str:
-    factors = _each(arms, lambda arm: f"{_hidden(arm)[-1].signal / (_hidden(arm)[0].signal or 1.0):.0e}")
+    factors = _each(arms, lambda arm: f"{arm.hidden[-1].signal / (arm.hidden[0].signal or 1.0):.0e}")
     losses = _each(arms, lambda arm: f"{arm.loss:.2g}")
     return (
         f"{_people(arms)} failed by explosion: over {result.depth} layers the signal's second moment is multiplied by "
@@ -120,10 +119,6 @@ _PHRASES: dict[str, Callable[[NetworkResult, Sequence[Arm]], str]] = {
 }
 
 
-def _hidden(arm: Arm) -> list[LayerFacts]:
-    return [layer for layer in arm.layers if layer.activation]
-
-
 def _each(arms: Sequence[Arm], describe: Callable[[Arm], str]) -> str:
     """The same measurement of several arms: named only where there are several."""
     if len(arms) == 1:
@@ -133,7 +128,7 @@ def _each(arms: Sequence[Arm], describe: Callable[[Arm], str]) -> str:
 
 def _why_winner(result: NetworkResult) -> str:
     best = result.arm(result.winner)
-    hidden = _hidden(best)
+    hidden = best.hidden
     signals = [layer.signal for layer in hidden]
     low, high = f"{min(signals):.2g}", f"{max(signals):.2g}"
     size = f"at {low}" if low == high else f"between {low} and {high}"
@@ -146,7 +141,7 @@ def _why_winner(result: NetworkResult) -> str:
     rivals = [arm for arm in result.arms if arm is not best and arm.accuracy.mean >= 0.5 * best.accuracy.mean]
     if rivals:
         closest = max(rivals, key=lambda arm: arm.accuracy.mean)
-        text += f" ({closest.method}: {_hidden(closest)[-1].cosine:.2f})"
+        text += f" ({closest.method}: {closest.hidden[-1].cosine:.2f})"
     return text + "."
 
 

@@ -26,6 +26,7 @@ class Entry:
         before, after: second moment that flows into the operation, and the one aimed at behind it.
         stream: name that keys the random numbers; the tensor's own unless an alias keeps an older one.
         ties: further names of the same tensor.
+        zero_row: row of a look-up table that stands for padding and holds zeros.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Entry:
     after: float | None = None
     stream: str = ""
     ties: tuple[str, ...] = ()
+    zero_row: int | None = None
 
     def __post_init__(self) -> None:
         if not self.stream:

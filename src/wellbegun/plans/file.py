@@ -130,6 +130,9 @@ def _entry(item: dict[str, Any]) -> Entry:
         raise PlanFileError(f"{values['name']}: ties must be a list of names, got {values['ties']!r}")
     if values["kind"] not in ("parameter", "buffer"):
         raise PlanFileError(f"{values['name']}: kind must be 'parameter' or 'buffer', got {values['kind']!r}")
+    row, rows = values["zero_row"], shape[0] if shape else 0
+    if row is not None and (not isinstance(row, int) or isinstance(row, bool) or not 0 <= row < rows):
+        raise PlanFileError(f"{values['name']}: zero_row must be null or a row of {list(shape)}, got {row!r}")
     fans = values["fans"]
     values |= {
         "shape": shape,

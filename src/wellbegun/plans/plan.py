@@ -93,7 +93,8 @@ class Plan:
 
 
 def _identity(entry: Entry) -> list[object]:
-    return [entry.name, list(entry.ties), list(entry.shape), entry.stream, law_to_record(entry.law)]
+    law = law_to_record(entry.law)
+    return [entry.name, list(entry.ties), list(entry.shape), entry.stream, law, entry.zero_row]
 
 
 def _brief(entry: Entry) -> str:

@@ -85,7 +85,7 @@ def assign_rules(rules: tuple[Rule, ...], tensors: Iterable[tuple[str, ...]]) ->
 
 
 def _check_agreement(hits: list[Rule], names: tuple[str, ...]) -> None:
-    """Raise PlanError where the winner shares no name with a rule of another content: none of them overrides the other."""
+    """Raise PlanError where another rule shares no name with the winner, so that it is not overridden but ignored."""
     winner = hits[-1]
     for rule in hits[:-1]:
         together = any(rule.matches(name) and winner.matches(name) for name in names)

@@ -52,23 +52,27 @@ class Auto:
                 self._embedding(graph, operation, proposals, done)
             elif operation.weight:
                 chain = chains[operation.index]
-                made = self._weight(graph, operation, chain, feed_of(graph, operation, second_moments))
+                feed = feed_of(graph, operation, second_moments)
+                made = self._weight(graph, operation, chain, feed)
                 target = made[operation.weight].after or 1.0
                 if operation.weight not in done:
                     proposals |= made
                     done.add(operation.weight)
+                elif proposals[operation.weight].before:  # the law was chosen for what its first use is fed
+                    first = proposals[operation.weight]
+                    target = (first.after or 1.0) * feed.second_moment / (first.before or 1.0)
             second_moments[operation.index] = after(operation, second_moments, target)
         return proposals
 
     def _weight(self, graph: Graph, operation: Operation, chain: Chain, feed: Feed) -> dict[str, Proposal]:
         uses = graph.uses[operation.weight]
         fans = next(use.fans for use in uses if use.operation == operation.index and use.fans is not None)
+        is_output = operation.index in graph.output_layers()
         if chain.depth > SHALLOW:
-            made = deep.propose(graph, operation, chain, feed, LOGITS)
+            made = deep.propose(graph, operation, chain, feed, LOGITS if is_output else 1.0)
             if made is not None:
                 return made
-        is_output = operation.index in {graph.source(index).index for index in graph.outputs}
-        target = LOGITS if is_output and operation.shape[-1] > 1 else 1.0
+        target = LOGITS if is_output and fans.fan_out > 1 else 1.0
         variance = target / feed.second_moment
         spread = f"variance {target:g}/({_fan(fans)}·{feed.second_moment:.4g})"
         what = "starts the loss within 0.3 of ln K" if target == LOGITS else "makes the second moment 1 again"
@@ -101,6 +105,8 @@ def _origin(feed: Feed) -> str:
         return "fed by a normalisation, second moment 1"
     if feed.kind == "add":
         return f"fed by a sum of branches, second moment {feed.second_moment:.4g}"
+    if feed.kind == "other":
+        return f"fed by {feed.detail}, assumed to keep the second moment at {feed.second_moment:.4g}"
     return f"fed by {feed.kind}, second moment {feed.second_moment:.4g}"
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from wellbegun.graph.graph import Graph, Operation
+
+_KEEPS_UNITS = frozenset(
+    "view reshape _unsafe_view alias detach clone contiguous _to_copy to flatten unsqueeze squeeze expand".split()
+)
 
 
 @dataclass(frozen=True)
@@ -14,10 +19,13 @@ class Chain:
     Attributes:
         operations: in order; the last one may be the output layer.
         activations: behind each operation, "" behind an output layer.
+        straight: whether each operation takes the units of the one before it as they are: not cut, mixed with other
+            axes or pooled.
     """
 
     operations: tuple[Operation, ...]
     activations: tuple[str, ...]
+    straight: bool = True
 
     @property
     def depth(self) -> int:
@@ -31,6 +39,11 @@ class Chain:
         return names.pop() if len(names) == 1 else ""
 
     @property
+    def repeats(self) -> bool:
+        """Whether one weight stands at several places."""
+        return len({operation.weight for operation in self.operations}) < len(self.operations)
+
+    @property
     def all_linear(self) -> bool:
         """Whether every operation is a matrix product and not a convolution."""
         return all(operation.kind == "linear" for operation in self.operations)
@@ -39,7 +52,11 @@ class Chain:
 def find_chains(graph: Graph) -> list[Chain]:
     """Return the plain chains of a graph; every weight operation but embeddings is in exactly one."""
     operations = [operation for operation in graph.weight_operations() if operation.kind != "embedding"]
-    behind = {operation.index: _activation_behind(graph, operation) for operation in operations}
+    outputs = graph.output_layers()
+    behind = {
+        operation.index: "" if operation.index in outputs else _activation_behind(graph, operation)
+        for operation in operations
+    }
     previous = {operation.index: _previous(graph, operation) for operation in operations}
     followers: dict[int, list[Operation]] = {}
     for operation in operations:
@@ -54,7 +71,8 @@ def find_chains(graph: Graph) -> list[Chain]:
         members = [operation]
         while len(next_ones := followers.get(members[-1].index, [])) == 1:
             members.append(next_ones[0])
-        chains.append(Chain(tuple(members), tuple(behind[member.index] for member in members)))
+        straight = all(_is_straight(graph, before, member) for before, member in pairwise(members))
+        chains.append(Chain(tuple(members), tuple(behind[member.index] for member in members), straight))
     return chains
 
 
@@ -67,6 +85,18 @@ def _previous(graph: Graph, operation: Operation) -> int | None:
         return None
     before = _through_pools(graph, source.inputs[0])
     return before.index if before.weight and before.kind != "embedding" else None
+
+
+def _is_straight(graph: Graph, before: Operation, operation: Operation) -> bool:
+    """Whether the last axis holds the units of `before` on all the way to `operation`."""
+    step = graph.operations[operation.inputs[0]]
+    while step.index != before.index:
+        if step.kind == "pool" or (step.kind == "view" and step.detail not in _KEEPS_UNITS):
+            return False
+        if step.shape[-1:] != before.shape[-1:]:
+            return False
+        step = graph.operations[step.inputs[0]]
+    return True
 
 
 def _activation_behind(graph: Graph, operation: Operation) -> str:

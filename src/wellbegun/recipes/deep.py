@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 from wellbegun.errors import TheoryError
-from wellbegun.graph.graph import Graph, Operation
+from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.laws import MirroredOrthogonal, Normal, Orthogonal, Zeros
 from wellbegun.recipes.chain import Chain
 from wellbegun.recipes.proposal import Proposal
@@ -19,7 +19,7 @@ _CRITICAL = "Schoenholz et al. (2017), eq. 6; Pennington, Schoenholz and Ganguli
 
 def propose(graph: Graph, operation: Operation, chain: Chain, feed: Feed, logits: float) -> dict[str, Proposal] | None:
     """Return proposals for one weight of a deep plain chain and its bias, or None where no deep rule applies."""
-    if not chain.all_linear or not chain.activation:
+    if not chain.all_linear or not chain.activation or not chain.straight or chain.repeats:
         return None
     slope = odd_part_slope(chain.activation)
     if slope and _can_mirror(graph, chain):
@@ -36,6 +36,10 @@ def why_not(chain: Chain) -> str:
         cause = "its hidden layers have different activations"
     elif not chain.all_linear:
         cause = "it has convolutions, whose kernels no rule of auto@0 makes isometric"
+    elif not chain.straight:
+        cause = "between its layers units are cut, pooled or mixed with other axes"
+    elif chain.repeats:
+        cause = "a weight stands in it more than once"
     else:
         cause = f"{chain.activation} has no stable critical point with independent biases, or the layers have no biases"
     return f"a rule for one layer only: this chain is {chain.depth} deep, but {cause}; expect slow training"
@@ -52,11 +56,13 @@ def _mirrored(
     incoming = feed.second_moment if first else slope**2
     gain = math.sqrt(target / incoming) * _expansion(height, width)
     law = MirroredOrthogonal(gain, rows=not last, columns=not first)
+    if _weight_use(graph, operation).inputs_first:
+        law = MirroredOrthogonal(gain, rows=law.columns, columns=law.rows)
     what = f"{chain.depth} hidden layers of {_people(chain.activation)} in a row"
     if first:
         reason = f"first of {what}: units in pairs u, -u, at second moment 1 from the data's {incoming:.4g}"
     elif last:
-        reason = f"reads the pairs behind {what}; logits of second moment {target:g} start the loss within 0.3 of ln K"
+        reason = f"reads the pairs behind {what} into a second moment of {target:g}{_why(target)}"
     else:
         reason = (
             f"{what}: mirrored orthogonal weights start as an exact rotation, which depth cannot stretch or flatten"
@@ -74,7 +80,7 @@ def _at_critical_point(
     incoming = feed.second_moment if first else behind
     if last:
         target, variance = (logits if rows > 1 else 1.0), (logits if rows > 1 else 1.0) / incoming
-        reason = f"reads {chain.activation}'s second moment of {incoming:.4g} into logits of {target:g}"
+        reason = f"reads {chain.activation}'s second moment of {incoming:.4g} into one of {target:g}{_why(target)}"
     elif first:
         target, variance = point.q, (point.q - point.bias_variance) / incoming
         reason = f"brings the data (second moment {incoming:.4g}) to the critical point q = {point.q:.4g}"
@@ -126,8 +132,18 @@ def _shifts(graph: Graph, at: int, operation: Operation) -> bool:
 
 def _matrix_shape(graph: Graph, operation: Operation) -> tuple[int, int]:
     """(outputs, inputs) of a matrix product, from its fans."""
-    fans = next(use.fans for use in graph.uses[operation.weight] if use.fans is not None)
+    fans = _weight_use(graph, operation).fans
+    assert fans is not None
     return round(fans.fan_out), round(fans.fan_in)
+
+
+def _weight_use(graph: Graph, operation: Operation) -> Use:
+    """The use that this operation makes of its weight."""
+    return next(use for use in graph.uses[operation.weight] if use.operation == operation.index and use.fans)
+
+
+def _why(target: float) -> str:
+    return ", which starts the loss within 0.3 of ln K" if target < 1 else ""
 
 
 def _expansion(outputs: int, inputs: int) -> float:

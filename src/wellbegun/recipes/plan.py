@@ -130,6 +130,7 @@ def _entry(graph: Graph, variable: Variable, proposal: Proposal, streams: dict[s
         after=proposal.after,
         stream=streams.get(variable.name, variable.name),
         ties=variable.ties,
+        zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
     )
 
 

@@ -21,12 +21,14 @@ class Feed:
         activation: name of the activation it comes out of, or "".
         second_moment: of the values.
         measured: whether that rests on data that were given.
+        detail: PyTorch's name of that operation.
     """
 
     kind: str
     activation: str
     second_moment: float
     measured: bool
+    detail: str = ""
 
 
 def feed_of(graph: Graph, operation: Operation, second_moments: dict[int, float]) -> Feed:
@@ -38,7 +40,7 @@ def feed_of(graph: Graph, operation: Operation, second_moments: dict[int, float]
         source = graph.source(source.inputs[0])
     activation = source.detail if source.kind == "activation" else ""
     measured = source.kind == "input" and source.second_moment is not None
-    return Feed(source.kind, activation, second_moments.get(operation.inputs[0], ASSUMED), measured)
+    return Feed(source.kind, activation, second_moments.get(operation.inputs[0], ASSUMED), measured, source.detail)
 
 
 def after(operation: Operation, second_moments: dict[int, float], target: float) -> float:

@@ -11,10 +11,9 @@ from wellbegun.graph.framework import check_module
 from wellbegun.laws import Initializer, Keep
 from wellbegun.plans import Entry, Plan
 from wellbegun.recipes import plan as make_plan
-from wellbegun.sampler import Stream
-from wellbegun.targets.array import fill_array
+from wellbegun.targets.array import fill_entry
 from wellbegun.targets.storage import check_storage
-from wellbegun.targets.tensor import check_tensor, mark_changed, tensor_array
+from wellbegun.targets.tensor import check_tensor, mark_changed, share_memory, tensor_array
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +59,10 @@ def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, over
         raise ApplyError(f"device must be 'cpu' in this version, not {device!r}; move the model after apply")
     _check_names(plan, model)
     problems = [problem for entry in plan for problem in _problems(entry, model, overwrite)]
+    problems += [
+        f"{first} and {second}: share memory without being one tensor, so that one would overwrite the other"
+        for first, second in share_memory({entry.name: _get(model, entry.name) for entry in plan})
+    ]
     if problems:
         raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems))
     for entry in plan:
@@ -155,8 +158,7 @@ def _materialise(entry: Entry, model: torch.nn.Module) -> None:
 def _write(plan: Plan, entry: Entry, tensor: torch.Tensor) -> int:
     if isinstance(entry.law, Keep):
         return 0
-    stream = Stream.of(plan.seed, entry.stream)
-    written = fill_array(tensor_array(tensor), entry.law, stream, entry.shape, (0,) * len(entry.shape))
+    written = fill_entry(tensor_array(tensor), plan, entry, (0,) * len(entry.shape))
     mark_changed(tensor)
     setattr(tensor, _MARK, plan.hash)
     return written

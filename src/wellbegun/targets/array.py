@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
+from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import Stream
 from wellbegun.targets.storage import check_storage, store
 
@@ -44,6 +45,14 @@ def fill_array(out: Array, law: Law, stream: Stream, shape: tuple[int, ...], off
     for target, start in _runs(out, shape, offset):
         _fill_run(target, law, stream, start)
     return int(out.size)
+
+
+def fill_entry(out: Array, plan: Plan, entry: Entry, offset: tuple[int, ...]) -> int:
+    """Fill an array with a part of a planned tensor and return the number of elements written."""
+    written = fill_array(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, offset)
+    if entry.zero_row is not None and 0 <= entry.zero_row - offset[0] < len(out):
+        out[entry.zero_row - offset[0]] = 0
+    return written
 
 
 def check_part(part: tuple[int, ...], shape: tuple[int, ...], offset: Offset) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -37,6 +38,42 @@ def tensor_array(tensor: torch.Tensor) -> NDArray[Any]:
         array: NDArray[Any] = plain.view(torch.uint16).numpy().view(bfloat16())
         return array
     return plain.numpy()
+
+
+def share_memory(tensors: Mapping[str, torch.Tensor]) -> list[tuple[str, str]]:
+    """Return the pairs of CPU tensors that have an element in common."""
+    import numpy as np
+    import torch
+
+    plain = {n: t.detach() for n, t in tensors.items() if t.device.type == "cpu" and t.layout == torch.strided}
+    # only the addresses matter, so every dtype may be seen as bytes that far apart
+    spans = []
+    for name, tensor in plain.items():
+        if tensor.numel():
+            size = tensor.element_size()
+            reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
+            spans.append((tensor.data_ptr(), tensor.data_ptr() + reach * size, name))
+    spans.sort()
+    found = []
+    for position, (_, end, name) in enumerate(spans):
+        for start, _, other in spans[position + 1 :]:
+            if start >= end:
+                break
+            try:
+                shared = np.shares_memory(_addresses(plain[name]), _addresses(plain[other]), max_work=10_000)  # type: ignore[arg-type]  # the stub knows -1 and 0 only
+            except np.exceptions.TooHardError:
+                shared = True
+            if shared:
+                found.append((name, other))
+    return found
+
+
+def _addresses(tensor: torch.Tensor) -> NDArray[Any]:
+    import torch
+
+    same_size = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
+    array: NDArray[Any] = tensor.view(same_size[tensor.element_size()]).numpy()
+    return array
 
 
 def mark_changed(tensor: torch.Tensor) -> None:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Keep
 from wellbegun.plans import Plan
-from wellbegun.sampler import Stream
-from wellbegun.targets.array import fill_array
+from wellbegun.targets.array import fill_entry
 from wellbegun.targets.storage import bfloat16
 
 
@@ -36,5 +35,5 @@ def to_numpy(plan: Plan, name: str, region: tuple[slice, ...] | None = None) -> 
     edges = [part.indices(size)[:2] for part, size in zip(region, entry.shape, strict=True)]
     dtype = bfloat16() if entry.dtype == "bfloat16" else np.dtype(entry.dtype)
     out = np.empty([max(stop - start, 0) for start, stop in edges], dtype)
-    fill_array(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, tuple(start for start, _ in edges))
+    fill_entry(out, plan, entry, tuple(start for start, _ in edges))
     return out
