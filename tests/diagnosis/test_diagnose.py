@@ -48,7 +48,9 @@ def test_facts_equal_a_calculation_by_hand(batch) -> None:
     assert [layer.name for layer in found.layers] == ["0.weight", "2.weight", "4.weight", "6.weight"]
     assert [layer.activation for layer in found.layers] == ["tanh"] * 3 + [""]
     assert found.loss == pytest.approx(float(loss.detach()), rel=1e-6)
-    for layer, output, linear in zip(found.layers, outputs, [m for m in model if isinstance(m, nn.Linear)], strict=True):
+    for layer, output, linear in zip(
+        found.layers, outputs, [m for m in model if isinstance(m, nn.Linear)], strict=True
+    ):
         values, gradient = output.detach().double(), output.grad.double()
         assert layer.signal == pytest.approx(float(values.square().mean()), rel=1e-6)
         assert layer.gradient == pytest.approx(float(gradient.square().mean()), rel=1e-5)

@@ -32,7 +32,7 @@ def compare_command(
     ] = "",
 ) -> None:
     """Train the same network under several methods and say which starting weights are right, and why."""
-    from wellbegun.lab import METHODS, compare
+    from wellbegun.lab import METHODS, Settings, check_settings, compare
     from wellbegun.lab.task import find_task
     from wellbegun.plans import check_writable
 
@@ -41,7 +41,9 @@ def compare_command(
     for path in [page, *([Path(json_file)] if json_file not in ("", STDOUT) else [])]:
         check_writable(path)
     console = Console(stderr=json_file == STDOUT)
-    chosen = split_methods(methods) if methods else list(METHODS)
+    chosen = tuple(split_methods(methods)) if methods else METHODS
+    activations = tuple(name.strip() for name in activation.split(",") if name.strip())
+    check_settings(Settings(chosen, seeds, activations, depth, width))
     with _progress(console) as progress:
         bar = progress.add_task("preparing", total=None)
 
@@ -52,7 +54,7 @@ def compare_command(
             task,
             chosen,
             seeds=seeds,
-            activations=[name.strip() for name in activation.split(",") if name.strip()],
+            activations=activations,
             depth=depth,
             width=width,
             quick=quick,

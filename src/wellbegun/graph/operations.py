@@ -22,7 +22,7 @@ _VIEWS = frozenset(
     (
         "view reshape _unsafe_view t transpose permute expand slice select unsqueeze squeeze alias detach "
         "clone contiguous _to_copy flatten split split_with_sizes chunk unbind unflatten narrow as_strided "
-        "view_as lift_fresh movedim swapaxes to copy"
+        "view_as lift_fresh movedim swapaxes to copy repeat"
     ).split()
 )
 _SPLITS = frozenset({"split", "split_with_sizes", "chunk"})

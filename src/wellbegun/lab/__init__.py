@@ -1,6 +1,6 @@
 """Comparing methods on real data."""
 
-from wellbegun.lab.compare import METHODS, Settings, compare
+from wellbegun.lab.compare import METHODS, Settings, check_settings, compare
 from wellbegun.lab.record import comparison_to_record
 from wellbegun.lab.result import Arm, Comparison, Interval, NetworkResult, Run
 
@@ -12,6 +12,7 @@ __all__ = [
     "NetworkResult",
     "Run",
     "Settings",
+    "check_settings",
     "compare",
     "comparison_to_record",
 ]

@@ -96,13 +96,14 @@ def compare(
     """
     settings = Settings(tuple(methods), seeds, tuple(activations), depth, width)
     settings = settings.quick() if quick else settings
-    require_torch("comparing methods")
-    _check(settings)
+    check_settings(settings)
     data = load_task(task) if isinstance(task, str) else task
     return _Comparing(data, settings, on_progress or (lambda *_: None)).run()
 
 
-def _check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
+    """Raise ArgumentError or UnknownNameError unless a comparison can be run with these settings."""
+    require_torch("comparing methods")
     from wellbegun.lab.network import PlainMLP
     from wellbegun.recipes.plan import find_recipe
 

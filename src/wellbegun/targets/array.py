@@ -84,7 +84,8 @@ def _runs(out: Array, shape: tuple[int, ...], offset: Offset) -> Iterator[tuple[
     outer = out.shape[: max(split - 1, 0)]
     base = sum(first * stride for first, stride in zip(offset, strides, strict=True))
     for index in np.ndindex(*outer):
-        yield out[index], base + sum(i * stride for i, stride in zip(index, strides, strict=False))
+        # the dots make a view even of an array without dimensions, where out[()] would be a copy
+        yield out[(*index, ...)], base + sum(i * stride for i, stride in zip(index, strides, strict=False))
 
 
 def _fill_run(target: Array, law: Law, stream: Stream, start: int) -> None:

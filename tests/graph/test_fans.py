@@ -1,0 +1,185 @@
+"""Fans come from the operation: compared with products counted one by one, and with the layers shapes get wrong."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import wellbegun as wb
+from wellbegun.graph.graph import Use
+from wellbegun.graph.trace import trace
+from wellbegun.laws import Fans
+
+
+def weight_use(model: nn.Module, inputs: object, name: str = "weight") -> Use:
+    return next(use for use in trace(model, inputs).uses[name] if use.fans is not None)
+
+
+def fans_of(model: nn.Module, inputs: object, name: str = "weight") -> Fans:
+    fans = weight_use(model, inputs, name).fans
+    assert fans is not None
+    return fans
+
+
+def counted_fans(model: nn.Module, shape: tuple[int, ...], stride: int) -> tuple[float, float]:
+    """Count products with everything 1: one weight switched on at a time, then one input on top of it.
+
+    Returns the averages over the outputs (and inputs) of one stride period in the middle, away from the borders.
+    """
+    weight, size = model.weight, math.prod(shape)
+    with torch.no_grad():
+        model.bias = None
+        weight.zero_()
+        met_in, met_out = torch.zeros(model(torch.ones(1, *shape)).shape[1:]), torch.zeros(shape)
+        for index in itertools.product(*map(range, weight.shape)):
+            weight[index] = 1
+            met_in += model(torch.ones(1, *shape))[0] != 0  # this weight meets an input in these outputs
+            single = torch.eye(size).reshape(size, *shape)
+            met_out += (model(single) != 0).reshape(size, -1).sum(1).reshape(shape)
+            weight[index] = 0
+    return _middle(met_in, stride), _middle(met_out, stride)
+
+
+def _middle(counts: torch.Tensor, period: int) -> float:
+    for axis in range(1, counts.ndim):
+        start = (counts.shape[axis] - period) // 2
+        counts = counts.narrow(axis, start, period)
+    return float(counts.mean())
+
+
+COUNTED = {
+    "linear": (lambda: nn.Linear(5, 3), (5,), 1),
+    "conv1d": (lambda: nn.Conv1d(2, 3, 3), (2, 11), 1),
+    "conv1d stride": (lambda: nn.Conv1d(2, 3, 4, stride=2), (2, 20), 2),
+    "conv1d dilated": (lambda: nn.Conv1d(2, 3, 3, dilation=2), (2, 15), 1),
+    "conv2d": (lambda: nn.Conv2d(2, 3, 3), (2, 7, 7), 1),
+    "conv2d groups": (lambda: nn.Conv2d(4, 6, 3, groups=2), (4, 7, 7), 1),
+    "conv2d depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4), (4, 7, 7), 1),
+    "conv2d stride": (lambda: nn.Conv2d(2, 3, 2, stride=2), (2, 8, 8), 2),
+    "conv3d": (lambda: nn.Conv3d(1, 2, 2), (1, 4, 4, 4), 1),
+    "transposed 1d": (lambda: nn.ConvTranspose1d(3, 2, 4, stride=2), (3, 8), 2),
+    "transposed 2d": (lambda: nn.ConvTranspose2d(2, 3, 2, stride=2), (2, 4, 4), 2),
+    "transposed groups": (lambda: nn.ConvTranspose1d(4, 6, 4, stride=2, groups=2), (4, 8), 2),
+    "transposed odd": (lambda: nn.ConvTranspose1d(2, 2, 3, stride=2), (2, 10), 2),
+}
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_fans_are_the_products_counted_on_real_tensors(case: str) -> None:
+    make, shape, period = COUNTED[case]
+    found = fans_of(make(), torch.zeros(2, *shape))
+    assert (found.fan_in, found.fan_out) == pytest.approx(counted_fans(make(), shape, period))
+
+
+@pytest.mark.parametrize("groups", [1, 8, 64])
+def test_groups(groups: int) -> None:
+    found = fans_of(nn.Conv2d(64, 64, 3, groups=groups), "image:64x8x8")
+    assert found == Fans(64 // groups * 9, 64 // groups * 9)
+
+
+def test_transposed_convolution_of_the_case_table() -> None:
+    layer = nn.ConvTranspose2d(64, 128, 4, 2, 1)
+    assert fans_of(layer, "image:64x8x8").fan_in == 256
+    wb.initialize(layer, "image:64x8x8", seed=0, recipe="he")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        # 8 · 128 · 28² interior outputs of 256 terms; inputs relu(z) of second moment 1/2
+        out = layer(torch.relu(torch.randn(8, 64, 16, 16)))[..., 2:-2, 2:-2]
+    assert float(out.square().mean()) == pytest.approx(1, rel=0.05)
+
+
+def test_depthwise_he_fan_out_of_the_case_table() -> None:
+    layer = nn.Conv2d(64, 64, 3, groups=64, bias=False)
+    made = wb.plan(layer, "image:64x8x8", seed=0, recipe="he(mode='fan_out')")
+    assert made["weight"].std == pytest.approx(math.sqrt(2 / 9), rel=1e-6)
+
+
+class Product(nn.Module):
+    """A parameter and what the forward pass does with it."""
+
+    def __init__(self, shape: tuple[int, ...], forward: object) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape))
+        self.act = forward
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(x, self.weight)
+
+
+PRODUCTS = {
+    "F.linear": ((4, 8), lambda x, w: F.linear(x, w), (8, 4), False),
+    "x @ W": ((8, 4), lambda x, w: x @ w, (8, 4), True),
+    "x @ W.T": ((4, 8), lambda x, w: x @ w.T, (8, 4), False),
+    "W @ x.T": ((4, 8), lambda x, w: (w @ x.T).T, (8, 4), False),
+    "W.T @ x.T": ((8, 4), lambda x, w: (w.T @ x.T).T, (8, 4), True),
+    "batched": ((8, 4), lambda x, w: x[:, None].expand(2, 3, 8) @ w, (8, 4), True),
+    "square x @ W": ((8, 8), lambda x, w: x @ w, (8, 8), True),
+    "square F.linear": ((8, 8), lambda x, w: F.linear(x, w), (8, 8), False),
+    "one output": ((1, 8), lambda x, w: F.linear(x, w), (8, 1), False),
+    "one input": ((8, 1), lambda x, w: F.linear(x[:, :1], w), (1, 8), False),
+    "one input, x @ W": ((1, 8), lambda x, w: x[:, :1] @ w, (1, 8), True),
+    "vector": ((8,), lambda x, w: x @ w, (8, 1), True),
+    "cast": ((4, 8), lambda x, w: F.linear(x.double(), w.double()), (8, 4), False),
+    "addmm": ((8, 4), lambda x, w: torch.addmm(torch.zeros(4, device=x.device), x, w), (8, 4), True),
+    "experts": ((3, 8, 4), lambda x, w: torch.bmm(x.expand(3, 2, 8), w), (8, 4), True),
+    "slices": ((24, 8), lambda x, w: F.linear(x, w[:8]) + F.linear(x, w[8:16]) + F.linear(x, w[16:]), (8, 8), False),
+    "packed qkv": ((24, 8), lambda x, w: sum(F.linear(x, w).chunk(3, -1)), (8, 8), False),
+    "packed qkv by size": ((8, 24), lambda x, w: sum((x @ w).split(8, -1)), (8, 8), True),
+}
+
+
+@pytest.mark.parametrize("case", PRODUCTS)
+def test_products(case: str) -> None:
+    shape, forward, (fan_in, fan_out), inputs_first = PRODUCTS[case]
+    found = weight_use(Product(shape, forward), "vector:8")
+    assert found.role == "linear weight"
+    assert found.fans == Fans(fan_in, fan_out)
+    assert found.inputs_first == inputs_first
+
+
+def test_packed_qkv_has_the_bound_of_one_matrix() -> None:
+    model = Product((3 * 512, 512), lambda x, w: sum(F.linear(x, w).chunk(3, -1)))
+    made = wb.plan(model, "vector:512", seed=0, recipe="xavier")
+    assert made["weight"].law.high == pytest.approx(math.sqrt(6 / 1024), rel=1e-6)  # 0.0765, not 0.0541
+
+
+def test_an_embedding_has_its_width() -> None:
+    assert fans_of(nn.Embedding(1000, 16), "tokens:4") == Fans(16, 16)
+
+
+@pytest.mark.parametrize("batch", [None, 1, 5])
+def test_fans_do_not_depend_on_the_batch(batch: int | None) -> None:
+    inputs = torch.zeros(8) if batch is None else torch.zeros(batch, 8)
+    assert fans_of(nn.Linear(8, 4), inputs) == Fans(8, 4)
+
+
+PACKING = {
+    "lstm": (lambda: nn.LSTM(8, 4), lambda: torch.zeros(3, 2, 8)),
+    "gru": (lambda: nn.GRU(8, 4), lambda: torch.zeros(3, 2, 8)),
+    "rnn cell": (lambda: nn.RNNCell(8, 4), lambda: torch.zeros(2, 8)),
+    "attention": (lambda: nn.MultiheadAttention(8, 2), lambda: (torch.zeros(3, 2, 8),) * 3),
+    "encoder": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), lambda: torch.zeros(2, 3, 8)),
+    "encoder eval": (
+        lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(),
+        lambda: torch.zeros(2, 3, 8),
+    ),
+}
+
+
+@pytest.mark.parametrize("recipe", ["auto", "xavier"])
+@pytest.mark.parametrize("case", PACKING)
+def test_several_weights_in_one_tensor_are_refused(case: str, recipe: str) -> None:
+    make, inputs = PACKING[case]
+    with pytest.raises(wb.errors.UnplannedError, match="several weights in one tensor"):
+        wb.plan(make(), inputs(), seed=0, recipe=recipe)
+
+
+def test_a_rule_that_needs_fans_is_refused_for_several_weights_in_one_tensor() -> None:
+    rules = {"*": wb.Zeros(), "weight_*": wb.XavierUniform()}
+    with pytest.raises(wb.errors.PlanError, match="needs fans"):
+        wb.plan(nn.LSTM(8, 4), torch.zeros(3, 2, 8), seed=0, rules=rules)
+    made = wb.plan(nn.LSTM(8, 4), torch.zeros(3, 2, 8), seed=0, rules=rules | {"weight_*": wb.Normal(0.1)})
+    assert made["weight_hh_l0"].std == pytest.approx(0.1)

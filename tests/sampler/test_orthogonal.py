@@ -1,0 +1,103 @@
+"""Orthogonal matrices: orthonormal to 1e-5, exactly Haar distributed, the same on every call."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from wellbegun.sampler import Stream, orthogonal
+from wellbegun.sampler.reference import standard_normal
+
+SHAPES = [(1, 1), (5, 5), (3, 7), (7, 3), (1, 9), (9, 1), (64, 64), (65, 65), (128, 130), (300, 200), (200, 300)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_orthonormal(shape):
+    q = orthogonal(Stream.of(7, "w"), *shape)
+    assert q.dtype == np.float32
+    assert q.shape == shape
+    assert q.flags.c_contiguous
+    q = q.astype(np.float64)
+    product = q @ q.T if shape[0] <= shape[1] else q.T @ q
+    assert np.abs(product - np.eye(min(shape))).max() <= 1e-5
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
+def test_empty(shape):
+    assert orthogonal(Stream.of(7, "w"), *shape).shape == shape
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_reflections_one_by_one(shape):
+    """docs/sampler.md without the blocks: reflect the columns of the identity, last vector first."""
+    long, short = max(shape), min(shape)
+    draws = standard_normal(Stream.of(7, "w"), np.arange(long * short, dtype=np.uint64), purpose=1)
+    draws = draws.reshape(long, short).astype(np.float64)
+    matrix = np.zeros((long, short))
+    for k in reversed(range(short)):
+        x = draws[k:, k].copy()
+        sign = -1.0 if x[0] < 0 else 1.0
+        matrix[k, k] = -sign
+        x[0] += sign * np.sqrt((x * x).sum())
+        x /= np.sqrt((x * x).sum())
+        matrix[k:] -= 2 * np.outer(x, x @ matrix[k:])
+    expected = matrix if shape[0] >= shape[1] else matrix.T
+    np.testing.assert_allclose(orthogonal(Stream.of(7, "w"), *shape), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (4, 9), (30, 8)])
+def test_it_is_q_of_the_gaussian_with_a_positive_diagonal(shape):
+    """The first column is the first Gaussian vector, normalised: the sign convention of R_kk > 0."""
+    long, short = max(shape), min(shape)
+    stream = Stream.of(7, "w")
+    x = standard_normal(stream, np.arange(long * short, dtype=np.uint64), purpose=1).reshape(long, short)[:, 0]
+    q = orthogonal(stream, *shape)
+    first = q[:, 0] if shape[0] >= shape[1] else q[0]
+    np.testing.assert_allclose(first, x / np.linalg.norm(x.astype(float)), rtol=0, atol=1e-6)
+
+
+def test_same_stream_same_matrix_and_global_state_untouched():
+    before = np.random.get_state()[1].copy()
+    one, other = (orthogonal(Stream.of(7, "w"), 65, 40) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert not np.allclose(one, orthogonal(Stream.of(7, "v"), 65, 40))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (6, 4), (4, 6)])
+def test_every_entry_has_the_marginal_law_of_haar_measure(shape):
+    """An entry of a Haar vector in d dimensions: its square is Beta(1/2, (d - 1)/2), its sign fair."""
+    draws = np.stack([orthogonal(Stream.of(seed, "w"), *shape) for seed in range(4000)]).astype(np.float64)
+    d = max(shape)
+    signed = scipy.stats.beta(0.5, (d - 1) / 2)
+
+    def cdf(x):
+        return 0.5 + 0.5 * np.sign(x) * signed.cdf(x * x)
+
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            assert scipy.stats.kstest(draws[:, i, j], cdf).pvalue > 1e-3
+
+
+def test_traces_and_determinants_of_3x3():
+    """E tr Q = 0, E (tr Q)² = 1, E (tr Q)⁴ = 3, E tr Q² = 1 for Haar on O(3) (Diaconis and Shahshahani 1994), det ±1."""
+    size = 4000
+    draws = np.stack([orthogonal(Stream.of(seed, "haar"), 3, 3) for seed in range(size)]).astype(np.float64)
+    trace = np.trace(draws, axis1=1, axis2=2)
+    square = np.trace(draws @ draws, axis1=1, axis2=2)
+    for values, mean in ((trace, 0.0), (trace**2, 1.0), (trace**3, 0.0), (trace**4, 3.0), (square, 1.0)):
+        assert abs(values.mean() - mean) <= 4 * values.std() / np.sqrt(size)
+    positive = np.count_nonzero(np.linalg.det(draws) > 0)
+    assert scipy.stats.binomtest(positive, size).pvalue > 1e-3
+    assert scipy.stats.binomtest(np.count_nonzero(draws[:, 0, 0] > 0), size).pvalue > 1e-3
+
+
+def test_rotating_a_haar_matrix_changes_nothing():
+    """Invariance: entries of A·Q·B for a fixed rotation A and B have the law of those of Q (two-sample test)."""
+    draws = np.stack([orthogonal(Stream.of(seed, "left"), 4, 4) for seed in range(4000)]).astype(np.float64)
+    others = np.stack([orthogonal(Stream.of(seed, "right"), 4, 4) for seed in range(4000)]).astype(np.float64)
+    a, b = (orthogonal(Stream.of(0, name), 4, 4).astype(np.float64) for name in "ab")
+    turned = a @ others @ b
+    for functional in (lambda q: q[:, 0, 0], lambda q: q[:, 3, 3], lambda q: q[:, 0, 0] + q[:, 1, 1], lambda q: q[:, 2, 0] * q[:, 0, 2]):
+        assert scipy.stats.ks_2samp(functional(draws), functional(turned)).pvalue > 1e-3

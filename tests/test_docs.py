@@ -1,0 +1,84 @@
+"""Every Python block of the README and the docs runs; the cards in docs/methods/ are those of the docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import wellbegun as wb
+from wellbegun.recipes.cards import all_cards
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+METHODS = ROOT / "docs" / "methods"
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_code_blocks_run(page, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks(page):
+        if block.startswith(">>>"):
+            run_examples(block, names, page.name)
+        else:
+            exec(compile(block, page.name, "exec"), names)
+
+
+def run_examples(text: str, names: dict[str, object], where: str) -> None:
+    test = doctest.DocTestParser().get_doctest(text, names, where, where, 0)
+    results = doctest.DocTestRunner().run(test, clear_globs=False)
+    names.update(test.globs)
+    assert results.attempted
+    assert results.failed == 0
+
+
+def page_of(name: str) -> Path:
+    return METHODS / f"{name}.md"
+
+
+def overview() -> str:
+    """The list of all cards."""
+    intro = "One card for each method, made from its docstring. `wellbegun explain NAME` shows the same."
+    lines = ["# Methods", "", intro, ""]
+    lines += [f"- [{card.name}]({card.name}.md): {card.summary}" for card in all_cards()]
+    return "\n".join(lines) + "\n"
+
+
+def test_cards_are_those_of_the_docstrings() -> None:
+    """One source of truth. After a change of a docstring: WELLBEGUN_WRITE_CARDS=1 pytest tests/test_docs.py."""
+    expected = {page_of(card.name): card.markdown() for card in all_cards()} | {METHODS / "README.md": overview()}
+    if os.environ.get("WELLBEGUN_WRITE_CARDS"):
+        METHODS.mkdir(exist_ok=True)
+        for path, text in expected.items():
+            path.write_text(text, "utf-8")
+    assert {path.name for path in METHODS.glob("*.md")} == {path.name for path in expected}
+    for path, text in expected.items():
+        assert path.read_text("utf-8") == text, path.name
+
+
+@pytest.mark.parametrize("card", all_cards(), ids=lambda card: card.name)
+def test_every_card_is_complete_and_its_example_runs(card) -> None:
+    assert card.summary.endswith(".")
+    assert card.formula
+    assert card.use
+    assert card.avoid
+    assert card.source
+    names = {name: getattr(wb, name) for name in wb.__all__}
+    from wellbegun.recipes.auto import Auto
+
+    run_examples(card.example + "\n", names | {"Auto": Auto}, card.name)
+
+
+def test_links_of_the_docs_lead_somewhere() -> None:
+    for page in [*PAGES, *METHODS.glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
