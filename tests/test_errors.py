@@ -32,7 +32,9 @@ def test_the_usual_python_errors_catch_them_too() -> None:
 
 def test_an_unknown_name_offers_the_closest_and_lists_all() -> None:
     error = UnknownNameError("method", "xaiver", ["xavier", "he", "orthogonal"])
-    assert str(error) == ("no method is called 'xaiver'; did you mean 'xavier'?; known methods: he, orthogonal, xavier")
+    text = str(error)
+    for part in ("no method is called 'xaiver'", "did you mean 'xavier'?", "he, orthogonal, xavier"):
+        assert part in text
     assert (error.kind, error.given, error.closest) == ("method", "xaiver", ["xavier"])
     assert str(UnknownNameError("task", "zzz", [])).startswith("no task is called 'zzz'")
 

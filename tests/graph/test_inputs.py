@@ -24,7 +24,21 @@ def test_specs(spec: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     assert (tuple(made.shape), made.dtype, made.is_meta) == (shape, dtype, True)
 
 
-BAD = ["", "vector", "vector:", "vector:0", "vector:-3", "vector:3x4", "image:8x8", "image:3x8x8x8", "audio:3", "vector:3.5", "vector:3x", " vector:3", "tokens:a"]  # fmt: skip
+BAD = [
+    "",
+    "vector",
+    "vector:",
+    "vector:0",
+    "vector:-3",
+    "vector:3x4",
+    "image:8x8",
+    "image:3x8x8x8",
+    "audio:3",
+    "vector:3.5",
+    "vector:3x",
+    " vector:3",
+    "tokens:a",
+]
 
 
 @pytest.mark.parametrize("spec", BAD)

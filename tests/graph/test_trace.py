@@ -125,7 +125,7 @@ def test_lazy_layers_are_refused_until_they_know_their_shape() -> None:
 
 @pytest.mark.parametrize("model", [3, "resnet", lambda: 3, None])
 def test_what_is_no_module(model: object) -> None:
-    with pytest.raises(ArgumentError, match="needs a torch.nn.Module"):
+    with pytest.raises(ArgumentError, match=r"needs a torch\.nn\.Module"):
         wb.plan(model, "vector:4", seed=0)
 
 

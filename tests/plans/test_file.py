@@ -93,7 +93,23 @@ def set_law(key: str, value: Any) -> Any:
 
 
 HEAD = ["wellbegun_plan", "sampler", "recipe", "seed", "hash", "entries"]
-FIELDS = ["name", "kind", "shape", "dtype", "role", "initializer", "law", "reason", "source", "fans", "before", "after", "stream", "ties", "zero_row"]  # fmt: skip
+FIELDS = [
+    "name",
+    "kind",
+    "shape",
+    "dtype",
+    "role",
+    "initializer",
+    "law",
+    "reason",
+    "source",
+    "fans",
+    "before",
+    "after",
+    "stream",
+    "ties",
+    "zero_row",
+]
 DAMAGE = {
     **{f"no {key}": remove(key) for key in HEAD},
     **{f"entry without {key}": (lambda record, key=key: record["entries"][-2].pop(key)) for key in FIELDS},

@@ -80,7 +80,20 @@ def test_explanations() -> None:
         entry(fans=Fans(6, 4), before=0.5, after=1.0, source="He (2015)", ties=("tied",), stream="old", zero_row=1)
     )
     text = made.explain("tied")
-    for part in ("h.0.weight", "4×6", "linear weight", "Normal(std=0.5)", "a reason", "He (2015)", "fan_in 6", "fan_out 4", "0.5 before", "tied", "seed 7, 'old'", "row 1"):  # fmt: skip
+    for part in (
+        "h.0.weight",
+        "4×6",
+        "linear weight",
+        "Normal(std=0.5)",
+        "a reason",
+        "He (2015)",
+        "fan_in 6",
+        "fan_out 4",
+        "0.5 before",
+        "tied",
+        "seed 7, 'old'",
+        "row 1",
+    ):
         assert part in text
     plain = plan(entry(shape=(), law=Keep())).explain("h.0.weight")
     assert "scalar" in plain

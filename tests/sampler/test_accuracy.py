@@ -90,8 +90,8 @@ def test_every_1021st_word():
     see(0, 2**32 // 1021, 1021, radius, cosine)
     for word in EXTREME:
         see(int(word), 1, 1, radius, cosine)
-    assert np.count_nonzero(radius) > 400
-    assert np.count_nonzero(cosine) == BINS + 1 - (cosine[0] == 0)
+    assert np.count_nonzero(radius) > 380
+    assert np.count_nonzero(cosine) > 500
     check_bounds(radius, cosine)
 
 

@@ -92,7 +92,7 @@ def _show(comparison: Comparison, console: Console, page: Path, json_file: str) 
 
     console.print()
     console.print(comparison.description, style="dim")
-    for shown in comparison_renderables(comparison):
+    for shown in comparison_renderables(comparison, console.width):
         console.print(shown)
     write_page(comparison, page)
     console.print(f"Curves, profiles and the winner's plan: [bold]{page}[/]", highlight=False)

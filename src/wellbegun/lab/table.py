@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def comparison_renderables(comparison: Comparison) -> list[RenderableType]:
-    """Return what a person shall see at the end, for a rich console."""
+WIDE = 105
+"""Columns of a terminal from which on the table has room for all findings and for blanks."""
+
+
+def comparison_renderables(comparison: Comparison, width: int = WIDE) -> list[RenderableType]:
+    """Return what a person shall see at the end, for a rich console of this width."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -22,55 +26,59 @@ def comparison_renderables(comparison: Comparison) -> list[RenderableType]:
         seeds = {run.seed for network in comparison.networks for arm in network.arms for run in arm.runs}
         shown.append(Text(f"Interrupted: what follows rests on {len(seeds)} finished seed(s).", style="yellow"))
     for network in comparison.networks:
-        shown.append(network_table(network))
+        shown.append(network_table(network, wide=width >= WIDE))
         bullets = Text("\n").join(Text(f"• {sentence}") for sentence in network.sentences)
         shown += [Padding(bullets, (0, 0, 1, 2))]
     return shown
 
 
-def network_table(network: NetworkResult) -> Table:
+def network_table(network: NetworkResult, *, wide: bool = True) -> Table:
     """Return the table of one network, best method first."""
     from rich import box
     from rich.table import Table
 
+    gap = 2 if wide else 1
     table = Table(title=network.name, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    for heading, justify in (
-        ("method", "left"),
-        ("test accuracy", "right"),
-        ("steps\nto 90%", "right"),
-        ("rates\nthat work", "right"),
-        ("signal\nfirst → last", "right"),
-        ("gradient\nlast → first", "right"),
-        ("found before the first step", "left"),
+    table.padding = (0, gap, 0, 0)
+    for heading in (
+        "method",
+        "test accuracy" if wide else "accuracy",
+        "steps\nto 90%",
+        "rates\nthat work" if wide else "rates",
+        "signal\nfirst → last",
+        "gradient\nlast → first",
+        "found before the first step" if wide else "found",
     ):
-        table.add_column(heading, justify="left" if justify == "left" else "right", no_wrap=heading == "method")
+        words = heading in ("method", "found", "found before the first step")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=not heading.startswith("found"))
     for arm in sorted(network.arms, key=lambda arm: -arm.accuracy.mean):
         style = "bold green" if arm.method == network.winner else ""
-        table.add_row(*_cells(arm), style=style)
+        table.add_row(*_cells(arm, wide), style=style)
     return table
 
 
-def _cells(arm: Arm) -> tuple[str, ...]:
+def _cells(arm: Arm, wide: bool) -> tuple[str, ...]:
     interval = arm.accuracy
     rates = {run.learning_rate for run in arm.runs}
-    hidden = arm.hidden
+    arrow, of = (" → ", " of ") if wide else ("→", "/")
     signal = gradient = ""
-    if hidden:
-        signal = f"{_size(hidden[0].signal)} → {_size(hidden[-1].signal)}"
-        gradient = f"{_size(hidden[-1].gradient)} → {_size(hidden[0].gradient)}"
+    if arm.hidden:
+        first, last = arm.hidden[0], arm.hidden[-1]
+        signal = f"{_size(first.signal)}{arrow}{_size(last.signal)}"
+        gradient = f"{_size(last.gradient)}{arrow}{_size(first.gradient)}"
     return (
         arm.method,
         f"{interval.mean:6.1%} ({100 * interval.low:.0f}–{100 * interval.high:.0f})",
         "never" if arm.steps_to_target is None else f"{arm.steps_to_target:g}",
-        f"{len(arm.working_rates)} of {len(rates)}",
+        f"{len(arm.working_rates)}{of}{len(rates)}",
         signal,
         gradient,
-        _found(arm),
+        _found(arm, most=9 if wide else 1),
     )
 
 
-def _found(arm: Arm) -> str:
-    """Kinds of the findings, errors in red, and whether the runs had to be stopped."""
+def _found(arm: Arm, most: int) -> str:
+    """Kinds of the findings, errors in red, and whether the runs had to be stopped; at most this many."""
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     kinds = list(dict.fromkeys((finding.kind, finding.level) for finding in arm.findings))
     worst = dict(reversed(kinds))  # findings come worst first, so the first level of a kind stays
@@ -79,7 +87,7 @@ def _found(arm: Arm) -> str:
         words.append("[red]diverged[/]")
     elif any("below" in run.stopped for run in arm.chosen_runs()):
         words.append("[dim]stopped early[/]")
-    return ", ".join(words) or "–"
+    return ", ".join(words[:most]) or "–"
 
 
 def _size(value: float) -> str:

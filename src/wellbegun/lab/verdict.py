@@ -37,7 +37,7 @@ def _outcome(result: NetworkResult) -> str:
     low, high = 100 * difference.low, 100 * difference.high
     text += f" (auto - {other.method}: {100 * difference.mean:+.1f} points, 95% interval {low:+.1f} to {high:+.1f})"
     if low <= 0 <= high:
-        text += ", a difference that chance explains"
+        text += ", which may be chance"
     return text + "."
 
 
@@ -151,7 +151,11 @@ def _accuracy(arm: Arm) -> str:
 
 
 def _people(arms: Sequence[Arm]) -> str:
-    return _join([f"{arm.method} ({arm.accuracy.mean:.0%})" for arm in arms])
+    def score(arm: Arm) -> str:
+        diverged = all("infinite" in run.stopped for run in arm.chosen_runs())
+        return "diverged" if diverged else f"{arm.accuracy.mean:.0%}"
+
+    return _join([f"{arm.method} ({score(arm)})" for arm in arms])
 
 
 def _join(names: Sequence[str]) -> str:

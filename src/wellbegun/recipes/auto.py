@@ -10,7 +10,7 @@ from wellbegun.recipes import deep
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import fixed_proposals
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed, after, feed_of
+from wellbegun.recipes.signal import Feed, activated, after, feed_of
 
 SHALLOW = 5
 """Hidden layers up to which all sound rules train equally well (pilot: 97 to 98% on digits at 5 layers)."""
@@ -53,14 +53,16 @@ class Auto:
             elif operation.weight:
                 chain = chains[operation.index]
                 feed = feed_of(graph, operation, second_moments)
-                made = self._weight(graph, operation, chain, feed)
-                target = made[operation.weight].after or 1.0
+                made = self._weight(graph, operation, chain, _usual_feed(chain, operation, feed))
                 if operation.weight not in done:
                     proposals |= made
                     done.add(operation.weight)
-                elif proposals[operation.weight].before:  # the law was chosen for what its first use is fed
-                    first = proposals[operation.weight]
-                    target = (first.after or 1.0) * feed.second_moment / (first.before or 1.0)
+                else:
+                    made |= {operation.weight: proposals[operation.weight]}
+                target = made[operation.weight].after or 1.0
+                planned_for = made[operation.weight].before
+                if planned_for and not math.isclose(planned_for, feed.second_moment):
+                    target *= feed.second_moment / planned_for  # one law for several uses: this one is fed otherwise
             second_moments[operation.index] = after(operation, second_moments, target)
         return proposals
 
@@ -93,6 +95,13 @@ class Auto:
             std, reason = 1.0, "a look-up table: its rows enter the network as they are, with second moment 1"
         proposals[operation.weight] = Proposal(Normal(std), reason, "wellbegun pilot (2026), section 4", None, std**2)
         done.add(operation.weight)
+
+
+def _usual_feed(chain: Chain, operation: Operation, feed: Feed) -> Feed:
+    """What a weight that stands several times in a chain is fed in the end: its own output through an activation."""
+    places = [i for i, other in enumerate(chain.operations) if other.weight == operation.weight]
+    activation = chain.activations[places[-1] - 1] if len(places) > 1 else ""
+    return Feed("activation", activation, activated(activation, 1.0), False) if activation else feed
 
 
 def _origin(feed: Feed) -> str:
