@@ -20,7 +20,9 @@ INF = float("inf")
 FANS = wb.Fans(fan_in=300, fan_out=100)
 SQRT3 = math.sqrt(3)
 TANH_GAIN = 1 / math.sqrt(
-    scipy.integrate.quad(lambda z: math.tanh(z) ** 2 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi), -12, 12, limit=200)[0]
+    scipy.integrate.quad(
+        lambda z: math.tanh(z) ** 2 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi), -12, 12, limit=200
+    )[0]
 )
 
 
@@ -127,7 +129,9 @@ def test_mean_variance_skewness_and_kurtosis(initializer, expected):
 def test_moments_are_those_of_the_law(initializer, expected):
     mean, std = initializer.law(FANS).moments((300, 100))
     assert std == pytest.approx(float(expected.std()), rel=3e-7)
-    assert mean == pytest.approx(float(expected.mean()), abs=3e-7 * max(abs(float(expected.mean())), float(expected.std())))
+    assert mean == pytest.approx(
+        float(expected.mean()), abs=3e-7 * max(abs(float(expected.mean())), float(expected.std()))
+    )
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (-2, 2), (-3, 3), (0, INF), (1, 3), (0.5, 0.5001), (0.5, 0.500001)])
@@ -144,7 +148,9 @@ def test_match_std_gives_the_std_that_was_asked_for(low, high, std):
         assert out.std(dtype=np.float64) == pytest.approx(std, rel=4 * math.sqrt((kurtosis - 1) / 4 / out.size))
 
 
-@pytest.mark.parametrize("initializer", [wb.Zeros(), wb.Ones(), wb.Constant(0.1), wb.Constant(-3), wb.Equal()], ids=repr)
+@pytest.mark.parametrize(
+    "initializer", [wb.Zeros(), wb.Ones(), wb.Constant(0.1), wb.Constant(-3), wb.Equal()], ids=repr
+)
 def test_constants(initializer):
     out = np.full(1000, np.nan, np.float32)
     initializer.law(FANS).draw(out, Stream.of(0, "w"), 0)

@@ -140,7 +140,9 @@ def test_a_weight_that_stands_twice_in_a_chain() -> None:
     assert plan["14.weight"].before == pytest.approx(moment)
     wb.apply(plan, model)
     with torch.no_grad():
-        assert float(model[:-1](data()[0]).square().mean() / moment) == pytest.approx(1, abs=0.9)
+        grown = math.log(float(model[:-1](data()[0]).square().mean()) / moment)
+    # one draw for all seven: log q spreads by sqrt(7 · 5/32) = 1.05 (literature 4.7); the data's own scale gave -18
+    assert abs(grown) < 3 * math.sqrt(7 * 5 / INPUTS)
 
 
 CUTS = {

@@ -92,9 +92,7 @@ def test_any_stream_at_any_place(seed, name, start):
         assert_same_bits(from_kernel(law, start, 300, stream), from_reference(law, start, 300, stream))
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(-1, 1), (-0.3, 0.1), (0, 1e-6), (-3e38, 3e38), (1, 1.001), (-1e-45, 1e-45)]
-)
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (-0.3, 0.1), (0, 1e-6), (-3e38, 3e38), (1, 1.001), (-1e-45, 1e-45)])
 def test_uniform_stays_within_its_bounds_and_reaches_out_to_them(low, high):
     low, high = float(np.float32(low)), float(np.float32(high))
     out = np.empty(100_000, np.float32)

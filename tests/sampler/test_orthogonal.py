@@ -99,5 +99,10 @@ def test_rotating_a_haar_matrix_changes_nothing():
     others = np.stack([orthogonal(Stream.of(seed, "right"), 4, 4) for seed in range(4000)]).astype(np.float64)
     a, b = (orthogonal(Stream.of(0, name), 4, 4).astype(np.float64) for name in "ab")
     turned = a @ others @ b
-    for functional in (lambda q: q[:, 0, 0], lambda q: q[:, 3, 3], lambda q: q[:, 0, 0] + q[:, 1, 1], lambda q: q[:, 2, 0] * q[:, 0, 2]):
+    for functional in (
+        lambda q: q[:, 0, 0],
+        lambda q: q[:, 3, 3],
+        lambda q: q[:, 0, 0] + q[:, 1, 1],
+        lambda q: q[:, 2, 0] * q[:, 0, 2],
+    ):
         assert scipy.stats.ks_2samp(functional(draws), functional(turned)).pvalue > 1e-3

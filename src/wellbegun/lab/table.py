@@ -37,9 +37,8 @@ def network_table(network: NetworkResult, *, wide: bool = True) -> Table:
     from rich import box
     from rich.table import Table
 
-    gap = 2 if wide else 1
     table = Table(title=network.name, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    table.padding = (0, gap, 0, 0)
+    table.show_edge, table.padding = False, (0, 1 if wide else 0, 0, 0)
     for heading in (
         "method",
         "test accuracy" if wide else "accuracy",
