@@ -81,7 +81,7 @@ def test_every_entry_has_the_marginal_law_of_haar_measure(shape):
 
 
 def test_traces_and_determinants_of_3x3():
-    """E tr Q = 0, E (tr Q)² = 1, E (tr Q)⁴ = 3, E tr Q² = 1 for Haar on O(3) (Diaconis and Shahshahani 1994), det ±1."""
+    """E tr Q = 0, E (tr Q)² = 1, E (tr Q)⁴ = 3, E tr Q² = 1 for Haar on O(3) (Diaconis, Shahshahani 1994), det ±1."""
     size = 4000
     draws = np.stack([orthogonal(Stream.of(seed, "haar"), 3, 3) for seed in range(size)]).astype(np.float64)
     trace = np.trace(draws, axis1=1, axis2=2)

@@ -89,8 +89,8 @@ def test_bounds_are_float32():
 @pytest.mark.parametrize(
     ("low", "high", "shown"),
     [(2, -2, "low=2"), (1, 1, "low=1"), (1, 1 + 1e-12, "low=1"), (float("nan"), 1, "nan"), (0, float("nan"), "nan"),
-     ("x", 1, "'x'"), ("-2", 2, "'-2'"), (None, 1, "None"), (-1e300, 1, "-1e[+]300"), (0, 10**400, "10000"), (36.5, INF, "36.5"),
-     (-INF, -40, "-40"), (INF, INF, "low=inf"), ([1], 2, r"\[1\]")],
+     ("x", 1, "'x'"), ("-2", 2, "'-2'"), (None, 1, "None"), (-1e300, 1, "-1e[+]300"), (0, 10**400, "10000"),
+     (36.5, INF, "36.5"), (-INF, -40, "-40"), (INF, INF, "low=inf"), ([1], 2, r"\[1\]")],
 )  # fmt: skip
 def test_bad_bounds_are_named(low, high, shown):
     with pytest.raises(ArgumentError, match=shown):

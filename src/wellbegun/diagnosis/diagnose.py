@@ -36,7 +36,7 @@ def diagnose(
     Raises:
         ArgumentError: the batch does not fit, or the loss is no single number.
     """
-    check_module(model, "diagnosing a model")
+    model = check_module(model, "diagnosing a model")
     import torch
 
     from wellbegun.diagnosis.probe import Probe

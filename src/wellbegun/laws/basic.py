@@ -250,7 +250,7 @@ class Keep(Law):
     Keep()
     """
 
-    def draw(self, out: Floats, stream: Stream, start: int) -> None:
+    def draw(self, out: Floats, stream: Stream, start: int) -> None:  # noqa: ARG002
         """Refuse: there is nothing to write."""
         raise ArgumentError("Keep() leaves a tensor's own value: there is nothing to fill; use it in a plan's rules")
 

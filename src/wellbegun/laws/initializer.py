@@ -74,7 +74,8 @@ def single(name: str, value: float) -> float:
     try:
         # compared as Python floats: a float32 on one side would make NumPy round the other one first, and overflow
         number = math.nan if isinstance(value, (str, bytes)) else float(value)
-        rounded = float(np.float32(number)) if abs(number) <= _LARGEST else math.inf
+        # + 0.0 makes 0 of -0: laws that compare equal must give equal bits
+        rounded = float(np.float32(number)) + 0.0 if abs(number) <= _LARGEST else math.inf
     except OverflowError:
         rounded = math.inf
     except (TypeError, ValueError):

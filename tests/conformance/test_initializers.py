@@ -1,0 +1,250 @@
+"""One table over every method: shapes, dtypes, layouts, parts, and what every initializer has in common.
+
+Cases 13 (same numbers in every layout and part), 14 and 28 (an initializer is pure: no order, no hidden counter).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import random
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+
+import wellbegun as wb
+from wellbegun.errors import ArgumentError
+from wellbegun.laws import METHODS, Initializer, Law, find_method, law_from_record, law_to_record
+
+DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+FANS = wb.Fans(fan_in=20, fan_out=12)
+SHAPES = [(12, 20), (1, 2), (6, 4, 3, 2), (40,), (), (2, 0, 3)]
+LAYOUTS = [
+    "contiguous",
+    "transposed",
+    "strided",
+    "backwards",
+    "torch",
+    "torch transposed",
+    "torch strided",
+    "channels last",
+]
+EVERY = [method.make() for method in METHODS]
+NAMES = [method.name for method in METHODS]
+
+every_method = pytest.mark.parametrize("initializer", EVERY, ids=NAMES)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def fits(initializer, shape):
+    try:
+        initializer.law(FANS).check_shape(shape)
+    except ArgumentError:
+        return False
+    return True
+
+
+def fill(out, initializer, name="layer.weight", **where):
+    wb.fill(out, initializer, seed=7, name=name, fans=FANS, **where)
+    return out
+
+
+def whole(initializer, shape, dtype, name="layer.weight"):
+    return fill(np.zeros(shape, DTYPES[dtype]), initializer, name)
+
+
+def bits(array):
+    return np.ascontiguousarray(array).tobytes()
+
+
+def target(layout, shape, dtype):
+    """An array (or tensor) of a layout, in a store full of -7 whose gaps must stay: (target, store)."""
+    kind = DTYPES[dtype]
+    if layout == "contiguous":
+        store = np.full(shape, -7, kind)
+        return store, store
+    if layout == "transposed":
+        store = np.full(shape[::-1], -7, kind)
+        return store.T, store
+    if layout == "strided":
+        store = np.full([2 * size + 1 for size in shape], -7, kind)
+        return store[(..., *(slice(1, 2 * size, 2) for size in shape))], store
+    if layout == "backwards":
+        store = np.full(shape, -7, kind)
+        return store[(..., *(slice(None, None, -1) for _ in shape))], store
+    kind = getattr(torch, dtype)
+    if layout == "torch":
+        store = torch.full(shape, -7, dtype=kind)
+        return store, store
+    if layout == "torch transposed":
+        store = torch.full(shape[::-1], -7, dtype=kind)
+        return store.permute(tuple(reversed(range(len(shape))))), store
+    if layout == "torch strided":
+        store = torch.full([2 * size + 1 for size in shape], -7, dtype=kind)
+        return store[(..., *(slice(1, 2 * size, 2) for size in shape))], store
+    store = torch.full(shape, -7, dtype=kind).to(memory_format=torch.channels_last)
+    return store, store
+
+
+def numbers(out):
+    if isinstance(out, torch.Tensor):
+        out = out.contiguous()
+        return out.view(torch.uint16).numpy().view(ml_dtypes.bfloat16) if out.dtype == torch.bfloat16 else out.numpy()
+    return out
+
+
+@every_method
+@every_dtype
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gets_the_same_bits(initializer, dtype, layout):
+    tried = 0
+    for shape in SHAPES:
+        if not fits(initializer, shape) or (layout == "channels last" and len(shape) != 4):
+            continue
+        out, store = target(layout, shape, dtype)
+        fill(out, initializer)
+        assert bits(numbers(out)) == bits(whole(initializer, shape, dtype))
+        gaps = store.numel() - out.numel() if isinstance(store, torch.Tensor) else store.size - out.size
+        if gaps:  # what lies between the elements is left alone
+            assert int((store == -7).sum()) == gaps + int((out == -7).sum())
+        tried += 1
+    # a mirrored matrix has no channels to put last
+    assert tried or (layout == "channels last" and isinstance(initializer, wb.MirroredOrthogonal))
+
+
+@every_method
+@every_dtype
+def test_every_part_equals_that_part_of_the_whole(initializer, dtype):
+    for shape in ((12, 20), (6, 4, 3, 2), (40,)):
+        if not fits(initializer, shape):
+            continue
+        all_of_it = whole(initializer, shape, dtype)
+        for corner in itertools.product(*((0, size // 2) for size in shape)):
+            end = [size if first else size // 2 for first, size in zip(corner, shape, strict=True)]
+            region = tuple(slice(a, b) for a, b in zip(corner, end, strict=True))
+            part = np.zeros([b - a for a, b in zip(corner, end, strict=True)], DTYPES[dtype])
+            assert bits(fill(part, initializer, shape=shape, offset=corner)) == bits(all_of_it[region])
+        flat = all_of_it.reshape(-1)
+        for first, size in ((0, flat.size), (1, 7), (flat.size - 1, 1), (13, 0), (5, flat.size - 9)):
+            part = np.zeros(size, DTYPES[dtype])
+            assert bits(fill(part, initializer, shape=shape, offset=first)) == bits(flat[first : first + size])
+
+
+@every_method
+def test_a_part_in_another_layout(initializer):
+    """Part and layout at once: columns 3 to 11 of a transposed float16 tensor."""
+    all_of_it = whole(initializer, (12, 20), "float16")
+    store = torch.zeros(8, 12, dtype=torch.float16)
+    fill(store.T, initializer, shape=(12, 20), offset=(0, 3))
+    assert bits(store.T.contiguous().numpy()) == bits(all_of_it[:, 3:11])
+
+
+@every_method
+def test_pure(initializer):
+    """Two names differ, one name repeats; no global generator moves; nothing is remembered."""
+    before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
+    first = whole(initializer, (12, 20), "float32", "a")
+    other = whole(initializer, (12, 20), "float32", "b")
+    again = whole(initializer, (12, 20), "float32", "a")
+    assert bits(first) == bits(again)
+    constant = isinstance(initializer.law(FANS), wb.Constant)
+    assert (bits(first) == bits(other)) == constant
+    if not constant:
+        assert np.count_nonzero(first == other) == 0
+        reseeded = np.zeros((12, 20), np.float32)
+        wb.fill(reseeded, initializer, seed=8, name="a", fans=FANS)
+        assert np.count_nonzero(reseeded == first) == 0
+    after = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
+    assert before == after
+
+
+@every_method
+def test_frozen_hashable_equal(initializer):
+    twin = type(initializer)(**{f.name: getattr(initializer, f.name) for f in dataclasses.fields(initializer)})
+    assert twin == initializer
+    assert hash(twin) == hash(initializer)
+    assert len({twin, initializer}) == 1
+    for field in dataclasses.fields(initializer):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(initializer, field.name, 0.5)
+    assert all(initializer != other for other in EVERY if other is not initializer)
+
+
+@every_method
+def test_repr_is_code(initializer):
+    names = {name: getattr(wb, name) for name in wb.__all__}
+    for value in (initializer, initializer.law(FANS)):
+        back = eval(repr(value), {"__builtins__": {"float": float}}, names)
+        assert back == value
+        assert type(back) is type(value)
+
+
+@every_method
+def test_the_law_survives_its_record(initializer):
+    law = initializer.law(FANS)
+    assert isinstance(law, Law)
+    assert law.law() == law or isinstance(law, wb.TruncatedNormal)
+    assert law.law().law() == law.law()
+    assert law_from_record(law_to_record(law)) == law
+
+
+@every_method
+def test_float64_holds_the_float32_draw(initializer):
+    """Sampler version 0 (docs/sampler.md, section 9)."""
+    single, double = (whole(initializer, (12, 20), dtype) for dtype in ("float32", "float64"))
+    np.testing.assert_array_equal(single.astype(np.float64), double)
+
+
+@every_method
+def test_the_second_moment_is_the_one_promised(initializer):
+    shape = (500, 400)
+    mean, std = initializer.law(FANS).moments(shape)
+    values = whole(initializer, shape, "float32").astype(np.float64)
+    assert values.mean() == pytest.approx(mean, abs=5 * std / np.sqrt(values.size) + 1e-9)
+    assert values.std() == pytest.approx(std, rel=0.01, abs=1e-7)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
+def test_every_card_is_complete(method):
+    card = method.card()
+    for part in ("summary", "formula", "use", "avoid", "source", "example"):
+        assert len(getattr(card, part)) >= 6, part
+    assert card.summary.endswith(".")
+    assert card.code == repr(method.make())
+    assert [name for names, _ in card.arguments for name in names.split(", ")] == list(
+        inspect.signature(method.kind).parameters
+    )
+    assert method.name in card.markdown()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
+def test_every_name_finds_its_method(method):
+    for name in (method.name, *method.aliases, method.kind.__name__, method.name.upper()):
+        assert find_method(name) is method
+
+
+def test_every_initializer_is_in_the_table():
+    public = {getattr(wb, name) for name in wb.__all__}
+    kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Initializer)}
+    assert kinds - {method.kind for method in METHODS} == {wb.Keep}
+
+
+def test_one_object_for_fifty_layers_gives_fifty_tensors():
+    shared = wb.HeNormal()
+    tensors = [bits(whole(shared, (12, 20), "float32", f"layers.{i}.weight")) for i in range(50)]
+    assert len(set(tensors)) == 50
+
+
+@pytest.mark.parametrize("start", [2**34 + 77, 2**40 + 1])
+def test_parts_far_inside_a_huge_tensor(start):
+    """A tensor of 2^41 elements that nobody could hold: two flat parts overlap in the same numbers."""
+    one, other = np.zeros(700, np.float32), np.zeros(300, np.float32)
+    fill(one, wb.Normal(1.0), shape=(2**21, 2**20), offset=start)
+    fill(other, wb.Normal(1.0), shape=(2**21, 2**20), offset=start + 200)
+    assert bits(one[200:500]) == bits(other)
+    row, column = divmod(start, 2**20)
+    rectangle = fill(np.zeros((1, 50), np.float32), wb.Normal(1.0), shape=(2**21, 2**20), offset=(row, column))
+    assert bits(rectangle[0]) == bits(one[:50])

@@ -1,0 +1,151 @@
+"""docs/sampler.md and the code cannot part: every table, worked example and constant of the document is recomputed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wellbegun.sampler import SAMPLER_VERSION, Stream, Window, coefficients, reference
+
+TEXT = (Path(__file__).parents[2] / "docs" / "sampler.md").read_text(encoding="utf-8")
+
+
+def table(marker):
+    """Rows of the markdown table that follows a marker comment, each a list of cells without backticks."""
+    lines = TEXT.split(f"<!-- {marker} -->", 1)[1].strip().splitlines()
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip().strip("`") for cell in line.strip("|").split("|")])
+    return rows[2:]
+
+
+def hex32(value):
+    return f"{int(np.float32(value).view(np.uint32)):08x}"
+
+
+def truncated(low, high):
+    return lambda stream, index: reference.truncated(stream, index, 0.0, 1.0, Window.of(low, high))
+
+
+def vector_row(seed, name, index):
+    stream, at = Stream.of(seed, name), np.array([index], np.uint64)
+    laws = (
+        lambda s, i: reference.uniform(s, i, -1.0, 1.0),
+        lambda s, i: reference.normal(s, i, 0.0, 1.0),
+        truncated(-2, 2),
+        truncated(3, 4),
+    )
+    values = [hex32(law(stream, at)[0]) for law in laws]
+    return [
+        str(seed),
+        json.dumps(name, ensure_ascii=False),
+        str(index),
+        f"{reference.own_words(stream, at)[0]:08x}",
+        *values,
+    ]
+
+
+def stream_row(seed, name):
+    stream = Stream.of(seed, name)
+    words = reference.philox((0, 0, 0, stream.word), stream.key)
+    cells = [*stream.key, stream.word, *(int(word) for word in words)]
+    return [str(seed), json.dumps(name, ensure_ascii=False), *(f"{cell:08x}" for cell in cells)]
+
+
+def layout_row(index):
+    tile, place = divmod(index, 256)
+    block = tile * 64 + place % 64
+    return [str(x) for x in (index, tile, place, block)] + [
+        f"{block % 2**32:08x}",
+        f"{block // 2**32:08x}",
+        str(place // 64),
+    ]
+
+
+def window_row(low, high):
+    w = Window.of(float(low), float(high))
+    method = "quantile" if w.inverse else "redraw"
+    return [low, high, method, "yes" if w.reflected else "no", w.upper_tail.hex(), w.mass.hex()]
+
+
+def test_the_version():
+    assert f"sampler = {SAMPLER_VERSION}" in TEXT
+
+
+@pytest.mark.parametrize("row", table("streams"), ids=lambda row: f"{row[0]}-{row[1]}")
+def test_streams(row):
+    assert row == stream_row(int(row[0]), json.loads(row[1]))
+
+
+@pytest.mark.parametrize("row", table("vectors"), ids=lambda row: "-".join(row[:3]))
+def test_vectors(row):
+    assert row == vector_row(int(row[0]), json.loads(row[1]), int(row[2]))
+
+
+@pytest.mark.parametrize("row", table("layout"), ids=lambda row: row[0])
+def test_layout(row):
+    assert row == layout_row(int(row[0]))
+    stream = Stream.of(7, "w")
+    words = reference.philox((int(row[4], 16), int(row[5], 16), 0, stream.word), stream.key)
+    assert int(reference.own_words(stream, np.array([int(row[0])], np.uint64))[0]) == int(words[int(row[6])])
+
+
+@pytest.mark.parametrize("row", table("windows"), ids=lambda row: f"{row[0]}..{row[1]}")
+def test_windows(row):
+    assert row == window_row(row[0], row[1])
+
+
+@pytest.mark.parametrize("row", table("philox"), ids=lambda row: row[0])
+def test_philox(row):
+    counter, key, output = ([int(word, 16) for word in cell.split()] for cell in row)
+    assert [int(word) for word in reference.philox(counter, tuple(key))] == output
+
+
+@pytest.mark.parametrize("row", table("functions"), ids=lambda row: row[0])
+def test_functions(row):
+    word = np.array([int(row[0], 16)], np.uint32)
+    parts = (reference.symmetric_uniform(word), reference.radius(word), *reference.direction(word))
+    assert row[1:] == [hex32(part[0]) for part in parts]
+
+
+def test_tables_are_all_there():
+    sizes = {name: len(table(name)) for name in ("streams", "vectors", "layout", "windows", "philox", "functions")}
+    assert sizes["philox"] == 3
+    assert sizes["streams"] >= 3
+    assert sizes["vectors"] >= 20
+    assert min(sizes.values()) >= 3
+    indices = [int(row[2]) for row in table("vectors")]
+    assert max(indices) > 2**34
+    # some vectors show a redraw: the truncated value is not the normal one
+    assert sum(row[5] != row[6] for row in table("vectors")) >= 2
+
+
+def test_the_worked_example():
+    message = bytes.fromhex("".join(re.findall(r"^    ((?:[0-9a-f]{2} ?)+?) {2,}", TEXT, re.M)))
+    digest = re.search(r"^    digest  ([0-9a-f ]+)$", TEXT, re.M)[1].replace(" ", "")
+    assert hashlib.blake2b(message, digest_size=12).hexdigest() == digest
+    stream = Stream.of(7, "w")
+    words = [int.from_bytes(bytes.fromhex(digest)[i : i + 4], "little") for i in (0, 4, 8)]
+    assert words == [*stream.key, stream.word]
+
+
+@pytest.mark.parametrize("name", [name for name in vars(coefficients) if name.isupper()])
+def test_every_constant_is_in_the_document(name):
+    """Each tuple of coefficients, complete and in order, on the line that starts with its name."""
+    block = re.search(rf"^    {name} +=((?:.|\n(?=     ))+)", TEXT, re.M)[1]
+    numbers = [
+        float.fromhex(t) if "0x" in t else float(t)
+        for t in re.findall(r"-?0x[\w.]+p[+-]?\d+|-?[\d.]+e?[+-]?\d+", block)
+    ]
+    value = getattr(coefficients, name)
+    if isinstance(value, np.int32):
+        assert int(re.search(r"0x([0-9a-f]+)", block)[1], 16) == int(value)
+    else:
+        assert numbers == [float(x) for x in np.atleast_1d(value)]
