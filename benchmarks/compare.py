@@ -1,7 +1,7 @@
 """Trainings a minute in the lab, against the plain loop that a user would write by hand.
 
-Run: python benchmarks/compare.py. Prints one line of JSON; no test reads it. Both sides train the same starting weights on
-the same batches in the same process, in turns, and the ratio is the median over the turns.
+Run: python benchmarks/compare.py. Prints one line of JSON; no test reads it. Both sides train the same starting weights
+on the same batches in the same process, in turns, and the ratio is the median over the turns.
 """
 
 from __future__ import annotations

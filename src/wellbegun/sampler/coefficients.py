@@ -15,10 +15,10 @@ def _f32(*texts: str) -> tuple[np.float32, ...]:
 
 # 2 * atanh(s) = s * (2 + s²·(A[0] + s²·(A[1] + ...))) for s² <= 1/9, relative error 1e-9
 ATANH = _f32("0x1.555556p-1", "0x1.9998d4p-2", "0x1.24c926p-2", "0x1.bc8cf8p-3", "0x1.dba26p-3")
-# cos(pi/2 * t) = 1 + t²·(C[0] + t²·(C[1] + ...)) for |t| <= 1/2, absolute error 1.3e-8
-COS = _f32("-0x1.3bd3ccp+0", "0x1.03c1eap-2", "-0x1.55cb98p-6", "0x1.db6492p-11")
-# sin(pi/2 * t) = t·(S[0] + t²·(S[1] + ...)) for |t| <= 1/2, relative error 3.5e-8
-SIN = _f32("0x1.921fb6p+0", "-0x1.4abbbap-1", "0x1.465ec4p-4", "-0x1.2d9b4p-8")
+# cos(pi/2 * x) = 1 - (t + t·(C[0] + t·(C[1] + ...))), t = x², for |x| <= 1/2: the leading 1 of pi²/8 costs no rounding
+COS = _f32("0x1.de9e64p-3", "-0x1.03c1eap-2", "0x1.55cb98p-6", "-0x1.db6492p-11")
+# sin(pi/2 * x) = x + x·(S[0] + t·(S[1] + ...)) for |x| <= 1/2: the leading 1 of pi/2 costs no rounding
+SIN = _f32("0x1.243f6ap-1", "-0x1.4abbbap-1", "0x1.465ec4p-4", "-0x1.2d9b4p-8")
 # ln 2 in two parts; LN2_HIGH has 15 significant bits, so k · LN2_HIGH is exact for every k <= 33
 LN2_HIGH, LN2_LOW = _f32("0x1.62e4p-1", "0x1.7f7d1cp-20")
 SQRT_HALF_BITS = np.int32(0x3F3504F3)

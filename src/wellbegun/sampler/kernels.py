@@ -102,8 +102,8 @@ def _radius(word):  # type: ignore[no-untyped-def]
 def _direction(word):  # type: ignore[no-untyped-def]
     x = np.float32(np.uint32(word << np.uint32(2)).view(np.int32)) * _2_32
     t = x * x
-    cosine = _ONE + t * (_C0 + t * (_C1 + t * (_C2 + t * _C3)))
-    sine = x * (_S0 + t * (_S1 + t * (_S2 + t * _S3)))
+    cosine = _ONE - (t + t * (_C0 + t * (_C1 + t * (_C2 + t * _C3))))
+    sine = x + x * (_S0 + t * (_S1 + t * (_S2 + t * _S3)))
     swap = (word & np.uint32(0x40000000)) != np.uint32(0)
     first = sine if swap else cosine
     second = cosine if swap else sine

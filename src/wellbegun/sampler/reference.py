@@ -94,8 +94,8 @@ def direction(word: Words) -> tuple[Floats, Floats]:
     x = (word << np.uint32(2)).view(np.int32).astype(np.float32) * np.float32(2.0**-32)
     t = x * x
     a, b = c.COS, c.SIN
-    cosine = np.float32(1) + t * (a[0] + t * (a[1] + t * (a[2] + t * a[3])))
-    sine = x * (b[0] + t * (b[1] + t * (b[2] + t * b[3])))
+    cosine = np.float32(1) - (t + t * (a[0] + t * (a[1] + t * (a[2] + t * a[3]))))
+    sine = x + x * (b[0] + t * (b[1] + t * (b[2] + t * b[3])))
     swap = (word & np.uint32(0x40000000)) != 0
     sign_of_cosine = (word ^ (word << np.uint32(1))) & np.uint32(0x80000000)
     sign_of_sine = word & np.uint32(0x80000000)
