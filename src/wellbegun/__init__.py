@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import Keep as Keep
     from wellbegun.laws import LecunNormal as LecunNormal
     from wellbegun.laws import LecunUniform as LecunUniform
+    from wellbegun.laws import MeanCompensation as MeanCompensation
     from wellbegun.laws import MirroredOrthogonal as MirroredOrthogonal
     from wellbegun.laws import Normal as Normal
     from wellbegun.laws import Ones as Ones
@@ -45,8 +46,8 @@ _HOMES = {
     "lab": ("compare",),
     "laws": (
         "Constant", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform", "Keep", "LecunNormal", "LecunUniform",
-        "MirroredOrthogonal", "Normal", "Ones", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
-        "XavierNormal", "XavierUniform", "Zeros",
+        "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones", "Orthogonal", "TruncatedNormal", "Uniform",
+        "VarianceScaling", "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan"),
     "recipes": ("plan",),

@@ -22,6 +22,7 @@ EVERY = [
     wb.TruncatedNormal(0.02, low=-INF, high=INF, mean=1),
     wb.Orthogonal(1.5),
     wb.MirroredOrthogonal(1.5, rows=False),
+    wb.MeanCompensation("h.1.weight", mean=0.5, std=0.1, inputs_first=True),
     wb.Keep(),
 ]
 

@@ -109,11 +109,11 @@ def test_odd_widths_are_not_mirrored() -> None:
     assert plan["2.weight"].law == wb.Orthogonal(math.sqrt(2))
     assert "critical point" in plan["2.weight"].reason
     # GELU's stable critical point needs biases; without them one layer's rule is left
-    assert "8 deep" in deep_reason(mlp("gelu", 8, 15, bias=False))
+    assert "8 hidden layers" in deep_reason(mlp("gelu", 8, 15, bias=False))
 
 
 def test_without_biases_there_is_no_critical_point() -> None:
-    assert "no biases" in deep_reason(mlp("tanh", 8, 16, bias=False))
+    assert "without a bias in every layer" in deep_reason(mlp("tanh", 8, 16, bias=False))
     assert isinstance(wb.plan(mlp("relu", 8, 16, bias=False), data()[0], seed=0)["2.weight"].law, wb.MirroredOrthogonal)
 
 

@@ -3,6 +3,7 @@
 from wellbegun.laws.basic import Constant, Equal, Keep, Normal, Ones, TruncatedNormal, Uniform, Zeros
 from wellbegun.laws.card import Card
 from wellbegun.laws.catalogue import METHODS, Method, find_method, method_names, parse_method
+from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.fans import Fans
 from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
 from wellbegun.laws.initializer import Initializer, Law
@@ -33,6 +34,7 @@ __all__ = [
     "Law",
     "LecunNormal",
     "LecunUniform",
+    "MeanCompensation",
     "Method",
     "MirroredOrthogonal",
     "Normal",

@@ -41,7 +41,7 @@ class Orthogonal(Law):
         if len(shape) < 2:
             raise ArgumentError(f"{self!r} needs a tensor of at least two dimensions, got shape {shape}")
 
-    def block(self, stream: Stream, shape: tuple[int, ...]) -> Floats:
+    def block(self, stream: Stream, shape: tuple[int, ...], companion: Floats | None = None) -> Floats:  # noqa: ARG002
         """Return gain·Q in this shape."""
         self.check_shape(shape)
         matrix = orthogonal(stream, shape[0], math.prod(shape[1:])) * np.float32(self.gain)
@@ -95,7 +95,7 @@ class MirroredOrthogonal(Law):
             if mirrored and size % 2:
                 raise ArgumentError(f"{self!r} needs an even number of {what}, got shape {shape}")
 
-    def block(self, stream: Stream, shape: tuple[int, ...]) -> Floats:
+    def block(self, stream: Stream, shape: tuple[int, ...], companion: Floats | None = None) -> Floats:  # noqa: ARG002
         """Return the mirrored matrix."""
         self.check_shape(shape)
         height, width = shape[0] // (1 + self.rows), shape[1] // (1 + self.columns)

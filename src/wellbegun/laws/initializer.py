@@ -53,12 +53,20 @@ class Law(Initializer):
         """Write elements start, start+1, ... into a contiguous float32 vector."""
         raise NotImplementedError(f"{type(self).__name__} is drawn as a whole")
 
-    def block(self, stream: Stream, shape: tuple[int, ...]) -> Floats:
-        """Return the whole tensor, for a structured law."""
+    @property
+    def companion(self) -> str | None:
+        """Name of another tensor of the plan whose values this law needs, or None."""
+        return None
+
+    def block(self, stream: Stream, shape: tuple[int, ...], companion: Floats | None = None) -> Floats:
+        """Return the whole tensor, for a structured law; `companion` holds the values of the tensor it needs."""
         raise NotImplementedError(f"{type(self).__name__} is drawn element by element")
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ArgumentError if the law cannot fill a tensor of this shape."""
+
+    def check_companion(self, shape: tuple[int, ...], companion: tuple[int, ...]) -> None:
+        """Raise ArgumentError if the law cannot fill a tensor of this shape from a companion of that shape."""
 
     def bounds(self) -> tuple[float, float] | None:
         """Closed bounds that stored values respect even after rounding, or None."""

@@ -9,10 +9,21 @@ from typing import Any
 
 from wellbegun.errors import ArgumentError, PlanFileError
 from wellbegun.laws.basic import Constant, Keep, Normal, TruncatedNormal, Uniform
+from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
 from wellbegun.laws.initializer import Law
 
-LAWS: tuple[type[Law], ...] = (Constant, Normal, Uniform, TruncatedNormal, Orthogonal, MirroredOrthogonal, Keep)
+LAWS: tuple[type[Law], ...] = (
+    Constant,
+    Normal,
+    Uniform,
+    TruncatedNormal,
+    Orthogonal,
+    MirroredOrthogonal,
+    MeanCompensation,
+    Keep,
+)
+_TEXTS = frozenset({"weight"})
 
 
 def law_to_record(law: Law) -> dict[str, Any]:
@@ -46,6 +57,8 @@ def law_from_record(record: object) -> Law:
     open_sides = {"low": -math.inf, "high": math.inf} if kind is TruncatedNormal else {}
     numbers = {name: open_sides.get(name) if value is None else value for name, value in numbers.items()}
     for name, value in numbers.items():
+        if name in _TEXTS:  # the constructor checks it
+            continue
         is_flag = isinstance(getattr(kind, name, None), bool)
         if isinstance(value, bool) != is_flag or not isinstance(value, (bool, int, float)):
             raise PlanFileError(

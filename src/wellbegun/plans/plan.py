@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wellbegun.errors import ArgumentError, closest_names, join_names
-from wellbegun.laws import law_to_record
+from wellbegun.laws import Keep, MeanCompensation, law_to_record
 from wellbegun.plans.entry import Entry
 from wellbegun.sampler import SAMPLER_VERSION, check_seed
 
@@ -36,6 +36,14 @@ class Plan:
         if len(set(names)) != len(names):
             doubled = sorted({name for name in names if names.count(name) > 1})
             raise ArgumentError(f"a plan holds each tensor once; twice here: {', '.join(doubled)}")
+
+        for entry in self.entries:
+            needed = entry.law.companion
+            if needed is None:
+                continue
+            if needed not in self or isinstance(self[needed].law, Keep | MeanCompensation):
+                raise ArgumentError(f"{entry.name}: {entry.law!r} needs a planned weight of that name")
+            entry.law.check_companion(entry.shape, self[needed].shape)
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -28,7 +28,8 @@ class Auto:
     Formula: Var(W) = target / (fan_in · E[x²]), with E[x²] the second moment of what really flows in: the data, a
         normalisation (1), or an activation f (E f(z)², by quadrature, for any f). In plain chains of more than 5 hidden
         layers: mirrored orthogonal weights where f(u) - f(-u) is linear (ReLU, GELU, SiLU), else orthogonal weights at
-        a stable critical point, where E f'² · Var = 1 keeps the gradient and a small random bias keeps the signal.
+        a stable critical point, where E f'² · Var = 1 keeps the gradient and a small random bias keeps the signal. For
+        functions that are mostly their mean (sigmoid) biases take the mean out, at any depth of two or more.
     Use it for: any network; the reason stands beside each tensor of the plan.
     Not for: reproducing a published recipe to the letter: name that recipe.
     Source: He et al. (2015), section 2.2; Schoenholz et al. (2017) and Pennington et al. (2017) on critical points;
@@ -70,7 +71,8 @@ class Auto:
         uses = graph.uses[operation.weight]
         fans = next(use.fans for use in uses if use.operation == operation.index and use.fans is not None)
         is_output = operation.index in graph.output_layers()
-        if chain.depth > SHALLOW:
+        mostly_mean = chain.depth > 1 and bool(chain.activation) and deep.is_mostly_mean(chain.activation)
+        if chain.depth > SHALLOW or mostly_mean:
             made = deep.propose(graph, operation, chain, feed, LOGITS if is_output else 1.0)
             if made is not None:
                 return made
@@ -79,7 +81,7 @@ class Auto:
         spread = f"variance {target:g}/({_fan(fans)}·{feed.second_moment:.4g})"
         what = "starts the loss within 0.3 of ln K" if target == LOGITS else "makes the second moment 1 again"
         reason = f"{_origin(feed)}; {spread} {what}"
-        if chain.depth > SHALLOW:
+        if chain.depth > SHALLOW or mostly_mean:
             reason += f"; {deep.why_not(chain)}"
         initializer = LecunNormal() if math.isclose(variance, 1.0) else VarianceScaling(variance)
         source = "He et al. (2015), section 2.2, with E f² by quadrature"

@@ -22,7 +22,9 @@ CHUNK = 1 << 18
 """Elements drawn at once where they cannot be drawn in place: 1 MiB of float32."""
 
 
-def fill_array(out: Array, law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset) -> int:
+def fill_array(
+    out: Array, law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, companion: Array | None = None
+) -> int:
     """Fill an array with a part of a logical tensor and return the number of elements written.
 
     Args:
@@ -31,6 +33,7 @@ def fill_array(out: Array, law: Law, stream: Stream, shape: tuple[int, ...], off
         stream: where its numbers come from.
         shape: of the logical tensor.
         offset: where `out` lies in it: a tuple (corner of a rectangle) or an integer (start of a flat range).
+        companion: values of the tensor that the law needs, if it needs one.
     """
     check_storage(out.dtype.name, law)
     law.check_shape(shape)
@@ -38,7 +41,7 @@ def fill_array(out: Array, law: Law, stream: Stream, shape: tuple[int, ...], off
     if out.size == 0:
         return 0
     if law.structured:
-        whole = law.block(stream, shape)
+        whole = law.block(stream, shape, companion)
         part = _flat_part(whole, out, offset) if isinstance(offset, int) else whole[_slices(out.shape, offset)]
         store(out, part, law)
         return int(out.size)
@@ -49,7 +52,12 @@ def fill_array(out: Array, law: Law, stream: Stream, shape: tuple[int, ...], off
 
 def fill_entry(out: Array, plan: Plan, entry: Entry, offset: tuple[int, ...]) -> int:
     """Fill an array with a part of a planned tensor and return the number of elements written."""
-    written = fill_array(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, offset)
+    companion = None
+    if entry.law.companion is not None:
+        other = plan[entry.law.companion]
+        companion = np.empty(other.shape, np.float32)
+        fill_entry(companion, plan, other, (0,) * companion.ndim)
+    written = fill_array(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, offset, companion)
     if entry.zero_row is not None and 0 <= entry.zero_row - offset[0] < len(out):
         out[entry.zero_row - offset[0]] = 0
     return written
