@@ -87,7 +87,7 @@ def test_it_cannot_stand_alone() -> None:
 
 @pytest.mark.parametrize("rule", [wb.Keep(), wb.MeanCompensation("hidden.2.weight", mean=0.1)])
 def test_a_plan_without_the_weights_values_is_refused(rule) -> None:
-    with pytest.raises(ArgumentError, match="needs a planned weight|makes no biases"):
+    with pytest.raises(ArgumentError, match=r"needs a planned weight|makes no biases"):
         sigmoid_plan(rules={"hidden.3.weight": rule})
 
 

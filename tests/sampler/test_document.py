@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wellbegun.sampler import SAMPLER_VERSION, Stream, Window, coefficients, reference
+from wellbegun.laws import TruncatedNormal
+from wellbegun.sampler import SAMPLER_VERSION, Stream, Window, coefficients, orthogonal, reference
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sampler.md").read_text(encoding="utf-8")
 
@@ -100,6 +101,19 @@ def test_layout(row):
 @pytest.mark.parametrize("row", table("windows"), ids=lambda row: f"{row[0]}..{row[1]}")
 def test_windows(row):
     assert row == window_row(row[0], row[1])
+
+
+@pytest.mark.parametrize("row", table("sigmas"), ids="-".join)
+def test_sigmas(row):
+    law = TruncatedNormal(float(row[0]), float(row[1]), float(row[2])).law()
+    assert float.fromhex(row[3]) == law.std
+
+
+def test_orthogonal():
+    """To 1e-6, since the last bits belong to the BLAS."""
+    rows = table("orthogonal")
+    shown = [[float(cell) for cell in row[1:]] for row in rows]
+    np.testing.assert_allclose(shown, orthogonal(Stream.of(7, "w"), 3, 2), atol=1e-6)
 
 
 @pytest.mark.parametrize("row", table("philox"), ids=lambda row: row[0])

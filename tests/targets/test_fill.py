@@ -115,3 +115,23 @@ def test_odd_shapes(shape: tuple[int, ...]) -> None:
     first = np.empty(1, np.float32)
     wb.fill(first, wb.Normal(1.0), seed=0, name="w")
     assert (out == first[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("law", "dtype"),
+    [
+        (wb.Constant(1e5), np.float16),
+        (wb.Normal(1e4), np.float16),
+        (wb.Uniform(-1e5, 1e5), np.float16),
+        (wb.TruncatedNormal(1e5), np.float16),
+        (wb.TruncatedNormal(1e4, low=0, high=float("inf"), match_std=False), np.float16),
+        (wb.Orthogonal(1e5), np.float16),
+        (wb.Normal(1e38), np.float32),
+    ],
+    ids=repr,
+)
+def test_a_law_that_reaches_beyond_its_dtype_is_refused(law, dtype) -> None:
+    out = np.zeros((4, 4), dtype)
+    with pytest.raises(ArgumentError, match="holds numbers up to"):
+        wb.fill(out, law, seed=0, name="w")
+    assert not out.any()

@@ -12,6 +12,9 @@ from wellbegun.laws.fans import Fans
 from wellbegun.laws.initializer import Floats, Initializer, Law, required, single
 from wellbegun.sampler import Stream, Window, draw_normal, draw_truncated, draw_uniform
 
+FARTHEST_NORMAL = 6.77
+"""Sigmas that a normal draw can reach: sqrt(2·33·ln 2) = 6.764 for the smallest u, 2^-33."""
+
 
 @dataclass(frozen=True, repr=False)
 class Constant(Law):
@@ -36,6 +39,10 @@ class Constant(Law):
     def draw(self, out: Floats, stream: Stream, start: int) -> None:  # noqa: ARG002
         """Write the constant."""
         out.fill(self.value)
+
+    def reach(self) -> float:
+        """Magnitude of the constant."""
+        return abs(self.value)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation."""
@@ -128,6 +135,10 @@ class Normal(Law):
     def draw(self, out: Floats, stream: Stream, start: int) -> None:
         """Write normals."""
         draw_normal(out, stream, start, self.mean, self.std)
+
+    def reach(self) -> float:
+        """Mean and 6.77 sigma, the farthest that 32 bits go."""
+        return abs(self.mean) + FARTHEST_NORMAL * self.std
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation."""
@@ -230,6 +241,12 @@ class TruncatedNormal(Law):
         if sigma == 0:  # 0 · infinity would be no number
             return self.mean, self.mean
         return self.mean + sigma * self.low, self.mean + sigma * self.high
+
+    def reach(self) -> float:
+        """The farther bound; an open side goes 6.77 sigma beyond the other bound or the mean."""
+        finite = [abs(side) for side in (self.low, self.high) if math.isfinite(side)]
+        open_side = FARTHEST_NORMAL if len(finite) < 2 else 0.0
+        return abs(self.mean) + single("sigma", self.sigma) * (max(finite, default=0.0) + open_side)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation."""

@@ -47,6 +47,10 @@ class Orthogonal(Law):
         matrix = orthogonal(stream, shape[0], math.prod(shape[1:])) * np.float32(self.gain)
         return matrix.reshape(shape)
 
+    def reach(self) -> float:
+        """The gain: no element of Q exceeds 1."""
+        return self.gain
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element: Q has min(rows, columns) units of square in all."""
         longer = max(shape[0], math.prod(shape[1:]), 1)
@@ -103,6 +107,10 @@ class MirroredOrthogonal(Law):
         if self.columns:
             matrix = np.concatenate([matrix, -matrix], axis=1)
         return np.concatenate([matrix, -matrix], axis=0) if self.rows else matrix
+
+    def reach(self) -> float:
+        """The gain: no element of Q exceeds 1."""
+        return self.gain
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element."""

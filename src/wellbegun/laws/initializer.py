@@ -72,6 +72,10 @@ class Law(Initializer):
         """Closed bounds that stored values respect even after rounding, or None."""
         return None
 
+    def reach(self) -> float:
+        """Largest magnitude that a value can have, as far as the law itself knows."""
+        return max((abs(bound) for bound in self.bounds() or ()), default=0.0)
+
     @abstractmethod
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element of a tensor of this shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,17 @@ from wellbegun.laws import Constant, Law
 
 Array = NDArray[Any]
 
-FLOATS = ("float32", "float64", "float16", "bfloat16")
+LARGEST = {"float32": 3.4028234e38, "float64": 1.7976931e308, "float16": 65504.0, "bfloat16": 3.3895313e38}
+FLOATS = tuple(LARGEST)
 WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8")
 
 
 def check_storage(dtype: str, law: Law) -> None:
     """Raise ArgumentError unless a tensor of this dtype can hold the law's values."""
     if dtype in FLOATS:
+        most, reach = LARGEST[dtype], law.reach()
+        if most < reach < math.inf:
+            raise ArgumentError(f"{law!r} reaches {reach:.4g}, and {dtype} holds numbers up to {most:.4g}")
         return
     if dtype in WHOLE and isinstance(law, Constant) and law.value.is_integer():
         return
