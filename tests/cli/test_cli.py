@@ -87,6 +87,19 @@ def test_missing_torch_names_the_extra(tmp_path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_missing_page_library_is_noticed_before_training(tmp_path) -> None:
+    script = (
+        "import sys, importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'jinja2' else find(name, *rest)\n"
+        "sys.argv = ['wellbegun', 'compare', 'digits', '--quick']\n"
+        "from wellbegun.cli.main import main; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'wellbegun[report]'" in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_model_that_fails_shows_its_own_error(tmp_path) -> None:
     (tmp_path / "mine.py").write_text(
         "import torch\n"
@@ -137,32 +150,45 @@ def test_gain_and_version(tmp_path) -> None:
     assert run("--version", cwd=tmp_path).stdout.startswith("wellbegun 0.")
 
 
-def test_ctrl_c_keeps_the_finished_seeds(tmp_path) -> None:
-    """A real process, a real SIGINT once the second seed is running."""
+def interrupt(tmp_path: Path, until: bytes) -> tuple[int, str]:
+    """A real process, and a real SIGINT once its progress bar shows this text."""
     arguments = ["compare", "digits", "--depth", "10", "--width", "32", "--activation", "relu", "--seeds", "40"]
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "wellbegun", *arguments, "--methods", "he,auto", "--quick", "--json", "out.json"],
         cwd=tmp_path,
-        # a terminal, as far as the progress bar is concerned: that is how we see the second seed begin
+        # a terminal, as far as the progress bar is concerned: that is how we see how far it is
         env=os.environ | {"COLUMNS": "120", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
         assert process.stdout is not None
         seen = b""
-        while b"seed 3 of 40" not in seen:
+        while until not in seen:
             piece = os.read(process.stdout.fileno(), 65536)
             assert piece, seen.decode()
             seen += piece
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read().decode()
-        assert process.wait(timeout=60) == 130
-    assert "Interrupted" in rest
+        return process.wait(timeout=60), rest
+
+
+def test_ctrl_c_keeps_the_finished_seeds(tmp_path) -> None:
+    status, shown = interrupt(tmp_path, b"seed 3 of 40")
+    assert status == 130
+    assert "Interrupted" in shown
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["interrupted"] is True
     finished = {run["seed"] for run in record["networks"][0]["methods"]["auto"]["runs"]}
     assert {0, 1} <= finished < set(range(40))
     assert "interrupted" in (tmp_path / "wellbegun-digits.html").read_text().lower()
+
+
+def test_ctrl_c_before_the_first_seed_is_finished_says_so(tmp_path) -> None:
+    status, shown = interrupt(tmp_path, b"preparing")
+    assert status == 130
+    assert "interrupted before the first seed was finished" in shown
+    assert "Traceback" not in shown
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import wellbegun as wb
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.lab import Comparison, comparison_to_record
+from wellbegun.lab.page import render_page
 from wellbegun.lab.table import comparison_renderables
 
 SMALL = {"depth": 6, "width": 16, "quick": True}
@@ -67,9 +68,9 @@ def test_sentences_are_made_from_the_measurements(small) -> None:
     text = " ".join(network.sentences)
     best = network.arm(network.winner)
     assert f"{best.accuracy.mean:.1%}" in text
-    assert "failed by symmetry" in text
+    assert "Symmetry stopped zeros" in text
     assert f"{network.width_one:.1%}" in text
-    assert f"{best.hidden[-1].cosine:.2f}" in text
+    assert f"{max(layer.signal for layer in best.hidden):.2g}" in text
 
 
 def test_record_is_json_and_complete(small) -> None:
@@ -113,6 +114,8 @@ def test_interruption_before_anything_is_finished_is_passed_on() -> None:
         ({"seeds": 0}, ArgumentError, "seeds must be at least 1"),
         ({"methods": []}, ArgumentError, "at least one method"),
         ({"methods": ["he", "he"]}, ArgumentError, "twice"),
+        ({"methods": ["glorot", "xavier"]}, ArgumentError, "twice"),
+        ({"methods": ["auto", "AUTO"]}, ArgumentError, "twice"),
         ({"depth": 0}, ArgumentError, "depth"),
         ({"width": 0}, ArgumentError, "width"),
         ({"methods": ["normal(sdt=1)"]}, ArgumentError, "sdt"),
@@ -122,6 +125,39 @@ def test_bad_input_is_refused_before_any_work(change, error, message) -> None:
     arguments = {"task": "digits", "methods": ["he"], "seeds": 1} | change
     with pytest.raises(error, match=message):
         wb.compare(**arguments, on_progress=lambda *_: pytest.fail("work was done"))
+
+
+def test_names_are_canonical() -> None:
+    (network,) = wb.compare("digits", ["Equal", "AUTO", "Kaiming"], seeds=1, activations=["relu"], **SMALL).networks
+    assert [arm.method for arm in network.arms] == ["equal", "auto", "he"]
+    assert network.auto_minus_best is not None
+    assert network.width_one is not None
+
+
+def test_where_nothing_learns_nobody_wins() -> None:
+    comparison = wb.compare("digits", ["zeros", "normal(std=0)"], seeds=1, activations=["tanh", "relu"], **SMALL)
+    network = comparison.networks[0]
+    assert network.winner is None
+    assert all(arm.working_rates == () for arm in network.arms)
+    assert network.sentences[0].startswith("No method learnt: the best, zeros, reached 8.8%")
+    assert "nan" not in " ".join(network.sentences)
+    page = render_page(comparison)
+    assert "no method learnt" in page
+    assert "tag best" not in page.split("</style>")[1]
+
+
+def test_a_method_that_does_not_fit_is_named() -> None:
+    with pytest.raises(ArgumentError, match="mirrored_orthogonal does not fit this network"):
+        wb.compare("digits", ["he", "mirrored_orthogonal"], seeds=1, activations=["relu"], depth=2, width=7, quick=True)
+
+
+def test_each_method_is_planned_and_measured_once(monkeypatch) -> None:
+    import wellbegun.diagnosis
+
+    calls, real = [], wellbegun.diagnosis.diagnose
+    monkeypatch.setattr(wellbegun.diagnosis, "diagnose", lambda *a, **k: calls.append(1) or real(*a, **k))
+    wb.compare("digits", ["he", "auto"], seeds=3, activations=["relu"], **SMALL)
+    assert len(calls) == 2
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
-"""Intervals against scipy and against the textbook."""
+"""Intervals against scipy, against the textbook, and against repetition."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -9,32 +11,61 @@ from scipy import stats
 from wellbegun.lab.statistics import accuracy_interval, paired_interval
 
 
-def test_interval_over_seeds_is_students_t() -> None:
-    values = [0.91, 0.95, 0.93, 0.96, 0.92]
-    low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
-    found = accuracy_interval(values, 397)
-    assert (found.mean, found.low, found.high) == pytest.approx((np.mean(values), low, high))
-
-
 def test_interval_of_one_seed_is_wilsons() -> None:
     expected = stats.binomtest(380, 397).proportion_ci(0.95, method="wilson")
     found = accuracy_interval([380 / 397], 397)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_interval_stays_a_share() -> None:
-    assert accuracy_interval([1.0, 0.9], 397).high == 1.0
-    assert accuracy_interval([0.0], 397).low == pytest.approx(0.0)
+def test_interval_over_seeds_adds_students_t_to_the_chance_of_the_images() -> None:
+    values = [0.91, 0.95, 0.93, 0.96, 0.92]
+    low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    wilson = stats.binomtest(round(0.934 * 397), 397).proportion_ci(0.95, method="wilson")
+    found = accuracy_interval(values, 397)
+    assert found.mean == pytest.approx(np.mean(values))
+    assert (found.high - found.low) / 2 == pytest.approx(
+        math.hypot((high - low) / 2, (wilson.high - wilson.low) / 2), abs=2e-4
+    )
 
 
-def test_paired_interval_is_the_paired_t_test() -> None:
+def test_equal_seeds_do_not_make_an_interval_of_no_width() -> None:
+    found = accuracy_interval([0.95] * 3, 397)
+    assert found.high - found.low > 0.03
+    assert accuracy_interval([0.0] * 3, 397).high > 0.004
+
+
+def test_interval_stays_a_share_and_holds_its_mean() -> None:
+    for values in ([1.0, 0.9], [1.0], [0.0], [0.0, 0.0], [1.0, 1.0, 1.0]):
+        found = accuracy_interval(values, 397)
+        assert 0 <= found.low <= found.mean <= found.high <= 1
+
+
+def test_paired_interval_of_one_seed_is_that_of_the_images() -> None:
+    """McNemar's setting: what counts are the images on which the two disagree."""
+    by_image = np.array([1.0] * 12 + [-1.0] * 4 + [0.0] * 384)
+    found = paired_interval([0.95], [0.93], by_image)
+    assert found.mean == pytest.approx(0.02)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(by_image, ddof=1) / 20, rel=1e-4)
+
+
+def test_paired_interval_over_seeds_adds_students_t() -> None:
     first, second = [0.95, 0.97, 0.96], [0.94, 0.93, 0.96]
-    expected = stats.ttest_rel(first, second).confidence_interval(0.95)
-    found = paired_interval(first, second, 397)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    students = stats.ttest_rel(first, second).confidence_interval(0.95)
+    nothing = np.zeros(397)
+    found = paired_interval(first, second, nothing)
+    assert (found.low, found.high) == pytest.approx((students.low, students.high))
+    some = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], 397, p=[0.02, 0.94, 0.04])
+    wider = paired_interval(first, second, some)
+    assert wider.high - wider.low > found.high - found.low
 
 
-def test_paired_interval_of_one_seed_rests_on_the_images() -> None:
-    found = paired_interval([0.9], [0.8], 400)
-    half = 1.96 * np.sqrt(0.9 * 0.1 / 400 + 0.8 * 0.2 / 400)
-    assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half))
+def test_coverage_over_seeds_and_images() -> None:
+    """Worlds of 5 seeds on 400 shared images, each seed with a skill of its own: 95% of intervals hold the truth."""
+    generator, held, worlds = np.random.default_rng(1), 0, 400
+    for _ in range(worlds):
+        easy = generator.beta(9, 1, size=400)  # how easy each image is; true mean 0.9
+        skill = generator.normal(0, 0.01, size=5)
+        right = generator.random((5, 400)) < np.clip(easy + skill[:, None], 0, 1)
+        found = accuracy_interval(list(right.mean(1)), 400)
+        held += found.low <= 0.9 <= found.high
+    assert held / worlds > 0.93

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 if TYPE_CHECKING:
     from wellbegun.lab import Comparison
 
-STDOUT = "-"
+STDOUT, INTERRUPTED = "-", 130
 
 
 def compare_command(
@@ -32,7 +32,8 @@ def compare_command(
     ] = "",
 ) -> None:
     """Train the same network under several methods and say which starting weights are right, and why."""
-    from wellbegun.lab import METHODS, Settings, check_settings, compare
+    from wellbegun.lab import METHODS, Settings, checked, compare
+    from wellbegun.lab.page import require_report
     from wellbegun.lab.task import find_task
     from wellbegun.plans import check_writable
 
@@ -43,26 +44,31 @@ def compare_command(
     console = Console(stderr=json_file == STDOUT)
     chosen = tuple(split_methods(methods)) if methods else METHODS
     activations = tuple(name.strip() for name in activation.split(",") if name.strip())
-    check_settings(Settings(chosen, seeds, activations, depth, width))
-    with _progress(console) as progress:
-        bar = progress.add_task("preparing", total=None)
+    checked(Settings(chosen, seeds, activations, depth, width))
+    require_report()
+    try:
+        with _progress(console) as progress:
+            bar = progress.add_task("preparing", total=None)
 
-        def on_progress(done: int, total: int, what: str) -> None:
-            progress.update(bar, completed=done, total=total, description=what)
+            def on_progress(done: int, total: int, what: str) -> None:
+                progress.update(bar, completed=done, total=total, description=f"training {what}")
 
-        comparison = compare(
-            task,
-            chosen,
-            seeds=seeds,
-            activations=activations,
-            depth=depth,
-            width=width,
-            quick=quick,
-            on_progress=on_progress,
-        )
+            comparison = compare(
+                task,
+                chosen,
+                seeds=seeds,
+                activations=activations,
+                depth=depth,
+                width=width,
+                quick=quick,
+                on_progress=on_progress,
+            )
+    except KeyboardInterrupt:
+        console.print("interrupted before the first seed was finished: there is nothing to show", style="yellow")
+        raise typer.Exit(INTERRUPTED) from None
     _show(comparison, console, page, json_file)
     if comparison.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
 
 
 def split_methods(text: str) -> list[str]:
@@ -94,19 +100,19 @@ def _show(comparison: Comparison, console: Console, page: Path, json_file: str) 
     console.print(comparison.description, style="dim")
     for shown in comparison_renderables(comparison, console.width):
         console.print(shown)
-    write_page(comparison, page)
-    console.print(f"Curves, profiles and the winner's plan: [bold]{page}[/]", highlight=False)
     text = json.dumps(comparison_to_record(comparison), indent=1)
     if json_file == STDOUT:
         print(text)
     elif json_file:
         write_text_atomically(json_file, text + "\n")
         console.print(f"Everything as data: [bold]{json_file}[/]", highlight=False)
+    write_page(comparison, page)
+    console.print(f"Curves, profiles and the winner's plan: [bold]{page}[/]", highlight=False)
 
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        TextColumn("training {task.description}"),
+        TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),

@@ -14,7 +14,7 @@ from wellbegun.cli.methods import explain_command, methods_command
 from wellbegun.cli.plan import plan_command
 from wellbegun.errors import WellbegunError
 
-USAGE_ERROR, INTERRUPTED = 2, 130
+USAGE_ERROR = 2
 
 
 def build() -> typer.Typer:
@@ -54,6 +54,3 @@ def main() -> None:
     except WellbegunError as error:
         Console(stderr=True, highlight=False).print("error:", str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(USAGE_ERROR)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted, nothing was finished", style="yellow")
-        sys.exit(INTERRUPTED)

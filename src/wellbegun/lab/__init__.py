@@ -1,8 +1,9 @@
 """Comparing methods on real data."""
 
-from wellbegun.lab.compare import METHODS, Settings, check_settings, compare
+from wellbegun.lab.compare import compare
 from wellbegun.lab.record import comparison_to_record
 from wellbegun.lab.result import Arm, Comparison, Interval, NetworkResult, Run
+from wellbegun.lab.settings import METHODS, Settings, checked
 
 __all__ = [
     "METHODS",
@@ -12,7 +13,7 @@ __all__ = [
     "NetworkResult",
     "Run",
     "Settings",
-    "check_settings",
+    "checked",
     "compare",
     "comparison_to_record",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from wellbegun.lab.task import Split, Task
 
@@ -21,12 +22,12 @@ State = dict[str, torch.Tensor]
 
 @dataclass
 class Curve:
-    """What one copy has shown so far."""
+    """What one copy has shown so far; `right` are the test images that it gets right at its end."""
 
     steps: list[int] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
-    test: float = 0.0
+    right: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     stopped: str = ""
 
 
@@ -143,17 +144,21 @@ def _sound(
 def _finish(
     curves: list[Curve], ending: list[int], alive: list[int], model: torch.nn.Module, weights: State, task: Task
 ) -> None:
-    accuracy = _accuracy(model, weights, task.test)
+    right = _right(model, weights, task.test).numpy()
     for position, i in enumerate(alive):
         if i in ending:
-            curves[i].test = accuracy[position]
+            curves[i].right = right[position]
 
 
 def _accuracy(model: torch.nn.Module, weights: State, split: Split) -> list[float]:
+    return [float(share) for share in _right(model, weights, split).double().mean(1)]
+
+
+def _right(model: torch.nn.Module, weights: State, split: Split) -> torch.Tensor:
+    """Which rows each copy classifies rightly; an infinite or undefined output predicts nothing."""
     rows, labels = torch.from_numpy(split.rows), torch.from_numpy(split.labels)
     with torch.no_grad():
         call = torch.func.vmap(lambda one: torch.func.functional_call(model, one, (rows,)))
         logits = call(weights)
-    # an infinite or undefined output predicts nothing
-    right = (logits.argmax(-1) == labels) & torch.isfinite(logits).all(-1)
-    return [float(share) for share in right.double().mean(1)]
+    right: torch.Tensor = (logits.argmax(-1) == labels) & torch.isfinite(logits).all(-1)
+    return right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from importlib import resources
 from pathlib import Path
@@ -30,6 +31,13 @@ def write_page(comparison: Comparison, path: str | Path) -> None:
     write_text_atomically(path, render_page(comparison))
 
 
+def require_report() -> None:
+    """Raise MissingExtraError unless a page can be drawn: asked before minutes of training, not after."""
+    for library in ("jinja2", "matplotlib"):
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtraError(library, "report", "drawing the page")
+
+
 def render_page(comparison: Comparison) -> str:
     """Return the page of a comparison as HTML text; the same comparison gives the same text.
 
@@ -39,10 +47,9 @@ def render_page(comparison: Comparison) -> str:
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
-    try:
-        import jinja2
-    except ImportError:
-        raise MissingExtraError("jinja2", "report", "drawing the page") from None
+    require_report()
+    import jinja2
+
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -85,7 +85,7 @@ class NetworkResult:
         name: for people, "tanh, 20 hidden layers of 64 units".
         activation, depth, width: of the network; depth counts hidden layers.
         arms: in the order in which the methods were named.
-        winner: method with the highest mean test accuracy.
+        winner: method with the highest mean test accuracy; None if none did better than guessing.
         best_other: the same among all but auto; None without any.
         auto_minus_best: paired difference of test accuracy over the seeds, auto minus best_other.
         width_one: mean test accuracy of the network with one unit a layer that starts as the same function as the
@@ -98,7 +98,7 @@ class NetworkResult:
     depth: int
     width: int
     arms: tuple[Arm, ...]
-    winner: str
+    winner: str | None
     best_other: str | None
     auto_minus_best: Interval | None
     width_one: float | None

@@ -1,4 +1,4 @@
-"""Confidence intervals for a few seeds."""
+"""Confidence intervals that know both chances: of the seeds, and of the images that happen to be in the test split."""
 
 from __future__ import annotations
 
@@ -6,38 +6,49 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wellbegun.lab.result import Interval
+
+Z = 1.959963984540054
 
 
 def accuracy_interval(values: Sequence[float], images: int) -> Interval:
     """Return the mean accuracy over seeds with its 95% interval.
 
-    Over two or more seeds: Student's t, which covers the seed and the images' share of chance in one. For a single
-    seed: Wilson's interval for that many test images, which knows nothing of other seeds.
+    All seeds share the test images, so the spread over seeds says nothing of their chance: the binomial error of one
+    set of images is added to Student's t over the seeds. A single seed has Wilson's interval alone.
+
+    Args:
+        values: accuracy of each seed.
+        images: number of test images.
     """
     mean = float(np.mean(values))
-    if len(values) > 1:
-        half = _t(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-        return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0))
-    z2 = 1.959963984540054**2
+    z2 = Z**2
     centre = (mean + z2 / (2 * images)) / (1 + z2 / images)
-    half = math.sqrt(z2 * (mean * (1 - mean) / images + z2 / (4 * images**2))) / (1 + z2 / images)
-    return Interval(mean, max(centre - half, 0.0), min(centre + half, 1.0))
+    half = Z * math.sqrt(mean * (1 - mean) / images + z2 / (4 * images**2)) / (1 + z2 / images)
+    if len(values) > 1:
+        centre, half = mean, math.hypot(half, _seeds(values))
+    return Interval(mean, min(max(centre - half, 0.0), mean), max(min(centre + half, 1.0), mean))
 
 
-def paired_interval(first: Sequence[float], second: Sequence[float], images: int) -> Interval:
-    """Return the mean difference over paired seeds with its 95% interval (for one seed: from the images' chance)."""
+def paired_interval(first: Sequence[float], second: Sequence[float], by_image: NDArray[np.float64]) -> Interval:
+    """Return the mean difference over paired seeds with its 95% interval.
+
+    Args:
+        first, second: accuracy of two methods, seed by seed.
+        by_image: for each test image, in how many of the seeds the first was right minus the second, as a share.
+    """
     differences = np.subtract(first, second)
-    mean = float(differences.mean())
+    half = Z * float(np.std(by_image, ddof=1)) / math.sqrt(len(by_image))
     if len(differences) > 1:
-        half = _t(len(differences)) * float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    else:
-        half = 1.96 * math.sqrt(sum(p * (1 - p) / images for p in (first[0], second[0])))
+        half = math.hypot(half, _seeds(differences))
+    mean = float(differences.mean())
     return Interval(mean, mean - half, mean + half)
 
 
-def _t(count: int) -> float:
+def _seeds(values: Sequence[float] | NDArray[np.float64]) -> float:
+    """Half the width of Student's interval for the mean over seeds."""
     from scipy.stats import t
 
-    return float(t.ppf(0.975, count - 1))
+    return float(t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))

@@ -46,6 +46,11 @@ class Task:
     test: Split
 
     @property
+    def chance(self) -> float:
+        """Accuracy of guessing."""
+        return 1.0 / self.classes
+
+    @property
     def inputs(self) -> int:
         """Numbers in one input."""
         return int(self.train.rows.shape[1])
