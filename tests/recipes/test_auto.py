@@ -307,3 +307,79 @@ class Transformer(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.table(tokens) + self.positions(torch.arange(tokens.shape[1], device=tokens.device))
         return self.head(self.norm(self.block(x)))
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(32, 32), nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x + torch.relu(self.inner(x)))
+
+
+class Pooled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+
+class HiddenSoftmax(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(32, 64), nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.softmax(self.first(x), -1))
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "doubt"),
+    [
+        (Residual(), "vector:32", "a sum of branches"),
+        (Pooled(), "image:3x8x8", "pooling"),
+        (HiddenSoftmax(), "vector:32", "a softmax"),
+    ],
+    ids=["sum", "pool", "softmax"],
+)
+def test_what_theory_does_not_know_is_called_an_estimate(model, inputs, doubt) -> None:
+    reason = wb.plan(model, inputs, seed=0)["head.weight"].reason
+    assert f"an estimate, with {doubt} on the way" in reason
+    assert "ln K" not in reason
+
+
+def test_a_normalisation_ends_all_doubt() -> None:
+    model = nn.Sequential(Residual(), nn.LayerNorm(10), nn.Linear(10, 4))
+    assert "estimate" not in wb.plan(model, "vector:32", seed=0)["2.weight"].reason
+
+
+def test_behind_a_softmax_the_second_moment_is_that_of_shares() -> None:
+    model = HiddenSoftmax()
+    plan = wb.initialize(model, torch.randn(512, 32, generator=torch.Generator().manual_seed(0)), seed=0)
+    shares = torch.softmax(model.first(torch.randn(512, 32, generator=torch.Generator().manual_seed(0))), -1)
+    assert plan["head.weight"].before == pytest.approx(float(shares.square().mean().detach()), rel=0.2)
+
+
+class Tables(nn.Module):
+    def __init__(self, tied: bool) -> None:
+        super().__init__()
+        self.token, self.place, self.kind = nn.Embedding(100, 64), nn.Embedding(16, 64), nn.Embedding(2, 64)
+        self.head = nn.Linear(64, 100, bias=False)
+        if tied:
+            self.head.weight = self.token.weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        places = torch.arange(tokens.shape[1])
+        return self.head(self.token(tokens) + self.place(places) + self.kind(torch.zeros_like(tokens)))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_tables_that_are_added_have_one_scale(tied) -> None:
+    """Else a position table of std 1 drowns tokens of std 0.09."""
+    plan = wb.plan(Tables(tied), "tokens:16", seed=0)
+    stds = [plan[f"{name}.weight"].std for name in ("token", "place", "kind")]
+    expected = math.sqrt(0.5 / 64) if tied else 1 / math.sqrt(3)
+    assert stds == pytest.approx([expected] * 3)

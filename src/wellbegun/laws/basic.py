@@ -157,8 +157,8 @@ class Uniform(Law):
     Not for: deep networks without normalisation: fixed bounds are right for one width only (±0.05 for 1,200 inputs).
     Args:
         low, high: closed bounds, low below high.
-    Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks",
-        section 2.3, on fixed uniform bounds.
+    Source: Goodfellow, Bengio and Courville (2016), "Deep Learning", section 8.4; ±0.05 is the default of Keras's
+        RandomUniform.
     """
 
     low: float

@@ -197,7 +197,7 @@ def _weight_use(graph: Graph, operation: Operation) -> Use:
 
 
 def _why(target: float) -> str:
-    return ", which starts the loss within 0.3 of ln K" if target < 1 else ""
+    return ", which starts the loss within 0.3 of ln K, if these are K logits" if target < 1 else ""
 
 
 def _expansion(outputs: int, inputs: int) -> float:

@@ -13,6 +13,18 @@ ASSUMED = 1.0
 
 
 @dataclass(frozen=True)
+class Signal:
+    """Second moment of one operation's result, and what makes it doubtful, "" if theory gives it.
+
+    Sums of branches that share an ancestor, pooling, softmax and products need more than a second moment; behind them
+    the number is an estimate until a normalisation sets it anew.
+    """
+
+    second_moment: float = ASSUMED
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
 class Feed:
     """What flows into an operation that multiplies with a weight.
 
@@ -21,17 +33,17 @@ class Feed:
         activation: name of the activation it comes out of, or "".
         second_moment: of the values.
         measured: whether that rests on data that were given.
-        detail: PyTorch's name of that operation.
+        doubt: what makes the second moment an estimate, or "".
     """
 
     kind: str
     activation: str
     second_moment: float
     measured: bool
-    detail: str = ""
+    doubt: str = ""
 
 
-def feed_of(graph: Graph, operation: Operation, second_moments: dict[int, float]) -> Feed:
+def feed_of(graph: Graph, operation: Operation, signals: dict[int, Signal]) -> Feed:
     """Return what flows into a weight operation."""
     if not operation.inputs:
         return Feed("constant", "", ASSUMED, False)
@@ -40,35 +52,47 @@ def feed_of(graph: Graph, operation: Operation, second_moments: dict[int, float]
         source = graph.source(source.inputs[0])
     activation = source.detail if source.kind == "activation" else ""
     measured = source.kind == "input" and source.second_moment is not None
-    return Feed(source.kind, activation, second_moments.get(operation.inputs[0], ASSUMED), measured, source.detail)
+    signal = signals.get(operation.inputs[0], Signal())
+    return Feed(source.kind, activation, signal.second_moment, measured, signal.doubt)
 
 
-def after(operation: Operation, second_moments: dict[int, float], target: float) -> float:
-    """Return the second moment behind one operation, given those of the operations before it.
+def after(graph: Graph, operation: Operation, signals: dict[int, Signal], target: float) -> Signal:
+    """Return the signal behind one operation, given those behind the operations before it.
 
     Args:
+        graph: where the operation stands.
         operation: the operation.
-        second_moments: of the results so far, by operation.
+        signals: of the results so far, by operation.
         target: what a weight operation is going to reach.
     """
-    incoming = [second_moments.get(index, ASSUMED) for index in operation.inputs]
-    if operation.kind == "input":
-        return operation.second_moment or ASSUMED
-    if operation.kind in WEIGHT_KINDS:
-        return target
-    if operation.kind == "norm" or not incoming:
-        return 1.0
-    if operation.kind == "activation":
-        return activated(operation.detail, incoming[0])
-    if operation.kind == "add":
-        return sum(incoming)
-    if operation.kind == "multiply":
-        return math.prod(incoming)
-    if operation.kind == "scale":
-        return incoming[0] * operation.factor**2
-    if operation.kind == "concat":
-        return sum(incoming) / len(incoming)
-    return incoming[-1] if operation.kind == "matmul" else incoming[0]
+    incoming = [signals.get(index, Signal()) for index in operation.inputs]
+    moments_in = [signal.second_moment for signal in incoming]
+    doubt = next((signal.doubt for signal in incoming if signal.doubt), "")
+    kind = operation.kind
+    if kind == "input":
+        return Signal(operation.second_moment or ASSUMED)
+    if kind == "norm" or not incoming:
+        return Signal(target if kind in WEIGHT_KINDS else 1.0)
+    if kind in WEIGHT_KINDS:
+        return Signal(target, doubt)
+    if kind == "activation":
+        return Signal(activated(operation.detail, moments_in[0]), doubt)
+    if kind == "add":
+        independent = all(graph.source(index).kind == "embedding" for index in operation.inputs)
+        return Signal(sum(moments_in), doubt or ("" if independent else "a sum of branches"))
+    if kind == "multiply":
+        return Signal(math.prod(moments_in), doubt or "a product of branches")
+    if kind == "softmax":  # n independent normal logits of variance s²: E p² = exp(s²)/n²
+        return Signal(math.exp(min(moments_in[0], 8.0)) / max(operation.shape[-1:] or (1,)) ** 2, doubt or "a softmax")
+    if kind == "scale":
+        return Signal(moments_in[0] * operation.factor**2, doubt)
+    if kind == "concat":
+        return Signal(sum(moments_in) / len(moments_in), doubt)
+    if kind == "matmul":
+        return Signal(moments_in[-1], doubt or "a product of signals")
+    if kind == "pool":
+        return Signal(moments_in[0], doubt or "pooling")
+    return Signal(moments_in[0], doubt or (operation.detail if kind == "other" else ""))
 
 
 def activated(activation: str, second_moment: float) -> float:

@@ -91,8 +91,8 @@ def critical(
     rescue = f"the smallest stable q is {least:.8g}" if least is not None else f"none is below {SEARCH_HIGH:g}"
     raise NoCriticalPointError(
         f"{found.name} has no stable critical point at q = {point.q:.6g}: chi_q = {point.length_slope:.6g}, "
-        f"so a deviation of the variance grows with depth; {rescue}; mean_compensated has points of its own, "
-        f"and stable=False takes this one as it is"
+        f"so a deviation of the variance grows with depth; {rescue}; "
+        f"wellbegun.theory.mean_compensated has points of its own, and stable=False takes this one as it is"
     )
 
 
@@ -169,7 +169,8 @@ def _independent(activation: Activation, at: Moments) -> CriticalPoint:
             f"{weight_variance:.6g}) pass on more than q by themselves, so sigma_b² would be "
             f"{bias_variance:.6g}; "
             + (
-                f"its mean {at.mean:.6g} is too large: use mean_compensated, which removes it, or another q"
+                f"its mean {at.mean:.6g} is too large: use wellbegun.theory.mean_compensated, "
+                "which removes it, or another q"
                 if mendable
                 else "only a function that jumps can do that: use a continuous activation"
             )
