@@ -104,7 +104,7 @@ def test_scale_free_functions_are_marginal_at_any_q(name: str, q: float | None) 
 @pytest.mark.parametrize("q", [0.01, 0.5, 1.0, 4.0, None])
 def test_a_large_mean_has_no_point_with_independent_biases(name: str, q: float | None) -> None:
     with pytest.raises(
-        NoCriticalPointError, match=f"{name} has no critical point.*use wellbegun.theory.mean_compensated"
+        NoCriticalPointError, match=f"{name} has no critical point.*use wellbegun\\.theory\\.mean_compensated"
     ):
         critical(name, q=q)
 
