@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 import wellbegun as wb
-from wellbegun.errors import ArgumentError
+from wellbegun.diagnosis.findings import find_faults
+from wellbegun.errors import ArgumentError, TraceError
 
 
 def mlp(activation: Callable[[], nn.Module], depth: int, width: int = 64) -> nn.Sequential:
@@ -123,6 +124,33 @@ def test_infinite_values_are_found(batch) -> None:
     found = wb.diagnose(model, batch)
     assert found.findings[0].kind == "non-finite"
     assert found.findings[0].layer == "2.weight"
+    assert found.findings[0].message.startswith("the output of 2.weight is infinite or not a number")
+
+
+def test_an_infinite_gradient_is_found(batch) -> None:
+    model = mlp(nn.ReLU, 2)
+    wb.initialize(model, batch[0], seed=0)
+
+    def loss(output, targets):
+        return (output - output.detach()).square().sum().sqrt()  # the root's slope at 0 is infinite
+
+    found = wb.diagnose(model, batch, loss=loss)
+    assert found.findings[0].kind == "non-finite"
+    assert found.findings[0].message.startswith("the gradient at the output of 4.weight is infinite or not a number")
+
+
+def test_an_infinite_loss_alone_is_found(batch) -> None:
+    model = mlp(nn.ReLU, 2)
+    wb.initialize(model, batch[0], seed=0)
+    found = wb.diagnose(model, batch, loss=lambda output, targets: output.mean() + math.inf)
+    assert found.findings[0].message == "the loss is infinite or not a number (loss inf)"
+
+
+def test_a_loss_without_a_gradient_teaches_nothing(batch) -> None:
+    model = mlp(nn.ReLU, 2)
+    wb.initialize(model, batch[0], seed=0)
+    found = wb.diagnose(model, batch, loss=lambda output, targets: output.detach().mean())
+    assert "no gradient" in kinds(found)
 
 
 class Everything(nn.Module):
@@ -196,6 +224,113 @@ def test_bad_input_says_what_to_do(batch) -> None:
         empty = mlp(nn.Tanh, 1)
     with pytest.raises(ArgumentError, match="on meta"):
         wb.diagnose(empty, batch)
+
+
+class Two(nn.Module):
+    """Takes two inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.head = nn.Linear(64, 8), nn.Linear(64, 8), nn.Linear(8, 10)
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.left(a) + self.right(b)))
+
+
+def test_two_inputs_go_in_a_pair_of_their_own_or_by_name(batch) -> None:
+    x, y = batch
+    torch.manual_seed(0)
+    model = Two()
+    expected = float(nn.functional.cross_entropy(model(x, 2 * x), y).detach())
+    assert wb.diagnose(model, ((x, 2 * x), y)).loss == pytest.approx(expected, rel=1e-6)
+    assert wb.diagnose(model, ({"b": 2 * x, "a": x}, y)).loss == pytest.approx(expected, rel=1e-6)
+    assert len(wb.diagnose(model, {"a": x, "b": x}).layers) == 3
+    with pytest.raises(TraceError, match=r"\(inputs, targets\).*\(\(a, b\), targets\).*dictionary") as caught:
+        wb.diagnose(model, (x, x))
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_a_forward_pass_that_fails_is_explained(batch) -> None:
+    x, y = batch
+    with pytest.raises(TraceError, match=r"Sequential fails on inputs of shape \(128, 63\).*cannot be mult") as caught:
+        wb.diagnose(mlp(nn.Tanh, 1), (x[:, 1:], y))
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert "((a, b), targets)" not in str(caught.value)
+
+
+def test_targets_that_do_not_fit_are_explained(batch) -> None:
+    x, y = batch
+    model = mlp(nn.Tanh, 1)
+    with pytest.raises(ArgumentError, match=r"\(128, 10\).*\(128, 1\)"):
+        wb.diagnose(model, (x, torch.zeros(128, 1)))
+    with pytest.raises(ArgumentError, match=r"\(128, 10\).*\(64,\)"):
+        wb.diagnose(model, (x, y[:64]))
+    for wrong in (10, -1):
+        with pytest.raises(ArgumentError, match=rf"10 classes \(0 to 9\), and the targets hold {wrong};"):
+            wb.diagnose(model, (x, y.clone().index_fill_(0, torch.tensor([5]), wrong)))
+    with pytest.raises(ArgumentError, match=r"torch\.bool"):
+        wb.diagnose(model, (x, y > 3))
+
+
+def test_class_targets_take_the_forms_of_cross_entropy(batch) -> None:
+    x, y = batch
+    torch.manual_seed(0)
+    model = mlp(nn.Tanh, 1)
+    ignored = torch.where(y == 3, -100, y)
+    expected = nn.functional.cross_entropy(model(x), ignored)
+    assert wb.diagnose(model, (x, ignored.int())).loss == pytest.approx(float(expected.detach()), rel=1e-6)
+    pixels = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 5, 3, padding=1))
+    targets = torch.randint(5, (128, 8, 8))
+    expected = nn.functional.cross_entropy(pixels(x), targets)
+    assert wb.diagnose(pixels, (x, targets)).loss == pytest.approx(float(expected.detach()), rel=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "level"), [(1.0, None), (8.0, "warning"), (100.0, "error")])
+def test_an_output_that_is_sure_of_itself_is_found(batch, scale, level) -> None:
+    model = mlp(nn.Tanh, 2)
+    wb.initialize(model, batch[0], seed=0)
+    with torch.no_grad():
+        model[-1].weight.mul_(scale)
+    found = wb.diagnose(model, batch)
+    sure = [finding for finding in found.findings if finding.kind == "overconfident"]
+    assert [finding.level for finding in sure] == ([level] if level else [])
+    for finding in sure:
+        assert finding.layer == "4.weight"
+        assert f"{found.loss:.3g}" in finding.message
+        assert "ln 10 = 2.3" in finding.message
+        assert finding.remedy == "scale the output layer down"
+    own = wb.diagnose(model, batch, loss=nn.functional.cross_entropy)
+    assert not any(finding.kind == "overconfident" for finding in own.findings)
+
+
+@pytest.mark.parametrize(
+    ("classes", "loss", "level"),
+    [(10, 4.30, None), (10, 4.31, "warning"), (10, 23.02, "warning"), (10, 23.03, "error"), (2, 2.7, "warning")],
+)
+def test_the_bounds_of_an_overconfident_loss(classes, loss, level) -> None:
+    found = find_faults((), loss, classes=classes)
+    assert [f.level for f in found if f.kind == "overconfident"] == ([level] if level else [])
+
+
+@pytest.mark.parametrize("depth", [2, 20])
+def test_no_network_that_auto_made_is_overconfident(batch, depth) -> None:
+    for activation in (nn.Tanh, nn.ReLU, nn.GELU):
+        for seed in range(5):
+            model = mlp(activation, depth)
+            wb.initialize(model, batch[0], seed=seed)
+            assert not any(f.kind == "overconfident" for f in wb.diagnose(model, batch).findings)
+
+
+def test_one_layer_is_no_layers(batch) -> None:
+    model = mlp(nn.Tanh, 1)
+    wb.initialize(model, batch[0], seed=0, recipe="zeros")
+    text = " ".join(str(wb.diagnose(model, batch)).split())
+    assert "1 of 1 hidden layer)" in text
+    assert "1 hidden layers" not in text
+    model = mlp(nn.Tanh, 1).requires_grad_(False)
+    model[0].weight.requires_grad_(True)
+    nn.init.zeros_(model[2].weight)
+    assert "1 of 2 weights gets a gradient of exactly zero" in " ".join(str(wb.diagnose(model, batch)).split())
 
 
 def test_text_and_json(batch) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.diagnosis import Diagnosis
-from wellbegun.diagnosis.facts import LayerFacts
 from wellbegun.diagnosis.findings import find_faults
-from wellbegun.errors import ArgumentError
+from wellbegun.diagnosis.loss import loss_of
+from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.framework import check_module
 
 if TYPE_CHECKING:
     import torch
+
+    from wellbegun.diagnosis.probe import Probe
 
 
 def diagnose(
@@ -30,11 +33,13 @@ def diagnose(
         model: a torch.nn.Module with real weights. Its weights, gradients, buffers, mode and the random state are
             as before afterwards, whatever happens.
         batch: inputs, or a pair (inputs, targets). Inputs: a tensor, a tuple of arguments, or a dictionary of keywords.
+            Two inputs alone, (a, b), would be read as inputs and targets: name them in a dictionary.
         loss: takes (output, targets); the mean cross-entropy for whole-number targets, the mean square for others,
             and without targets the output along a fixed random direction.
 
     Raises:
         ArgumentError: the batch does not fit, or the loss is no single number.
+        TraceError: the model's forward pass fails; its own error is given. Errors in `loss` pass through.
     """
     model = check_module(model, "diagnosing a model")
     import torch
@@ -44,16 +49,15 @@ def diagnose(
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         raise ArgumentError("the model is on meta and has no weights to measure; wb.initialize it first")
     arguments, keywords, targets = _split(batch)
-    weights = {id(p): name for name, p in model.named_parameters()}
-    probe = Probe(weights)
+    named = dict(model.named_parameters())
     buffers = _copy_buffers(model)
-    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
+    probe = Probe(named, [buffer for _, _, buffer, _ in buffers])
+    devices = sorted({p.device.index for p in named.values() if p.device.type == "cuda"})
     try:
         with torch.random.fork_rng(devices=devices), torch.enable_grad():
-            with probe:
-                output = model(*arguments, **keywords)
-            value = _loss(output, targets, loss)
-            trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+            output = _forward(model, arguments, keywords, probe, paired=targets is not None)
+            value, classes = loss_of(output, targets, loss)
+            trained = {name: p for name, p in named.items() if p.requires_grad and value.requires_grad}
             gradients = torch.autograd.grad(value, list(trained.values()), allow_unused=True) if trained else ()
     finally:
         _restore_buffers(buffers)
@@ -64,25 +68,48 @@ def diagnose(
         for name, gradient in zip(trained, gradients, strict=True)
         if gradient is not None
     }
-    layers = tuple(
-        LayerFacts(
-            name=seen.name,
-            activation=seen.activation,
-            signal=seen.signal,
-            mean=seen.mean,
-            activated=seen.activated if seen.activation else seen.signal,
-            gradient=seen.gradient,
-            weight_gradient=moments.get(seen.name, 0.0 if seen.name in trained else float("nan")),
-            dead=seen.dead,
-            saturated=seen.saturated,
-            cosine=seen.cosine,
-            twins=seen.twins,
-            finite=seen.finite,
-        )
-        for seen in probe.layers
-    )
+    layers = probe.facts(moments, _count(arguments, keywords))
     number = float(value.detach())
-    return Diagnosis(layers, find_faults(layers, number), number)
+    return Diagnosis(layers, find_faults(layers, number, classes=classes, unseen=probe.unseen()), number)
+
+
+def _forward(
+    model: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], probe: Probe, *, paired: bool
+) -> Any:
+    from torch.utils._pytree import tree_leaves
+
+    try:
+        with probe:
+            return model(*arguments, **keywords)
+    except Exception as error:
+        shapes = [str(tuple(leaf.shape)) for leaf in tree_leaves((arguments, keywords)) if hasattr(leaf, "shape")]
+        given = f"inputs of shape {', '.join(shapes)}" if shapes else "these inputs"
+        hint = ""
+        if paired and not _takes(model, arguments, keywords):
+            hint = (
+                "; a pair is read as (inputs, targets): two inputs go as ((a, b), targets), or by name in a "
+                "dictionary, alone or as ({...}, targets)"
+            )
+        kind = type(model).__name__
+        raise TraceError(f"{kind} fails on {given}: {type(error).__name__}: {error}{hint}") from error
+
+
+def _takes(model: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+    """Whether the forward method takes that many arguments."""
+    try:
+        inspect.signature(model.forward).bind(*arguments, **keywords)
+    except TypeError:
+        return False
+    return True
+
+
+def _count(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int | None:
+    """The number of inputs in the batch: the first size of the first tensor."""
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    leaves = tree_leaves((arguments, keywords))
+    return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
 
 
 _Held = list[tuple[dict[str, Any], str, "torch.Tensor", "torch.Tensor"]]
@@ -120,25 +147,3 @@ def _split(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
     if isinstance(batch, torch.Tensor):
         return (batch,), {}, targets
     raise ArgumentError(f"batch must be inputs or a pair (inputs, targets), got {type(batch).__name__}")
-
-
-def _loss(output: Any, targets: Any, loss: Callable[[Any, Any], torch.Tensor] | None) -> torch.Tensor:
-    import torch
-
-    if loss is not None:
-        value = loss(output, targets)
-    else:
-        output = output[0] if isinstance(output, (tuple, list)) else getattr(output, "logits", output)
-        if not isinstance(output, torch.Tensor):
-            raise ArgumentError(f"the model returns a {type(output).__name__}; pass loss=... to reduce it to a number")
-        if targets is None:
-            # a fixed direction, so that a zero output still has a gradient
-            signs = torch.randint(2, output.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-            value = (output * signs.to(output)).mean()
-        elif targets.is_floating_point():
-            value = torch.nn.functional.mse_loss(output, targets)
-        else:
-            value = torch.nn.functional.cross_entropy(output.flatten(0, -2), targets.flatten())
-    if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        raise ArgumentError("the loss must be a tensor of one element")
-    return value

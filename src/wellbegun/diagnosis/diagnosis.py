@@ -58,14 +58,23 @@ class Diagnosis:
         for heading in ("layer", "activation", "signal", "gradient", "dead", "saturated", "cosine"):
             table.add_column(heading, justify="left" if heading in ("layer", "activation") else "right")
         for layer in self.layers:
-            shares = (f"{layer.dead:.0%}", f"{layer.saturated:.0%}") if layer.activation else ("", "")
-            cosine = "" if math.isnan(layer.cosine) else f"{layer.cosine:.3f}"
-            table.add_row(layer.name, layer.activation, f"{layer.signal:.3g}", f"{layer.gradient:.3g}", *shares, cosine)
+            shares = (_cell(layer.dead, ".0%"), _cell(layer.saturated, ".0%")) if layer.activation else ("", "")
+            sizes = f"{layer.signal:.3g}", _cell(layer.gradient, ".3g")
+            table.add_row(layer.name, layer.activation, *sizes, *shares, _cell(layer.cosine, ".3f"))
         lines: list[RenderableType] = [table, f"loss at step 0: {self.loss:.4g}"]
         if not self.findings:
             lines.append("no faults found")
-        lines += [f"{f.level}: {f.kind} at {f.layer}: {f.message}. Mend: {f.remedy}." for f in self.findings]
+        lines += [f"{f.level}: {f.kind}{_place(f)}: {f.message}. Mend: {f.remedy}." for f in self.findings]
         return lines
+
+
+def _place(finding: Finding) -> str:
+    return f" at {finding.layer}" if finding.layer else ""
+
+
+def _cell(value: float, form: str) -> str:
+    """A number in the table; what was not measured stays empty."""
+    return "" if math.isnan(value) else format(value, form)
 
 
 def plain(value: Any) -> Any:

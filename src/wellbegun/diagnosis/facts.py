@@ -15,13 +15,19 @@ class LayerFacts:
         signal: second moment of the layer's output, before its activation.
         mean: mean of the layer's output.
         activated: second moment behind the activation; equal to `signal` where there is none.
-        gradient: second moment of the loss's gradient with respect to the layer's output.
-        weight_gradient: second moment of the loss's gradient with respect to the layer's weight.
-        dead: share of units whose activation is zero for every input of the batch.
+        gradient: second moment of the loss's gradient with respect to the layer's output; nan if nothing that is
+            trained needs it, infinite if any of it is infinite or not a number.
+        weight_gradient: second moment of the loss's gradient with respect to the layer's weight; nan if it is frozen.
+        dead: share of units whose activation is zero for every input of the batch; nan for fewer than 8 inputs.
         saturated: share of values where a bounded activation is flat (its slope below a tenth of its largest).
-        cosine: mean cosine between the layer's outputs for different inputs; 1 means that the input is forgotten.
+        cosine: mean cosine between the layer's outputs for different inputs; 1 means that the input is forgotten; nan
+            for fewer than 8 inputs.
         twins: share of units that equal another unit of the layer on every input.
         finite: whether every output is finite (of a gradient that is not, the second moment tells).
+        normalised: whether a normalisation stands between the layer and its activation.
+        starts_at_zero: whether the layer's weight is zero throughout, and can leave zero by training nevertheless.
+        waits_for: a parameter behind the layer that is zero throughout and gets a gradient: until it has moved,
+            the layer gets none; "" if there is no such parameter.
     """
 
     name: str
@@ -36,6 +42,9 @@ class LayerFacts:
     cosine: float
     twins: float
     finite: bool
+    normalised: bool = False
+    starts_at_zero: bool = False
+    waits_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Finding:
 
     Attributes:
         kind: short name of the cause: "symmetric", "vanishing", "exploding", "saturated", "dead", "collapsed",
-            "no gradient", "non-finite".
+            "no gradient", "non-finite", "overconfident", "not judged".
         level: "error", "warning" or "note".
         layer: the first guilty layer.
         message: one sentence with the measured numbers.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -12,87 +12,169 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from wellbegun.diagnosis import measure
+from wellbegun.diagnosis.facts import LayerFacts
+from wellbegun.diagnosis.functions import ACTIVATIONS, ATTENTION, CONVOLUTIONS, NORMS, PASSES, PRODUCTS, SUMS
+from wellbegun.diagnosis.watched import Gate, Watched
 
-_ACTIVATIONS = frozenset(
-    (
-        "relu tanh sigmoid gelu silu mish elu selu celu leaky_relu hardtanh relu6 hardswish hardsigmoid "
-        "softplus softsign logsigmoid sin cos erf atan prelu rrelu softshrink hardshrink tanhshrink"
-    ).split()
-)
-_PASSES = frozenset(
-    (
-        "view reshape flatten unflatten transpose permute contiguous dropout unsqueeze squeeze add __add__ "
-        "__iadd__ movedim swapaxes clone"
-    ).split()
-)
-_CONVOLUTIONS = frozenset(("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d").split())
+FEWEST_INPUTS = 8
+"""With fewer inputs, a unit that is zero for all of them may be no dead unit, and a mean cosine says little."""
 
-
-@dataclass
-class Watched:
-    """One layer while it is being watched; gradient facts arrive during the backward pass."""
-
-    name: str
-    unit_axis: int
-    signal: float
-    mean: float
-    cosine: float
-    twins: float
-    finite: bool
-    activation: str = ""
-    activated: float = math.nan
-    dead: float = 0.0
-    saturated: float = 0.0
-    gradient: float = 0.0
-    weight_gradient: float = 0.0
+_Followed = tuple[tuple[Watched, bool], ...]
+"""The layers without an activation whose output a tensor holds, each with whether a normalisation was passed."""
 
 
 class Probe(TorchFunctionMode):
     """Sees every function that takes a weight, and the activation behind it."""
 
-    def __init__(self, names: dict[int, str]) -> None:
+    def __init__(self, parameters: Mapping[str, torch.Tensor], buffers: Iterable[torch.Tensor] = ()) -> None:
         super().__init__()
         self.layers: list[Watched] = []
-        self._names = names
-        self._derived: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._layer_of: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._seen: set[str] = set()
+        self._gates: list[Gate] = []
+        self._parameters = parameters
+        self._buffers = {id(buffer): buffer for buffer in buffers}  # held, so that no other tensor takes their ids
+        self._known = {id(parameter): (name,) for name, parameter in parameters.items()}
+        self._derived: MutableMapping[torch.Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
+        self._followed: MutableMapping[torch.Tensor, _Followed] = WeakTensorKeyDictionary()
+        self._upstream: MutableMapping[torch.Tensor, int] = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor) and result.is_floating_point():
-            self._see(getattr(func, "__name__", ""), args, kwargs or {}, result)
+        name = getattr(func, "__name__", "")
+        changed = args[0] if name == "__setitem__" else result
+        results = [leaf for leaf in tree_leaves(changed) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
+        if results:
+            self._see(name if name.startswith("__") else name.rstrip("_"), args, kwargs or {}, results)
         return result
 
-    def _see(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: torch.Tensor) -> None:
+    def facts(self, moments: Mapping[str, float], inputs: int | None) -> tuple[LayerFacts, ...]:
+        """Return the facts of every layer, after the backward pass.
+
+        Args:
+            moments: second moment of the gradient of every parameter that got one.
+            inputs: number of inputs in the batch, where it is known.
+        """
+        open_gates = [gate for gate in self._gates if any(moments.get(name, 0.0) > 0 for name in gate.names)]
+        few = inputs is not None and inputs < FEWEST_INPUTS
+        return tuple(self._facts(layer, moments, open_gates, few) for layer in self.layers)
+
+    def unseen(self) -> tuple[str, ...]:
+        """Return the parameters of two or more dimensions that no function took that the probe understands."""
+        return tuple(name for name, p in self._parameters.items() if p.ndim > 1 and name not in self._seen)
+
+    def _facts(self, layer: Watched, moments: Mapping[str, float], open_gates: Sequence[Gate], few: bool) -> LayerFacts:
+        gate = next((gate for gate in open_gates if gate.upstream >> layer.index & 1), None)
+        if layer.zero and not layer.joined:
+            gate = None  # zero behind zero, one after the other: that is no branch which waits for its turn
+        weight_gradient = math.nan
+        if self._parameters[layer.name].requires_grad:
+            weight_gradient = moments.get(layer.name, 0.0)
+        gradient = layer.gradient
+        if not layer.received and self._trains(layer):
+            gradient = 0.0
+        alive = weight_gradient > 0 and layer.twin_gradients <= 0.5
+        return LayerFacts(
+            name=layer.name,
+            activation=layer.activation,
+            signal=layer.signal,
+            mean=layer.mean,
+            activated=layer.activated if layer.activation else layer.signal,
+            gradient=gradient,
+            weight_gradient=weight_gradient,
+            dead=math.nan if few else layer.dead,
+            saturated=layer.saturated,
+            cosine=math.nan if few else layer.cosine,
+            twins=layer.twins,
+            finite=layer.finite,
+            normalised=layer.normalised,
+            starts_at_zero=layer.zero and (alive or gate is not None),
+            waits_for=gate.names[0] if gate else "",
+        )
+
+    def _trains(self, layer: Watched) -> bool:
+        """Whether the gradient at the layer's output is of use to a parameter."""
+        at_work = (layer, *(other for other in self.layers if layer.upstream >> other.index & 1))
+        return any(self._parameters[name].requires_grad for each in at_work for name in each.names)
+
+    def _see(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[torch.Tensor]) -> None:
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        weights = [found for found in map(self._weight_name, tensors) if found]
-        if weights and len(weights) == len(tensors):  # a view or product of parameters alone
-            self._derived[result] = weights[0]
+        names = [self._names(tensor) for tensor in tensors]
+        if tensors and None not in names:  # made of parameters and buffers alone
+            made_of = tuple(dict.fromkeys(one for found in names for one in found or ()))
+            for result in results:
+                self._derived[result] = made_of
             return
-        plain = name.rstrip("_") if not name.startswith("__") else name
-        matrices = [t for t in tensors if self._weight_name(t) and t.ndim > 1]
-        if matrices and result.ndim > 1 and plain not in _PASSES | {"mul", "__mul__"}:
-            self._watch(str(self._weight_name(matrices[0])), 1 if plain in _CONVOLUTIONS else -1, result)
-            return
-        layer = next((self._layer_of[tensor] for tensor in tensors if tensor in self._layer_of), None)
-        if layer is None:
-            return
-        if plain in _ACTIVATIONS and not layer.activation:
-            layer.activation = plain
-            layer.activated = measure.second_moment(result)
-            layer.dead = measure.dead_share(result, layer.unit_axis)
-            layer.saturated = measure.flat_share(plain, result)
-        elif plain in _PASSES:
-            self._layer_of[result] = layer
+        data = [tensor for tensor, found in zip(tensors, names, strict=True) if found is None]
+        weights = [(tensor, found) for tensor, found in zip(tensors, names, strict=True) if found]
+        upstream = 0
+        for tensor in data:
+            upstream |= self._upstream.get(tensor, 0)
+        result = results[0]
+        matrices = [(tensor, found) for tensor, found in weights if tensor.ndim > 1]
+        for tensor in results:
+            self._buffers.pop(id(tensor), None)  # data was written into it
+        if name in PASSES or name in ATTENTION:
+            self._seen.update(one for _, found in weights for one in found)
+            self._note_gates(_scales(name, kwargs, weights), upstream)
+            if name in PASSES:
+                self._follow(name, data, results)
+        elif matrices and len(results) == 1 and result.ndim > 1:
+            self._note_gates(matrices, upstream)
+            upstream |= self._watch(*matrices[0], 1 if name in CONVOLUTIONS else -1, result, upstream)
+        else:
+            self._note_gates(matrices, upstream)
+            if name in ACTIVATIONS:
+                self._activate(name, data, result)
+        if upstream:
+            for result in results:
+                self._upstream[result] = upstream | self._upstream.get(result, 0)
 
-    def _weight_name(self, tensor: torch.Tensor) -> str | None:
-        return self._names.get(id(tensor)) or self._derived.get(tensor, None)  # type: ignore[no-untyped-call]
+    def _names(self, tensor: torch.Tensor) -> tuple[str, ...] | None:
+        """The parameters that a tensor is made of, () for a buffer, None for anything that was computed from data."""
+        if id(tensor) in self._buffers:
+            return ()
+        return self._known.get(id(tensor)) or self._derived.get(tensor)
 
-    def _watch(self, name: str, unit_axis: int, result: torch.Tensor) -> None:
+    def _note_gates(self, factors: Iterable[tuple[torch.Tensor, tuple[str, ...]]], upstream: int) -> None:
+        self._gates += [Gate(names, upstream) for factor, names in factors if upstream and not factor.detach().any()]
+
+    def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor]) -> None:
+        """Carry what is known of the inputs over to the results."""
+        rescaled = name in NORMS
+        if name in PRODUCTS and len(data) > 1:
+            whole = [tensor for tensor in data if tensor.numel() == results[0].numel()]
+            if len(whole) != 1:
+                return  # a product of two signals is neither
+            data, rescaled = whole, True
+        followed = [(layer, norm) for tensor in data for layer, norm in self._followed.get(tensor, ())]
+        if name in SUMS and len(data) > 1:
+            for layer, _ in followed:
+                layer.joined = True
+        kept = {layer.index: (layer, norm or rescaled) for layer, norm in followed if not layer.activation}
+        for result in results if kept else ():
+            self._followed[result] = tuple(kept.values())
+
+    def _activate(self, name: str, data: list[torch.Tensor], result: torch.Tensor) -> None:
+        followed: _Followed = next((self._followed[tensor] for tensor in data if tensor in self._followed), ())
+        for layer, normalised in followed:
+            if not layer.activation:
+                layer.activation, layer.normalised = name, normalised
+                layer.activated = measure.second_moment(result)
+                layer.dead = measure.dead_share(result, layer.unit_axis)
+                layer.saturated = measure.flat_share(name, result)
+        self._followed.pop(result, None)  # it worked in place
+
+    def _watch(
+        self, weight: torch.Tensor, names: tuple[str, ...], unit_axis: int, result: torch.Tensor, upstream: int
+    ) -> int:
         layer = Watched(
-            name=name,
+            index=len(self.layers),
+            name=names[0],
+            names=names,
+            upstream=upstream,
+            zero=not weight.detach().any(),
             unit_axis=unit_axis,
             signal=measure.second_moment(result),
             mean=measure.mean(result),
@@ -101,10 +183,28 @@ class Probe(TorchFunctionMode):
             finite=measure.is_finite(result),
         )
         self.layers.append(layer)
-        self._layer_of[result] = layer
+        self._seen.update(names)
+        self._followed[result] = ((layer, False),)
         if result.requires_grad:
 
             def note_gradient(gradient: torch.Tensor) -> None:
-                layer.gradient = measure.second_moment(gradient)
+                moment = measure.second_moment(gradient)
+                layer.gradient, layer.received = moment if math.isfinite(moment) else math.inf, True
+                if layer.zero:
+                    layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis)
 
             result.register_hook(note_gradient)  # type: ignore[no-untyped-call]
+        return 1 << layer.index
+
+
+def _scales(
+    name: str, kwargs: Mapping[str, Any], weights: list[tuple[torch.Tensor, tuple[str, ...]]]
+) -> list[tuple[torch.Tensor, tuple[str, ...]]]:
+    """The parameters among a passing function's arguments that multiply its input."""
+    if name in PRODUCTS:
+        return weights
+    if name not in NORMS:
+        return []
+    if "weight" in kwargs:
+        return [(tensor, names) for tensor, names in weights if tensor is kwargs["weight"]]
+    return weights[:1]  # torch's norms take the weight before the bias

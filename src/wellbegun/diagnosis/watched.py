@@ -1,0 +1,57 @@
+"""One layer, and one parameter that multiplies, while they are being watched."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass
+class Watched:
+    """One layer while it is being watched; gradient facts arrive during the backward pass.
+
+    Attributes that `LayerFacts` has too mean the same here; the others:
+
+    Attributes:
+        index: place in the order of execution.
+        names: every parameter that the weight is made of.
+        upstream: bits of the layers that its input comes from.
+        zero: whether the weight is zero throughout.
+        joined: whether its output is added to something else that was computed, as in a residual branch.
+        twin_gradients: share of units whose gradient equals another unit's; only where the weight is zero.
+        received: whether a gradient arrived.
+    """
+
+    index: int
+    name: str
+    names: tuple[str, ...]
+    upstream: int
+    zero: bool
+    unit_axis: int
+    signal: float
+    mean: float
+    cosine: float
+    twins: float
+    finite: bool
+    activation: str = ""
+    normalised: bool = False
+    activated: float = math.nan
+    dead: float = 0.0
+    saturated: float = 0.0
+    joined: bool = False
+    gradient: float = math.nan
+    twin_gradients: float = 0.0
+    received: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A use of a parameter that is zero throughout and multiplies: no gradient passes it before it has moved.
+
+    Attributes:
+        names: the parameter, or every parameter that it is made of.
+        upstream: bits of the layers that its input comes from.
+    """
+
+    names: tuple[str, ...]
+    upstream: int
