@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.basic import Normal, TruncatedNormal, Uniform
@@ -124,7 +125,24 @@ class XavierNormal(Initializer):
 
 
 @dataclass(frozen=True, repr=False)
-class HeNormal(Initializer):
+class _He(Initializer):
+    """What both forms of He's rule share; the forms differ in the distribution."""
+
+    nonlinearity: str = "relu"
+    mode: str = "fan_in"
+    distribution: ClassVar[str] = "normal"
+
+    def __post_init__(self) -> None:
+        _one_of("mode", self.mode, _MODES)
+
+    def law(self, fans: Fans | None = None) -> Law:
+        """Return the law of variance gain²/fan."""
+        variance = activation_gain(self.nonlinearity) ** 2
+        return VarianceScaling(variance, self.mode, self.distribution).law(required(fans, self))
+
+
+@dataclass(frozen=True, repr=False)
+class HeNormal(_He):
     """He (Kaiming) normal weights: the variance that an activation takes away is given back.
 
     >>> HeNormal().law(Fans(fan_in=200, fan_out=10))
@@ -143,20 +161,11 @@ class HeNormal(Initializer):
     Source: He, Zhang, Ren and Sun (2015), "Delving Deep into Rectifiers", eqs. 10 and 14.
     """
 
-    nonlinearity: str = "relu"
-    mode: str = "fan_in"
-
-    def __post_init__(self) -> None:
-        _one_of("mode", self.mode, _MODES)
-
-    def law(self, fans: Fans | None = None) -> Law:
-        """Return N(0, gain²/fan)."""
-        variance = activation_gain(self.nonlinearity) ** 2
-        return VarianceScaling(variance, self.mode, "normal").law(required(fans, self))
+    distribution = "normal"
 
 
 @dataclass(frozen=True, repr=False)
-class HeUniform(Initializer):
+class HeUniform(_He):
     """He (Kaiming) uniform weights: the same variance as HeNormal from a uniform law.
 
     >>> HeUniform().law(Fans(fan_in=150, fan_out=10))
@@ -172,16 +181,7 @@ class HeUniform(Initializer):
     Source: He, Zhang, Ren and Sun (2015), "Delving Deep into Rectifiers", eqs. 10 and 14.
     """
 
-    nonlinearity: str = "relu"
-    mode: str = "fan_in"
-
-    def __post_init__(self) -> None:
-        _one_of("mode", self.mode, _MODES)
-
-    def law(self, fans: Fans | None = None) -> Law:
-        """Return U(±gain·sqrt(3/fan))."""
-        variance = activation_gain(self.nonlinearity) ** 2
-        return VarianceScaling(variance, self.mode, "uniform").law(required(fans, self))
+    distribution = "uniform"
 
 
 @dataclass(frozen=True, repr=False)
