@@ -38,7 +38,7 @@ def test_attempts_follow_the_geometric_law(low, high):
     assert not left.size
     assert len(needed) < 40
     for k, count in enumerate(needed, start=1):
-        share = (1 - window.probability) ** k
+        share = (1 - window.mass) ** k
         # exact binomial tail: 1e-5 on each side
         assert scipy.stats.binom.ppf(1e-5, size, share) <= count <= scipy.stats.binom.isf(1e-5, size, share)
     np.testing.assert_array_equal(draw(low, high, size), value)

@@ -40,7 +40,6 @@ def test_mass_tail_mean_and_deviation(low, high):
         near = -b if a + b < 0 else a
         expected = {
             "mass": float(mass),
-            "probability": float(mass),
             "mean": float(mean),
             "deviation": float(deviation),
             "upper_tail": float(tail(near)),
@@ -54,7 +53,7 @@ def test_mass_tail_mean_and_deviation(low, high):
 def test_mass_agrees_with_scipy(low, high):
     a, b = (-high, -low) if low > 0 else (low, high)
     expected = scipy.special.ndtr(np.float32(b).astype(float)) - scipy.special.ndtr(np.float32(a).astype(float))
-    assert Window.of(low, high).probability == pytest.approx(expected, rel=1e-11)
+    assert Window.of(low, high).mass == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize(("low", "high"), BOUNDS)
@@ -62,7 +61,7 @@ def test_the_quantile_is_used_exactly_below_one_half(low, high):
     window = Window.of(low, high)
     # so that the chance of more than 64 attempts is at most 2^-64 for one element
     assert window.inverse == (window.mass < 0.5)
-    assert window.inverse or (1 - window.probability) ** 64 <= 2.0**-64
+    assert window.inverse or (1 - window.mass) ** 64 <= 2.0**-64
 
 
 def test_the_border_of_the_two_methods():
@@ -76,7 +75,7 @@ def test_the_border_of_the_two_methods():
 def test_mirrored_windows_mirror():
     for low, high in BOUNDS:
         window, mirrored = Window.of(low, high), Window.of(-high, -low)
-        assert window.probability == mirrored.probability
+        assert window.mass == mirrored.mass
         assert window.mean == -mirrored.mean
         assert window.deviation == mirrored.deviation
 

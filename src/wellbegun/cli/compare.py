@@ -21,7 +21,7 @@ def compare_command(
     methods: Annotated[
         str, typer.Option(help="Comma-separated, with arguments if wanted: 'he,normal(std=0.02),auto'. Default: ten.")
     ] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions; intervals need at least 2.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions; one knows only the chance of the test images.")] = 5,
     activation: Annotated[str, typer.Option(help="Comma-separated; one network for each.")] = "tanh,relu",
     depth: Annotated[int, typer.Option(min=1, help="Hidden layers.")] = 20,
     width: Annotated[int, typer.Option(min=1, help="Units in a hidden layer.")] = 64,

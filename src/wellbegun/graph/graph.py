@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans
@@ -78,7 +79,15 @@ class Graph:
 
     def consumers(self, index: int) -> list[Operation]:
         """The operations that take the result of this one."""
-        return [operation for operation in self.operations if index in operation.inputs]
+        return self._consumers.get(index, [])
+
+    @cached_property
+    def _consumers(self) -> dict[int, list[Operation]]:
+        found: dict[int, list[Operation]] = {}
+        for operation in self.operations:
+            for index in dict.fromkeys(operation.inputs):
+                found.setdefault(index, []).append(operation)
+        return found
 
     def output_layers(self) -> frozenset[int]:
         """The operations whose results the model returns, seen through a softmax or sigmoid that ends the model."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.fans import Fans
-from wellbegun.laws.initializer import Floats, Initializer, Law, required, single
+from wellbegun.laws.initializer import Floats, Initializer, Law, inward, required, single
 from wellbegun.sampler import Stream, Window, draw_normal, draw_truncated, draw_uniform
 
 FARTHEST_NORMAL = 6.77
@@ -233,7 +233,7 @@ class TruncatedNormal(Law):
         sigma = single("sigma", self.sigma)
         draw_truncated(out, stream, start, self.mean, sigma, Window.of(self.low, self.high))
         low, high = self.bounds()
-        np.clip(out, _inward(low, up=True), _inward(high, up=False), out=out)
+        np.clip(out, inward(low, out.dtype, up=True), inward(high, out.dtype, up=False), out=out)
 
     def bounds(self) -> tuple[float, float]:
         """Return mean + sigma·(low, high)."""
@@ -281,10 +281,3 @@ def _not_negative(name: str, value: float) -> float:
     if rounded < 0:
         raise ArgumentError(f"{name} must not be negative, got {value!r}")
     return rounded
-
-
-def _inward(bound: float, *, up: bool) -> np.float32:
-    """The float32 nearest to the bound that does not lie outside it."""
-    value = np.float32(bound)
-    outside = float(value) < bound if up else float(value) > bound
-    return np.float32(np.nextafter(value, np.float32(np.inf if up else -np.inf))) if outside else value

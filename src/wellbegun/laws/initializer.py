@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,20 @@ def single(name: str, value: float) -> float:
     if not math.isfinite(rounded):
         raise ArgumentError(f"{name} must be a finite float32 number, not {value!r}")
     return rounded
+
+
+def inward(bound: float, dtype: Any, *, up: bool) -> Any:
+    """Return the value of this dtype nearest to a bound that does not lie outside it.
+
+    >>> float(inward(0.04, np.dtype(np.float16), up=False)) <= 0.04
+    True
+    """
+    value = np.asarray(bound, dtype)
+    if up and float(value) < bound:
+        return np.nextafter(value, np.asarray(np.inf, dtype))
+    if not up and float(value) > bound:
+        return np.nextafter(value, np.asarray(-np.inf, dtype))
+    return value
 
 
 def required(fans: Fans | None, rule: object) -> Fans:

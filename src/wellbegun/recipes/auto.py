@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from wellbegun.graph.graph import Graph, Operation
-from wellbegun.laws import Fans, LecunNormal, Normal, VarianceScaling, Zeros
+from wellbegun.laws import LecunNormal, Normal, VarianceScaling
 from wellbegun.recipes import deep
 from wellbegun.recipes.chain import Chain, find_chains
-from wellbegun.recipes.fixed import fixed_proposals
+from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import Feed, Signal, activated, after, feed_of
 
@@ -45,7 +45,7 @@ class Auto:
         proposals = fixed_proposals(graph)
         for name, uses in graph.uses.items():
             if all(use.role == "bias" for use in uses):
-                proposals[name] = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
+                proposals[name] = ZERO_BIAS
         chains = {operation.index: chain for chain in find_chains(graph) for operation in chain.operations}
         signals: dict[int, Signal] = {}
         done: set[str] = set()
@@ -80,7 +80,7 @@ class Auto:
                 return made
         target = LOGITS if is_output and fans.fan_out > 1 else 1.0
         variance = target / feed.second_moment
-        spread = f"variance {target:g}/({_fan(fans)}·{feed.second_moment:.4g})"
+        spread = f"variance {target:g}/({fans.fan_in:g}·{feed.second_moment:.4g})"
         reason = f"{_origin(feed)}; {spread} {_purpose(target, feed)}"
         if chain.depth > SHALLOW or mostly_mean:
             reason += f"; {deep.why_not(chain)}"
@@ -154,7 +154,3 @@ def _origin(feed: Feed) -> str:
         return "fed by a normalisation, second moment 1"
     source = {"add": "a sum of branches", "matmul": "a product of signals", "other": "an operation"}
     return f"fed by {source.get(feed.kind, feed.kind)}, second moment {size}"
-
-
-def _fan(fans: Fans) -> str:
-    return f"{fans.fan_in:g}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import FanInUniform, Initializer, Method, Orthogonal, Zeros
-from wellbegun.recipes.fixed import fixed_proposals
+from wellbegun.laws import FanInUniform, Initializer, Method, Orthogonal
+from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import feed_of
 from wellbegun.theory import find_activation, gain
@@ -43,7 +43,7 @@ class ByMethod:
                 reason = "biases drawn as nn.Linear and nn.Conv draw them"
                 proposals[name] = Proposal(self.initializer, reason, source)
             elif roles == {"bias"}:
-                proposals[name] = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
+                proposals[name] = ZERO_BIAS
         return proposals
 
     def _for_weight(self, graph: Graph, index: int) -> Initializer:

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import Graph, Operation, Use
-from wellbegun.laws import Initializer, MeanCompensation, MirroredOrthogonal, Normal, Orthogonal, Zeros
+from wellbegun.laws import Initializer, MeanCompensation, MirroredOrthogonal, Normal, Orthogonal
 from wellbegun.recipes.chain import Chain
+from wellbegun.recipes.fixed import ZERO_BIAS
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import Feed, activated
 from wellbegun.theory import (
@@ -125,7 +126,7 @@ def _bias(graph: Graph, operation: Operation, point: CriticalPoint, first: bool,
         return law, f"takes the mean {point.mean:.4g} of {point.activation} out, so that only what varies is passed on"
     if std:
         return Normal(std), f"the critical point q = {point.q:.4g} needs biases of std {std:.4g}"
-    return Zeros(), "a bias of 0 leaves the signal as the weights make it"
+    return ZERO_BIAS.initializer, ZERO_BIAS.reason
 
 
 @lru_cache(maxsize=64)

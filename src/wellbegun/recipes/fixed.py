@@ -7,6 +7,9 @@ from wellbegun.graph.variable import Variable
 from wellbegun.laws import Constant, Keep, Ones, Zeros
 from wellbegun.recipes.proposal import Proposal
 
+ZERO_BIAS = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
+"""Of a bias that no rule has another use for."""
+
 _NORMALISATION = "Ioffe and Szegedy (2015), section 3; Ba, Kiros and Hinton (2016), section 3.1"
 _BY_ROLE = {
     "normalisation scale": Proposal(

@@ -22,7 +22,6 @@ class Window:
 
     Attributes:
         low, high: the bounds, float32 values in units of sigma; infinite where a side is open.
-        probability: mass of N(0, 1) inside the bounds.
         mean, deviation: of N(0, 1) given that it lies inside. In float64 the textbook formula loses every digit in a
             narrow window (it is a difference of nearly equal numbers), so they come from the long arithmetic too.
         inverse: True where the mass is below one half, so that a quantile is cheaper and safer than redrawing.
@@ -33,7 +32,6 @@ class Window:
 
     low: float
     high: float
-    probability: float
     mean: float
     deviation: float
     inverse: bool
@@ -47,7 +45,7 @@ class Window:
     def of(cls, low: float, high: float) -> Window:
         """Make the window between two bounds in units of sigma (rounded to float32).
 
-        >>> Window.of(-2, 2).inverse, round(Window.of(-2, 2).probability, 7)
+        >>> Window.of(-2, 2).inverse, round(Window.of(-2, 2).mass, 7)
         (False, 0.9544997)
         >>> Window.of(3, 4).inverse
         True
@@ -89,7 +87,6 @@ def _window(low: float, high: float) -> Window:
         return Window(
             low=low,
             high=high,
-            probability=float(mass),
             mean=float(-mean if reflected else mean),
             deviation=float(variance.sqrt()),
             inverse=mass < Decimal("0.5"),

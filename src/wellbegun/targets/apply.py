@@ -57,8 +57,9 @@ def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, over
     model = check_module(model, "applying a plan")
     if device not in (None, "cpu"):
         raise ApplyError(f"device must be 'cpu' in this version, not {device!r}; move the model after apply")
-    _check_names(plan, model)
-    problems = [problem for entry in plan for problem in _problems(entry, model, overwrite)]
+    names_of = _names_of(model)
+    _check_names(plan, {name for names in names_of.values() for name in names})
+    problems = [problem for entry in plan for problem in _problems(entry, model, names_of, overwrite)]
     problems += [
         f"{first} and {second}: share memory without being one tensor, so that one would overwrite the other"
         for first, second in share_memory({entry.name: _get(model, entry.name) for entry in plan})
@@ -67,7 +68,8 @@ def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, over
         raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems))
     for entry in plan:
         _materialise(entry, model)
-    elements = sum(_write(plan, entry, _get(model, entry.name)) for entry in plan)
+    mark = plan.hash
+    elements = sum(_write(plan, entry, _get(model, entry.name), mark) for entry in plan)
     written = [entry for entry in plan if not isinstance(entry.law, Keep)]
     planned = sum(entry.size for entry in written)
     if elements != planned:
@@ -100,10 +102,8 @@ def initialize(
     return made
 
 
-def _check_names(plan: Plan, model: torch.nn.Module) -> None:
+def _check_names(plan: Plan, present: set[str]) -> None:
     planned = {name for entry in plan for name in (entry.name, *entry.ties)}
-    present = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    present |= {name for name, _ in model.named_buffers(remove_duplicate=False)}
     lines = []
     for name in sorted(planned - present):
         near = closest_names(name, present - planned)
@@ -113,7 +113,7 @@ def _check_names(plan: Plan, model: torch.nn.Module) -> None:
         raise ApplyError("the plan is for another model, nothing was written:\n  " + "\n  ".join(lines))
 
 
-def _problems(entry: Entry, model: torch.nn.Module, overwrite: bool) -> list[str]:
+def _problems(entry: Entry, model: torch.nn.Module, names_of: Mapping[int, list[str]], overwrite: bool) -> list[str]:
     tensor = _get(model, entry.name)
     found = []
     if tuple(tensor.shape) != entry.shape:
@@ -134,8 +134,7 @@ def _problems(entry: Entry, model: torch.nn.Module, overwrite: bool) -> list[str
     for other in entry.ties:
         if tuple(_get(model, other).shape) != entry.shape:
             found.append(f"{other}: tied to {entry.name}, but of another shape")
-    by_tensor = [name for name, other in _all_tensors(model) if other is tensor]
-    strangers = sorted(set(by_tensor) - {entry.name, *entry.ties})
+    strangers = sorted(set(names_of[id(tensor)]) - {entry.name, *entry.ties})
     if strangers:
         found.append(f"{entry.name}: the model ties it to {', '.join(strangers)}, the plan does not")
     return found
@@ -155,17 +154,22 @@ def _materialise(entry: Entry, model: torch.nn.Module) -> None:
         _set(model, other, _get(model, entry.name))
 
 
-def _write(plan: Plan, entry: Entry, tensor: torch.Tensor) -> int:
+def _write(plan: Plan, entry: Entry, tensor: torch.Tensor, mark: str) -> int:
     if isinstance(entry.law, Keep):
         return 0
     written = fill_entry(tensor_array(tensor), plan, entry, (0,) * len(entry.shape))
     mark_changed(tensor)
-    setattr(tensor, _MARK, plan.hash)
+    setattr(tensor, _MARK, mark)
     return written
 
 
-def _all_tensors(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
-    return [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+def _names_of(model: torch.nn.Module) -> dict[int, list[str]]:
+    """All names of each tensor of the model, by the tensor's identity."""
+    names: dict[int, list[str]] = {}
+    for listed in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
+        for name, tensor in listed:
+            names.setdefault(id(tensor), []).append(name)
+    return names
 
 
 def _place(model: torch.nn.Module, name: str) -> tuple[torch.nn.Module, str]:

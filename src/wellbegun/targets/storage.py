@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Constant, Law
+from wellbegun.laws import Constant, Law, inward
 
 Array = NDArray[Any]
 
@@ -39,20 +39,6 @@ def store(out: Array, values: NDArray[np.float32], law: Law) -> None:
     if bounds is not None and out.dtype.name in ("float16", "bfloat16"):
         low, high = (inward(bound, out.dtype, up=up) for bound, up in ((bounds[0], True), (bounds[1], False)))
         np.clip(out, low, high, out=out)
-
-
-def inward(bound: float, dtype: Any, *, up: bool) -> Any:
-    """Return the value of this dtype nearest to a bound that does not lie outside it.
-
-    >>> float(inward(0.04, np.dtype(np.float16), up=False)) <= 0.04
-    True
-    """
-    value = np.asarray(bound, dtype)
-    if up and float(value) < bound:
-        return np.nextafter(value, np.asarray(np.inf, dtype))
-    if not up and float(value) > bound:
-        return np.nextafter(value, np.asarray(-np.inf, dtype))
-    return value
 
 
 def bfloat16() -> Any:
