@@ -40,8 +40,8 @@ def test_biases_are_minus_the_mean_times_the_row_sums_plus_noise() -> None:
 def test_inputs_first_sums_the_other_axis() -> None:
     law = wb.MeanCompensation("w", mean=2.0, inputs_first=True)
     weight = np.arange(6, dtype=np.float32).reshape(2, 3)
-    assert law.block(Stream.of(0, "b"), (3,), weight).tolist() == [-6.0, -10.0, -14.0]
-    assert wb.MeanCompensation("w", mean=2.0).block(Stream.of(0, "b"), (2,), weight).tolist() == [-6.0, -24.0]
+    assert law.block(Stream.of(0, "b"), (3,), companion=weight).tolist() == [-6.0, -10.0, -14.0]
+    assert wb.MeanCompensation("w", mean=2.0).block(Stream.of(0, "b"), (2,), companion=weight).tolist() == [-6.0, -24.0]
 
 
 def test_a_constant_signal_of_the_mean_is_cancelled() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.initializer import Floats, Law, single
@@ -56,7 +58,9 @@ class MeanCompensation(Law):
         if len(companion) != 2 or shape != (companion[1 if self.inputs_first else 0],):
             raise ArgumentError(f"{self!r} makes no biases of shape {shape} from a weight of shape {companion}")
 
-    def block(self, stream: Stream, shape: tuple[int, ...], companion: Floats | None = None) -> Floats:
+    def block(
+        self, stream: Stream, shape: tuple[int, ...], dtype: Any = np.float32, companion: Floats | None = None
+    ) -> NDArray[Any]:
         """Return the biases for a weight's values."""
         if companion is None:
             raise ArgumentError(f"{self!r} needs the weight's values: it can stand in a plan only, not alone")
@@ -64,8 +68,7 @@ class MeanCompensation(Law):
         sums = companion.sum(axis=0 if self.inputs_first else 1, dtype=np.float64)
         noise = np.empty(shape, np.float32)
         draw_normal(noise, stream, 0, 0.0, self.std)
-        biases: Floats = (noise - self.mean * sums).astype(np.float32)
-        return biases
+        return np.asarray((noise - self.mean * sums).astype(np.float32), dtype)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean, and the standard deviation of the random part alone: that of the sums is the weight's affair."""

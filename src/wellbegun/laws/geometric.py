@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.initializer import Floats, Law, single
@@ -41,10 +43,16 @@ class Orthogonal(Law):
         if len(shape) < 2:
             raise ArgumentError(f"{self!r} needs a tensor of at least two dimensions, got shape {shape}")
 
-    def block(self, stream: Stream, shape: tuple[int, ...], companion: Floats | None = None) -> Floats:  # noqa: ARG002
+    def block(
+        self,
+        stream: Stream,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        companion: Floats | None = None,  # noqa: ARG002
+    ) -> NDArray[Any]:
         """Return gain·Q in this shape."""
         self.check_shape(shape)
-        matrix = orthogonal(stream, shape[0], math.prod(shape[1:])) * np.float32(self.gain)
+        matrix = orthogonal(stream, shape[0], math.prod(shape[1:])).astype(dtype) * np.float32(self.gain)
         return matrix.reshape(shape)
 
     def reach(self) -> float:
@@ -99,11 +107,17 @@ class MirroredOrthogonal(Law):
             if mirrored and size % 2:
                 raise ArgumentError(f"{self!r} needs an even number of {what}, got shape {shape}")
 
-    def block(self, stream: Stream, shape: tuple[int, ...], companion: Floats | None = None) -> Floats:  # noqa: ARG002
+    def block(
+        self,
+        stream: Stream,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        companion: Floats | None = None,  # noqa: ARG002
+    ) -> NDArray[Any]:
         """Return the mirrored matrix."""
         self.check_shape(shape)
         height, width = shape[0] // (1 + self.rows), shape[1] // (1 + self.columns)
-        matrix = orthogonal(stream, height, width) * np.float32(self.gain)
+        matrix = orthogonal(stream, height, width).astype(dtype) * np.float32(self.gain)
         if self.columns:
             matrix = np.concatenate([matrix, -matrix], axis=1)
         return np.concatenate([matrix, -matrix], axis=0) if self.rows else matrix

@@ -58,9 +58,21 @@ class Law(Initializer):
         """Name of another tensor of the plan whose values this law needs, or None."""
         return None
 
-    def block(self, stream: Stream, shape: tuple[int, ...], companion: Floats | None = None) -> Floats:
-        """Return the whole tensor, for a structured law; `companion` holds the values of the tensor it needs."""
+    def block(
+        self, stream: Stream, shape: tuple[int, ...], dtype: Any = np.float32, companion: Floats | None = None
+    ) -> NDArray[Any]:
+        """Return the whole tensor, for a structured law.
+
+        Args:
+            stream: where its numbers come from.
+            shape: of the whole tensor.
+            dtype: float32 or float64, the precision of the result; narrower storage is the rounding of float32.
+            companion: values of the tensor of the plan that the law needs.
+        """
         raise NotImplementedError(f"{type(self).__name__} is drawn element by element")
+
+    def points(self, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], float] | None:
+        """Return the flat indices of the only elements that are not zero, and their value; None for other laws."""
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ArgumentError if the law cannot fill a tensor of this shape."""

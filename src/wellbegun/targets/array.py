@@ -41,7 +41,7 @@ def fill_array(
     if out.size == 0:
         return 0
     if law.structured:
-        whole = law.block(stream, shape, companion)
+        whole = law.block(stream, shape, np.float64 if out.dtype == np.float64 else np.float32, companion)
         part = _flat_part(whole, out, offset) if isinstance(offset, int) else whole[_slices(out.shape, offset)]
         store(out, part, law)
         return int(out.size)
