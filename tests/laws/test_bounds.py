@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 import wellbegun as wb
+from wellbegun.sampler import LARGEST, storage_type
 
 INF = float("inf")
-DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+DTYPES = {name: storage_type(name) for name in LARGEST if not name.startswith("complex")}
+SINGLE = [name for name in DTYPES if name != "float64"]
+# float8 has no number at all between some bounds
+FINE = [name for name in DTYPES if not name.startswith("float8")]
 SIZE = 200_000
 
 
@@ -32,7 +36,7 @@ def rounded(values, dtype):
     return values.astype(DTYPES[dtype])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FINE)
 @pytest.mark.parametrize("std", [1e-4, 0.02, 1.0])
 @pytest.mark.parametrize("window", [(-2, 2), (-1, 1), (-3, 3), (0, INF), (1, 3), (-0.1, 0.2)], ids=str)
 @pytest.mark.parametrize("match", [True, False])
@@ -46,7 +50,7 @@ def test_truncated_values_lie_within_the_bounds(window, std, dtype, match):
     assert values.max() <= high
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FINE)
 @pytest.mark.parametrize(
     "law",
     [wb.Uniform(-0.1, 0.1), wb.Uniform(-0.3, 0.1), wb.Uniform(0, 1e-4), wb.XavierUniform(), wb.FanInUniform()],
@@ -75,7 +79,7 @@ def test_rounding_alone_would_leave_the_bounds():
     assert set(np.abs(stored[moved])) == {0.039794921875}
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", SINGLE)
 @pytest.mark.parametrize(
     "law",
     [wb.Constant(0.1), wb.Normal(0.02), wb.Normal(1.0), wb.Normal(1e-7), wb.Uniform(-0.3, 0.1),
@@ -92,7 +96,8 @@ def test_stored_is_the_rounded_draw_then_the_clamp(law, dtype):
         return
     # every value of the type that lies inside the bounds is the candidate for the clamp
     with np.errstate(invalid="ignore"):  # the NaNs among all bit patterns
-        every = np.arange(2**16, dtype=np.uint16).view(DTYPES[dtype]).astype(np.float64) if "16" in dtype else draw
+        codes = np.arange(2**16, dtype=np.uint16) if "16" in dtype else np.arange(2**8, dtype=np.uint8)
+        every = draw if dtype == "float32" else codes.view(DTYPES[dtype]).astype(np.float64)
         inside = every[(every >= bounds[0]) & (every <= bounds[1])]
     expected = np.clip(expected.astype(np.float64), inside.min(), inside.max())
     np.testing.assert_array_equal(stored.astype(np.float64), expected)

@@ -55,7 +55,7 @@ def test_the_hash_does_not_cover_words_or_storage(change: dict[str, object]) -> 
 
 
 def test_the_hash_covers_recipe_and_sampler() -> None:
-    assert len({plan().hash, replace(plan(), recipe="he@0").hash, replace(plan(), sampler=1).hash}) == 3
+    assert len({plan().hash, replace(plan(), recipe="he@0").hash, replace(plan(), sampler=2).hash}) == 3
 
 
 def test_differences() -> None:

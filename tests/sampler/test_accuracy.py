@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.special
 
-from wellbegun.sampler import Stream, Window, kernels, reference
+from wellbegun.sampler import Stream, Window, reference
 from wellbegun.sampler.coefficients import LN2_HIGH, LN2_HIGH64, LN2_LOW, LN2_LOW64
+from wellbegun.sampler.kernels import single
 
 BAR = 1e-6
 EXTREME = np.array(
@@ -46,12 +47,12 @@ def see(first, count, stride, radius, cosine):
         u, v = (np.float64(word) + 0.5) * 2.0**-32, (2.0**32 - np.float64(word) - 0.5) * 2.0**-32
         exact = np.sqrt(-2 * (np.log(u) if u < 0.5 else np.log1p(-v)))
         place = int(np.ceil(exact * (BINS / 7)))
-        radius[place] = max(radius[place], abs(np.float64(kernels._radius(word)) - exact))
+        radius[place] = max(radius[place], abs(np.float64(single.radius(word)) - exact))
         angle = np.pi / 2 * (np.float64(word & np.uint32(0x3FFFFFFF)) * 2.0**-30)
         if word & np.uint32(0x20000000):
             angle -= np.pi / 2
         # the first quadrant stands for all: see test_a_quarter_turn_swaps_and_negates
-        one, other = kernels._direction(np.uint32(word & np.uint32(0x3FFFFFFF)))
+        one, other = single.direction(np.uint32(word & np.uint32(0x3FFFFFFF)))
         for got, want in ((np.float64(one), np.cos(angle)), (np.float64(other), np.sin(angle))):
             bin_ = int(np.ceil(abs(want) * BINS))
             cosine[bin_] = max(cosine[bin_], abs(got - want))

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 from wellbegun.laws import TruncatedNormal
-from wellbegun.sampler import SAMPLER_VERSION, Stream, Window, coefficients, orthogonal, reference
+from wellbegun.sampler import (
+    SAMPLER_VERSION,
+    Draw,
+    Stream,
+    Window,
+    coefficients,
+    orthogonal,
+    reference,
+    reference64,
+    storage_type,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sampler.md").read_text(encoding="utf-8")
 
@@ -31,26 +41,57 @@ def hex32(value):
     return f"{int(np.float32(value).view(np.uint32)):08x}"
 
 
-def truncated(low, high):
-    return lambda stream, index: reference.truncated(stream, index, 0.0, 1.0, Window.of(low, high))
+def double_hex(value):
+    return f"{int(np.float64(value).view(np.uint64)):016x}"
+
+
+DRAWS = (
+    Draw.uniform(-1.0, 1.0),
+    Draw.normal(0.0, 1.0),
+    Draw.truncated(0.0, 1.0, Window.of(-2, 2)),
+    Draw.truncated(0.0, 1.0, Window.of(3, 4)),
+)
 
 
 def vector_row(seed, name, index):
     stream, at = Stream.of(seed, name), np.array([index], np.uint64)
-    laws = (
-        lambda s, i: reference.uniform(s, i, -1.0, 1.0),
-        lambda s, i: reference.normal(s, i, 0.0, 1.0),
-        truncated(-2, 2),
-        truncated(3, 4),
-    )
-    values = [hex32(law(stream, at)[0]) for law in laws]
     return [
         str(seed),
         json.dumps(name, ensure_ascii=False),
         str(index),
         f"{reference.own_words(stream, at)[0]:08x}",
-        *values,
+        *(hex32(reference.values(stream, at, draw)[0]) for draw in DRAWS),
     ]
+
+
+def double_row(seed, name, index):
+    stream, at = Stream.of(seed, name), np.array([index], np.uint64)
+    words, own = reference64.blocks64(stream, at)
+    return [
+        str(seed),
+        json.dumps(name, ensure_ascii=False),
+        str(index),
+        f"{words[own[0], 0]:016x}",
+        *(double_hex(reference.values(stream, at, draw, np.float64)[0]) for draw in DRAWS),
+    ]
+
+
+def complex_row(seed, name, index):
+    stream, at = Stream.of(seed, name), np.array([index], np.uint64)
+    cells = []
+    for draw in DRAWS[:2]:
+        value = reference.values(stream, at, draw, np.complex64)[0]
+        cells += [hex32(value.real), hex32(value.imag)]
+    return [str(seed), json.dumps(name, ensure_ascii=False), str(index), *cells]
+
+
+def storage_row(value):
+    number = np.float32(float(value))
+    codes = []
+    for name in ("bfloat16", "float16", "float8_e5m2", "float8_e4m3fn"):
+        stored = np.array([number]).astype(storage_type(name))
+        codes.append(stored.tobytes()[::-1].hex())
+    return [value, hex32(number), *codes]
 
 
 def stream_row(seed, name):
@@ -88,6 +129,21 @@ def test_streams(row):
 @pytest.mark.parametrize("row", table("vectors"), ids=lambda row: "-".join(row[:3]))
 def test_vectors(row):
     assert row == vector_row(int(row[0]), json.loads(row[1]), int(row[2]))
+
+
+@pytest.mark.parametrize("row", table("doubles"), ids=lambda row: "-".join(row[:3]))
+def test_doubles(row):
+    assert row == double_row(int(row[0]), json.loads(row[1]), int(row[2]))
+
+
+@pytest.mark.parametrize("row", table("complex"), ids=lambda row: "-".join(row[:3]))
+def test_complex(row):
+    assert row == complex_row(int(row[0]), json.loads(row[1]), int(row[2]))
+
+
+@pytest.mark.parametrize("row", table("storage"), ids=lambda row: row[0])
+def test_storage(row):
+    assert row == storage_row(row[0])
 
 
 @pytest.mark.parametrize("row", table("layout"), ids=lambda row: row[0])
@@ -130,7 +186,10 @@ def test_functions(row):
 
 
 def test_tables_are_all_there():
-    sizes = {name: len(table(name)) for name in ("streams", "vectors", "layout", "windows", "philox", "functions")}
+    sizes = {
+        name: len(table(name))
+        for name in ("streams", "vectors", "doubles", "complex", "storage", "layout", "windows", "philox", "functions")
+    }
     assert sizes["philox"] == 3
     assert sizes["streams"] >= 3
     assert sizes["vectors"] >= 20
@@ -159,7 +218,7 @@ def test_every_constant_is_in_the_document(name):
         for t in re.findall(r"-?0x[\w.]+p[+-]?\d+|-?[\d.]+e?[+-]?\d+", block)
     ]
     value = getattr(coefficients, name)
-    if isinstance(value, np.int32):
+    if isinstance(value, (int, np.int32)):
         assert int(re.search(r"0x([0-9a-f]+)", block)[1], 16) == int(value)
     else:
         assert numbers == [float(x) for x in np.atleast_1d(value)]

@@ -8,95 +8,117 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellbegun.errors import ArgumentError
-from wellbegun.sampler import Stream, Window, draw_normal, draw_truncated, draw_uniform, reference
-from wellbegun.sampler.draws import draw_householder
+from wellbegun.sampler import LARGEST, Draw, Stream, Window, reference, storage_type, write
 
 INF = float("inf")
 STREAM = Stream.of(20261123, "layers.3.weight")
 WINDOWS = [(-2, 2), (-1, 1), (0, INF), (1, 3), (-5, -4), (8, INF), (-0.1, 0.2), (0.5, 0.5001), (-INF, INF), (-INF, 1)]
 SIZES = [1, 3, 64, 65, 4096]
 STARTS = [0, 1, 63, 255, 257, 2**34 + 77, 2**62 + 5, 2**63 - 4096]
+S = {number: float(np.float32(number)) for number in (-0.3, 0.1, 0.02, 0.3)}
+DRAWS = {
+    "uniform": Draw.uniform(-1.0, 1.0),
+    "uniform-uneven": Draw.uniform(S[-0.3], S[0.1]),
+    "normal": Draw.normal(0.0, 1.0),
+    "normal-moved": Draw.normal(S[0.3], S[0.02]),
+    "householder": Draw.householder(),
+    "constant": Draw.constant(S[0.1]),
+} | {f"truncated({low},{high})": Draw.truncated(S[0.3], S[0.02], Window.of(low, high)) for low, high in WINDOWS}
+REAL = [name for name in LARGEST if not name.startswith("complex")]
+
+every_draw = pytest.mark.parametrize("name", DRAWS)
+every_type = pytest.mark.parametrize("dtype", REAL)
 
 
-def laws():
-    """Each law as (kernel, reference), both from (stream, start, size) to float32."""
-    yield "uniform", lambda out, s, i: draw_uniform(out, s, i, -1.0, 1.0), lambda s, n: reference.uniform(s, n, -1, 1)
-    yield (
-        "uniform-uneven",
-        lambda out, s, i: draw_uniform(out, s, i, -0.3, 0.1),
-        lambda s, n: reference.uniform(s, n, -0.3, 0.1),
-    )
-    yield "normal", lambda out, s, i: draw_normal(out, s, i, 0.0, 1.0), lambda s, n: reference.normal(s, n, 0.0, 1.0)
-    yield (
-        "normal-moved",
-        lambda out, s, i: draw_normal(out, s, i, 0.3, 0.02),
-        lambda s, n: reference.normal(s, n, 0.3, 0.02),
-    )
-    yield "householder", draw_householder, lambda s, n: reference.standard_normal(s, n, purpose=1)
-    for low, high in WINDOWS:
-        window = Window.of(low, high)
-        yield (
-            f"truncated({low},{high})",
-            lambda out, s, i, w=window: draw_truncated(out, s, i, 0.3, 0.02, w),
-            lambda s, n, w=window: reference.truncated(s, n, 0.3, 0.02, w),
-        )
-
-
-LAWS = {name: (kernel, plain) for name, kernel, plain in laws()}
-
-
-def from_kernel(name, start, size, stream=STREAM):
-    out = np.full(size, np.nan, np.float32)
-    LAWS[name][0](out, stream, start)
+def from_kernel(name, start, size, dtype="float32", stream=STREAM):
+    out = np.zeros(size, storage_type(dtype))
+    write(out, DRAWS[name], stream, start)
     return out
 
 
-def from_reference(name, start, size, stream=STREAM):
+def from_reference(name, start, size, dtype="float32", stream=STREAM):
     index = np.uint64(start) + np.arange(size, dtype=np.uint64)
-    values = LAWS[name][1](stream, index)
-    assert values.dtype == np.float32
-    return values
+    return reference.values(stream, index, DRAWS[name], storage_type(dtype))
 
 
 def assert_same_bits(one, other):
-    np.testing.assert_array_equal(one.view(np.uint32), other.view(np.uint32))
+    assert one.dtype == other.dtype
+    assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_kernel_equals_reference(name):
-    for start in STARTS:
+@every_draw
+@every_type
+def test_kernel_equals_reference(name, dtype):
+    for start in STARTS if dtype in ("float32", "float64") else STARTS[2:5]:
         for size in SIZES:
-            assert_same_bits(from_kernel(name, start, size), from_reference(name, start, size))
+            assert_same_bits(from_kernel(name, start, size, dtype), from_reference(name, start, size, dtype))
 
 
-@pytest.mark.parametrize("name", LAWS)
+@every_draw
 def test_kernel_equals_reference_on_a_million(name):
     for start in (0, 1) if name in ("uniform", "normal", "truncated(-2,2)") else (1,):
         assert_same_bits(from_kernel(name, start, 1_000_003), from_reference(name, start, 1_000_003))
 
 
-@pytest.mark.parametrize("name", LAWS)
+@every_type
+@pytest.mark.parametrize("name", ["uniform-uneven", "normal", "truncated(-2,2)", "truncated(1,3)"])
+def test_every_type_on_two_hundred_thousand(name, dtype):
+    assert_same_bits(from_kernel(name, 77, 200_003, dtype), from_reference(name, 77, 200_003, dtype))
+
+
+@every_draw
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @given(start=st.integers(0, 2048), size=st.integers(0, 1024), base=st.sampled_from([0, 2**34 - 1024, 2**62]))
-def test_a_part_equals_that_part_of_the_whole(name, start, size, base):
-    whole = WHOLES.setdefault((name, base), from_kernel(name, base, 3072))
-    assert_same_bits(from_kernel(name, base + start, size), whole[start : start + size])
+def test_a_part_equals_that_part_of_the_whole(name, dtype, start, size, base):
+    key = name, dtype, base
+    whole = WHOLES[key] if key in WHOLES else WHOLES.setdefault(key, from_kernel(name, base, 3072, dtype))
+    assert_same_bits(from_kernel(name, base + start, size, dtype), whole[start : start + size])
 
 
-WHOLES: dict[tuple[str, int], np.ndarray] = {}
+WHOLES: dict[tuple[str, str, int], np.ndarray] = {}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@given(
+    rows=st.integers(1, 9),
+    run=st.integers(1, 700),
+    gap=st.integers(0, 40),
+    step=st.integers(0, 3000),
+    start=st.integers(0, 600),
+)
+def test_rows_are_runs_of_the_whole(dtype, rows, run, gap, step, start):
+    """Row r holds the elements from start + r·step on, and what lies between the rows is left alone."""
+    for name in ("normal-moved", "truncated(-1,1)"):
+        store = np.full((rows, run + gap), 7, storage_type(dtype))
+        write(store[:, :run], DRAWS[name], STREAM, start, step)
+        for r in range(rows):
+            assert_same_bits(store[r, :run], from_kernel(name, start + r * step, run, dtype))
+        assert (store[:, run:] == 7).all()
+
+
+def test_rows_may_lie_backwards_in_memory():
+    store = np.zeros((5, 40), np.float32)
+    write(store[::-1], DRAWS["normal"], STREAM, 11, 100)
+    for r in range(5):
+        assert_same_bits(store[4 - r], from_kernel("normal", 11 + 100 * r, 40))
 
 
 @given(seed=st.integers(0, 2**64 - 1), name=st.text(max_size=8), start=st.integers(0, 2**63 - 300))
 def test_any_stream_at_any_place(seed, name, start):
     stream = Stream.of(seed, name)
     for law in ("uniform-uneven", "normal-moved", "truncated(-1,1)", "truncated(1,3)"):
-        assert_same_bits(from_kernel(law, start, 300, stream), from_reference(law, start, 300, stream))
+        for dtype in ("float32", "float64"):
+            assert_same_bits(
+                from_kernel(law, start, 300, dtype, stream), from_reference(law, start, 300, dtype, stream)
+            )
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (-0.3, 0.1), (0, 1e-6), (-3e38, 3e38), (1, 1.001), (-1e-45, 1e-45)])
-def test_uniform_stays_within_its_bounds_and_reaches_out_to_them(low, high):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_uniform_stays_within_its_bounds_and_reaches_out_to_them(low, high, dtype):
     low, high = float(np.float32(low)), float(np.float32(high))
-    out = np.empty(100_000, np.float32)
-    draw_uniform(out, STREAM, 0, low, high)
+    out = np.empty(100_000, dtype)
+    write(out, Draw.uniform(low, high), STREAM, 0)
     assert low <= out.min() < low + (high - low) * 1e-3 or out.min() == low
     assert high - (high - low) * 1e-3 < out.max() <= high or out.max() == high
 
@@ -107,14 +129,28 @@ def test_the_outermost_words_give_the_closed_ends():
     assert values.tolist() == [0.0, 2.0**-31, 1.0, -1.0, -(2.0**-31)]
 
 
-def test_out_must_be_a_contiguous_float32_vector():
-    for out in (np.empty(4), np.empty((2, 2), np.float32), np.empty(8, np.float32)[::2], np.empty(4, np.float16)):
-        with pytest.raises(ArgumentError, match="contiguous float32 vector") as caught:
-            draw_normal(out, STREAM, 0, 0.0, 1.0)
-        assert str(out.dtype) in str(caught.value)
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty((2, 2, 2), np.float32),
+        np.empty(8, np.float32)[::2],
+        np.empty((4, 4), np.float32)[:, ::2],
+        np.empty((4, 4), np.float32).T[:2],
+        np.frombuffer(bytearray(33), np.uint8)[1:].view(np.float32),
+    ],
+)
+def test_memory_of_another_form_is_refused(out):
+    with pytest.raises(ArgumentError, match="contiguous rows"):
+        write(out, Draw.normal(0.0, 1.0), STREAM, 0)
 
 
-@pytest.mark.parametrize("start", [-1, 2**63 - 3, 2**64])
-def test_positions_beyond_2_63_are_refused(start):
+@pytest.mark.parametrize("dtype", [np.complex64, np.int32, np.bool_])
+def test_types_without_random_numbers_are_refused(dtype):
+    with pytest.raises(ArgumentError, match=np.dtype(dtype).name):
+        write(np.empty(4, dtype), Draw.normal(0.0, 1.0), STREAM, 0)
+
+
+@pytest.mark.parametrize(("start", "step"), [(-1, 0), (2**63 - 3, 0), (2**64, 0), (0, 2**62), (0, -1)])
+def test_positions_beyond_2_63_are_refused(start, step):
     with pytest.raises(ArgumentError, match=str(start)):
-        draw_uniform(np.empty(4, np.float32), STREAM, start, -1.0, 1.0)
+        write(np.empty((4, 4), np.float32), Draw.uniform(-1.0, 1.0), STREAM, start, step)

@@ -18,7 +18,7 @@ from wellbegun.sampler.reference import own_words, philox
 
 
 def spelled_out(seed: int, name: bytes) -> tuple[int, int, int]:
-    message = struct.pack("<QIQQQ", 4, 0, 8, seed, len(name)) + name
+    message = struct.pack("<QIQQQ", 4, 1, 8, seed, len(name)) + name
     return struct.unpack("<3I", hashlib.blake2b(message, digest_size=12).digest())
 
 

@@ -6,7 +6,7 @@ from wellbegun.laws.catalogue import METHODS, Method, find_method, method_names,
 from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.fans import Fans
 from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
-from wellbegun.laws.initializer import Initializer, Law, inward
+from wellbegun.laws.initializer import Initializer, Law
 from wellbegun.laws.record import LAWS, law_from_record, law_to_record
 from wellbegun.laws.scaled import (
     FanInUniform,
@@ -47,7 +47,6 @@ __all__ = [
     "XavierUniform",
     "Zeros",
     "find_method",
-    "inward",
     "law_from_record",
     "law_to_record",
     "method_names",

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.fans import Fans
-from wellbegun.laws.initializer import Floats, Initializer, Law, inward, required, single
-from wellbegun.sampler import Stream, Window, draw_normal, draw_truncated, draw_uniform
+from wellbegun.laws.initializer import Initializer, Law, required, single
+from wellbegun.sampler import Draw, Window
 
 FARTHEST_NORMAL = 6.77
-"""Sigmas that a normal draw can reach: sqrt(2·33·ln 2) = 6.764 for the smallest u, 2^-33."""
+"""Sigmas that a float32 draw can reach: sqrt(2·33·ln 2) = 6.764 for the smallest u, 2^-33 (float64: 9.5)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,9 +34,9 @@ class Constant(Law):
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", single("value", self.value))
 
-    def draw(self, out: Floats, stream: Stream, start: int) -> None:  # noqa: ARG002
-        """Write the constant."""
-        out.fill(self.value)
+    def element_draw(self) -> Draw:
+        """The constant."""
+        return Draw.constant(self.value)
 
     def reach(self) -> float:
         """Magnitude of the constant."""
@@ -132,9 +130,9 @@ class Normal(Law):
         object.__setattr__(self, "std", _not_negative("std", self.std))
         object.__setattr__(self, "mean", single("mean", self.mean))
 
-    def draw(self, out: Floats, stream: Stream, start: int) -> None:
-        """Write normals."""
-        draw_normal(out, stream, start, self.mean, self.std)
+    def element_draw(self) -> Draw:
+        """N(mean, std²)."""
+        return Draw.normal(self.mean, self.std)
 
     def reach(self) -> float:
         """Mean and 6.77 sigma, the farthest that 32 bits go."""
@@ -171,9 +169,9 @@ class Uniform(Law):
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
 
-    def draw(self, out: Floats, stream: Stream, start: int) -> None:
-        """Write uniforms."""
-        draw_uniform(out, stream, start, self.low, self.high)
+    def element_draw(self) -> Draw:
+        """U(low, high)."""
+        return Draw.uniform(self.low, self.high)
 
     def bounds(self) -> tuple[float, float]:
         """Return (low, high)."""
@@ -228,19 +226,14 @@ class TruncatedNormal(Law):
         """Return the same law with sigma written out."""
         return TruncatedNormal(self.sigma, self.low, self.high, self.mean, match_std=False)
 
-    def draw(self, out: Floats, stream: Stream, start: int) -> None:
-        """Write truncated normals."""
-        sigma = single("sigma", self.sigma)
-        draw_truncated(out, stream, start, self.mean, sigma, Window.of(self.low, self.high))
-        low, high = self.bounds()
-        np.clip(out, inward(low, out.dtype, up=True), inward(high, out.dtype, up=False), out=out)
+    def element_draw(self) -> Draw:
+        """N(mean, sigma²) between the bounds."""
+        return Draw.truncated(self.mean, single("sigma", self.sigma), Window.of(self.low, self.high))
 
     def bounds(self) -> tuple[float, float]:
         """Return mean + sigma·(low, high)."""
-        sigma = single("sigma", self.sigma)
-        if sigma == 0:  # 0 · infinity would be no number
-            return self.mean, self.mean
-        return self.mean + sigma * self.low, self.mean + sigma * self.high
+        draw = self.element_draw()
+        return draw.low, draw.high
 
     def reach(self) -> float:
         """The farther bound; an open side goes 6.77 sigma beyond the other bound or the mean."""
@@ -267,7 +260,7 @@ class Keep(Law):
     Keep()
     """
 
-    def draw(self, out: Floats, stream: Stream, start: int) -> None:  # noqa: ARG002
+    def element_draw(self) -> Draw:
         """Refuse: there is nothing to write."""
         raise ArgumentError("Keep() leaves a tensor's own value: there is nothing to fill; use it in a plan's rules")
 

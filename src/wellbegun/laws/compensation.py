@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.initializer import Floats, Law, single
-from wellbegun.sampler import Stream, draw_normal
+from wellbegun.sampler import Draw, Stream, write
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +67,7 @@ class MeanCompensation(Law):
         self.check_companion(shape, companion.shape)
         sums = companion.sum(axis=0 if self.inputs_first else 1, dtype=np.float64)
         noise = np.empty(shape, np.float32)
-        draw_normal(noise, stream, 0, 0.0, self.std)
+        write(noise, Draw.normal(0.0, self.std), stream, 0)
         return np.asarray((noise - self.mean * sums).astype(np.float32), dtype)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.fans import Fans
-from wellbegun.sampler import Stream
+from wellbegun.sampler import Draw, Stream, write
 
 Floats = NDArray[np.float32]
 
@@ -49,9 +49,13 @@ class Law(Initializer):
         """Return itself: a law has no question left for the fans."""
         return self
 
-    def draw(self, out: Floats, stream: Stream, start: int) -> None:
-        """Write elements start, start+1, ... into a contiguous float32 vector."""
+    def element_draw(self) -> Draw:
+        """What each element asks of the sampler, for a law whose elements do not depend on one another."""
         raise NotImplementedError(f"{type(self).__name__} is drawn as a whole")
+
+    def draw(self, out: NDArray[Any], stream: Stream, start: int, step: int = 0) -> int:
+        """Write elements start, start+1, ... into a vector, or into rows that are `step` apart; see sampler.write."""
+        return write(out, self.element_draw(), stream, start, step)
 
     @property
     def companion(self) -> str | None:
@@ -107,20 +111,6 @@ def single(name: str, value: float) -> float:
     if not math.isfinite(rounded):
         raise ArgumentError(f"{name} must be a finite float32 number, not {value!r}")
     return rounded
-
-
-def inward(bound: float, dtype: Any, *, up: bool) -> Any:
-    """Return the value of this dtype nearest to a bound that does not lie outside it.
-
-    >>> float(inward(0.04, np.dtype(np.float16), up=False)) <= 0.04
-    True
-    """
-    value = np.asarray(bound, dtype)
-    if up and float(value) < bound:
-        return np.nextafter(value, np.asarray(np.inf, dtype))
-    if not up and float(value) > bound:
-        return np.nextafter(value, np.asarray(-np.inf, dtype))
-    return value
 
 
 def required(fans: Fans | None, rule: object) -> Fans:

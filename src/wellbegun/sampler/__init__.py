@@ -1,17 +1,27 @@
 """value(seed, name, index): the definition, a NumPy reference and the CPU kernels."""
 
-from wellbegun.sampler.draws import draw_normal, draw_truncated, draw_uniform
+from wellbegun.sampler.draw import Draw
+from wellbegun.sampler.draws import SHARE, write
+from wellbegun.sampler.formats import LARGEST, WHOLE, inward, storage_type
 from wellbegun.sampler.householder import orthogonal
 from wellbegun.sampler.stream import SAMPLER_VERSION, Stream, check_seed
 from wellbegun.sampler.window import Window
+from wellbegun.sampler.workers import WORKERS, get_num_threads, set_num_threads
 
 __all__ = [
+    "LARGEST",
     "SAMPLER_VERSION",
+    "SHARE",
+    "WHOLE",
+    "WORKERS",
+    "Draw",
     "Stream",
     "Window",
     "check_seed",
-    "draw_normal",
-    "draw_truncated",
-    "draw_uniform",
+    "get_num_threads",
+    "inward",
     "orthogonal",
+    "set_num_threads",
+    "storage_type",
+    "write",
 ]

@@ -27,6 +27,21 @@ SQRT_HALF_BITS = np.int32(0x3F3504F3)
 ATANH64 = tuple(2.0 / (2 * k + 1) for k in range(12))
 LN2_HIGH64, LN2_LOW64 = float.fromhex("0x1.62e42fee00000p-1"), float.fromhex("0x1.a39ef35793c76p-33")
 
+SQRT_HALF_BITS64, SQRT_HALF_WORD64 = 0x3FE6A09E667F3BCD, 0xB504F333F9DE6484
+# cos(pi/2 * x) and sin(pi/2 * x) in float64, in the same form as COS and SIN above; relative error below 5e-17
+COS64 = tuple(
+    float.fromhex(text) for text in (
+        "0x1.de9e64df22ef3p-3", "-0x1.03c1f081b5ac0p-2", "0x1.55d3c7e3cb241p-6", "-0x1.e1f5068688d5bp-11",
+        "0x1.a6d1eef479be1p-16", "-0x1.f9ce245cada0bp-22", "0x1.b2f3eb054afcdp-28",
+    )
+)  # fmt: skip
+SIN64 = tuple(
+    float.fromhex(text) for text in (
+        "0x1.243f6a8885a31p-1", "-0x1.4abbce625be53p-1", "0x1.466bc6775aad9p-4", "-0x1.32d2cce62ac22p-8",
+        "0x1.50783485cbd83p-13", "-0x1.e3074b4ff3058p-19", "0x1.e8eed12ee00a3p-25", "-0x1.6c5b875d4e739p-31",
+    )
+)  # fmt: skip
+
 # Wichura 1988, algorithm AS 241 (PPND16): the normal quantile as three rational functions, low power first
 CENTRAL_NUMERATOR = (
     3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4,

@@ -1,77 +1,121 @@
-"""Writing a run of consecutive elements of a stream into a vector: the one door to the kernels."""
+"""Writing elements of a stream into memory: the one door to the kernels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
+from wellbegun.sampler.draw import Draw
+from wellbegun.sampler.formats import LARGEST, inward
+from wellbegun.sampler.layout import TILE, counter_tag
+from wellbegun.sampler.stream import Stream
+from wellbegun.sampler.workers import WORKERS
 
-if TYPE_CHECKING:
-    from wellbegun.sampler.stream import Stream
-    from wellbegun.sampler.window import Window
+Array = NDArray[Any]
 
-Floats = NDArray[np.float32]
+SHARE = 1 << 18
+"""Elements that a thread takes at a time; a tensor of fewer is filled by the calling thread alone."""
 
 
-def draw_uniform(out: Floats, stream: Stream, start: int, low: float, high: float) -> None:
-    """Fill a contiguous float32 vector with elements start, start+1, ... of U(low, high).
+def write(out: Array, draw: Draw, stream: Stream, start: int, step: int = 0) -> int:
+    """Fill rows of memory with consecutive elements of a stream: element (r, c) gets index start + r·step + c.
+
+    >>> out = np.empty(3, np.float32)
+    >>> write(out, Draw.uniform(-1, 1), Stream.of(7, "w"), start=5)
+    0
 
     Args:
-        out: contiguous float32 vector, overwritten.
+        out: vector, or matrix whose rows need not follow on one another; elements of a row must lie side by side.
+            Any dtype of sampler.formats but complex; overwritten.
+        draw: what to write.
         stream: where the numbers come from.
         start: index of the first element in the logical tensor, 0 <= start < 2**63.
-        low, high: float32 values; both ends can occur.
+        step: how far the indices of one row's start and the next one's are apart.
+
+    Returns:
+        how many elements had to be drawn again (truncated draws only).
+
+    Raises:
+        ArgumentError: memory of another form, a dtype without random numbers, or positions beyond 2**63.
     """
-    from wellbegun.sampler import kernels
-
-    middle, half = uniform_shape(low, high)
-    kernels.fill_uniform(_checked(out, start), start, *_words(stream), middle, half)
-    np.clip(out, np.float32(low), np.float32(high), out=out)
-
-
-def draw_normal(out: Floats, stream: Stream, start: int, mean: float, std: float) -> None:
-    """Fill a contiguous float32 vector with elements start, start+1, ... of N(mean, std²)."""
-    from wellbegun.sampler import kernels
-
-    kernels.fill_normal(_checked(out, start), start, *_words(stream), np.float32(mean), np.float32(std))
-
-
-def draw_truncated(out: Floats, stream: Stream, start: int, mean: float, std: float, window: Window) -> None:
-    """Fill a contiguous float32 vector with N(mean, std²) given that it lies in a window (in units of std)."""
-    from wellbegun.sampler import kernels
-
-    vector, words, scale = _checked(out, start), _words(stream), (np.float32(mean), np.float32(std))
-    if window.inverse:
-        sign = -1.0 if window.reflected else 1.0
-        kernels.fill_quantile(
-            vector, start, *words, *scale, window.near, window.far, window.upper_tail, window.mass, sign
-        )
+    rows, run = out.shape if out.ndim == 2 else (1, out.size)
+    size = out.itemsize
+    whole_items = run <= 1 or out.strides[-1] == size
+    if out.ndim not in (1, 2) or not whole_items or not out.flags.aligned or (rows > 1 and out.strides[0] % size):
+        raise ArgumentError(f"out must be a vector, or a matrix with contiguous rows, got strides {out.strides}")
+    if rows * run == 0:
+        return 0
+    if not (start >= 0 and start + (rows - 1) * step + run <= 2**63 and step >= 0):
+        raise ArgumentError(f"elements {start} to {start + (rows - 1) * step + run} are outside 0 to 2**63")
+    if draw.kind == "constant":
+        out.fill(_constant(draw, out.dtype))
+        return 0
+    pitch = out.strides[0] // size if rows > 1 else 0
+    if pitch < 0:
+        return sum(write(row, draw, stream, start + r * step) for r, row in enumerate(out))
+    view, kernel, settings = _prepared(draw, out.dtype)
+    key = (*stream.key, stream.word, counter_tag(draw.purpose, 0))
+    memory = out if out.dtype == view else out.view(view)
+    if out.flags.c_contiguous:
+        memory = memory.reshape(-1)
     else:
-        kernels.fill_truncated(vector, start, *words, *scale, np.float32(window.low), np.float32(window.high))
+        memory = np.lib.stride_tricks.as_strided(memory, ((rows - 1) * pitch + run,), (size,))
+    if rows * run < 2 * SHARE or WORKERS.count == 1:
+        return int(kernel(memory, rows, run, pitch, start, step, key, *settings))
+
+    def fill_part(part: tuple[int, int, int, int]) -> int:
+        row, count, first, length = part
+        at = row * pitch + first
+        stop = at + (count - 1) * pitch + length
+        return int(kernel(memory[at:stop], count, length, pitch, start + row * step + first, step, key, *settings))
+
+    return WORKERS.share(fill_part, list(_parts(rows, run, start)))
 
 
-def draw_householder(out: Floats, stream: Stream, start: int) -> None:
+def draw_householder(out: NDArray[np.float32], stream: Stream, start: int) -> None:
     """Fill a contiguous float32 vector with the standard normals that Householder vectors are made of."""
+    write(out, Draw.householder(), stream, start)
+
+
+def _parts(rows: int, run: int, start: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cut rows into shares (first row, rows, first column, columns), at the seams of tiles where a row is cut."""
+    if run <= SHARE:
+        together = max(SHARE // run, 1)
+        for row in range(0, rows, together):
+            yield row, min(together, rows - row), 0, run
+        return
+    for row in range(rows):
+        first = 0
+        while first < run:
+            stop = min(first + SHARE - (start + first) % TILE, run)
+            yield row, 1, first, stop - first
+            first = stop
+
+
+@functools.lru_cache(maxsize=512)
+def _prepared(draw: Draw, dtype: np.dtype[Any]) -> tuple[Any, Any, tuple[Any, ...]]:
+    """Return the type under which the kernel sees the memory, the kernel, and its settings."""
     from wellbegun.sampler import kernels
 
-    kernels.fill_householder(_checked(out, start), start, *_words(stream))
+    if dtype.name not in LARGEST or dtype.kind == "c":
+        raise ArgumentError(f"random numbers are written as {', '.join(LARGEST)}, not {dtype.name}")
+    precision = np.float64 if dtype == np.float64 else np.float32
+    low, high = (float(inward(bound, dtype, up=up)) for bound, up in ((draw.low, True), (draw.high, False)))
+    numbers = (float(precision(draw.scale)), float(precision(draw.shift)), low, high)
+    window = draw.window
+    kind: tuple[float, ...] = kernels.Uniform() if draw.kind == "uniform" else kernels.Normal()
+    if window is not None and window.inverse:
+        sign = -1.0 if window.reflected else 1.0
+        kind = kernels.Quantile(window.near, window.far, window.upper_tail, window.mass, sign)
+    elif window is not None:
+        kind = kernels.Redraw(window.low, window.high)
+    return kernels.VIEWS[dtype.name], kernels.fill, (kind, numbers)
 
 
-def uniform_shape(low: float, high: float) -> tuple[np.float32, np.float32]:
-    """Return the middle and the half width of [low, high], each rounded once to float32."""
-    return np.float32((float(low) + float(high)) / 2), np.float32((float(high) - float(low)) / 2)
-
-
-def _words(stream: Stream) -> tuple[np.uint64, np.uint64, np.uint64]:
-    return np.uint64(stream.key[0]), np.uint64(stream.key[1]), np.uint64(stream.word)
-
-
-def _checked(out: Floats, start: int) -> Floats:
-    if out.dtype != np.float32 or out.ndim != 1 or not out.flags.c_contiguous:
-        raise ArgumentError(f"out must be a contiguous float32 vector, got {out.dtype} of shape {out.shape}")
-    if not 0 <= start <= 2**63 - out.size:
-        raise ArgumentError(f"elements {start} to {start + out.size} are outside 0 to 2**63")
-    return out
+def _constant(draw: Draw, dtype: np.dtype[Any]) -> Any:
+    return np.asarray(draw.shift, np.float32).astype(dtype) if dtype.kind not in "biu" else draw.shift

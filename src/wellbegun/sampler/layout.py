@@ -8,8 +8,11 @@ LANES = 64
 TILE = 4 * LANES
 """Elements of a tile: one Philox block yields four words."""
 
-ELEMENT_DRAW, HOUSEHOLDER_DRAW = 0, 1
+ELEMENT_DRAW, HOUSEHOLDER_DRAW, IMAGINARY_DRAW = 0, 1, 2
 """Purposes: what a counter is spent on, so that different uses of one stream never share a word."""
+
+LOW_HALF = 128
+"""Added to a purpose: the words that extend those of the purpose to 64 bits, for float64."""
 
 MAX_ATTEMPTS = 64
 """Bound on the redraws of one element of a truncated law, the first draw included."""

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.sampler import coefficients as c
+from wellbegun.sampler.draw import Draw
+from wellbegun.sampler.formats import inward
 from wellbegun.sampler.layout import ELEMENT_DRAW, LANES, MAX_ATTEMPTS, TILE, counter_tag
 from wellbegun.sampler.stream import Stream
 from wellbegun.sampler.window import Window
@@ -104,6 +106,11 @@ def direction(word: Words) -> tuple[Floats, Floats]:
     return first.view(np.float32), second.view(np.float32)
 
 
+def standard_uniform(stream: Stream, index: Indices, purpose: int = ELEMENT_DRAW) -> Floats:
+    """Uniform on [-1, 1] for each index."""
+    return symmetric_uniform(own_words(stream, index, purpose=purpose))
+
+
 def standard_normal(stream: Stream, index: Indices, attempt: int = 0, purpose: int = ELEMENT_DRAW) -> Floats:
     """N(0, 1) for each index, by Box-Muller on the words of its counter."""
     words, own = blocks(stream, index, attempt, purpose)
@@ -168,20 +175,40 @@ def _horner(coefficients: tuple[float, ...], x: NDArray[np.float64]) -> NDArray[
     return value
 
 
-def uniform(stream: Stream, index: Indices, low: float, high: float) -> Floats:
-    """U(low, high) for each index."""
-    middle = np.float32((float(low) + float(high)) / 2)
-    half = np.float32((float(high) - float(low)) / 2)
-    value = symmetric_uniform(own_words(stream, index)) * half + middle
-    clamped: Floats = np.clip(value, np.float32(low), np.float32(high))
-    return clamped
+def values(stream: Stream, index: Indices, draw: Draw, dtype: Any = np.float32) -> NDArray[Any]:
+    """What a draw gives for each index, in the storage type.
 
+    Args:
+        stream: where the numbers come from.
+        index: of the elements in the logical tensor, uint64.
+        draw: what is drawn.
+        dtype: any storage type of sampler.formats; a complex one shares the variance between its two parts.
+    """
+    from wellbegun.sampler import reference64
 
-def normal(stream: Stream, index: Indices, mean: float, std: float) -> Floats:
-    """N(mean, std²) for each index."""
-    return standard_normal(stream, index) * np.float32(std) + np.float32(mean)
-
-
-def truncated(stream: Stream, index: Indices, mean: float, std: float, window: Window) -> Floats:
-    """N(mean, std²) given that it lies in the window, for each index."""
-    return standard_truncated(stream, index, window) * np.float32(std) + np.float32(mean)
+    storage = np.dtype(dtype)
+    if storage.kind == "c":
+        half = np.float32 if storage == np.complex64 else np.float64
+        real, imaginary = (values(stream, index, part, half) for part in draw.complex_parts())
+        result = np.empty(index.size, storage)
+        result.real, result.imag = real, imaginary
+        return result
+    if draw.kind == "constant":
+        return np.full(index.size, np.float32(draw.shift)).astype(storage)
+    precision = np.float64 if storage == np.float64 else np.float32
+    if draw.window is not None:
+        truncated = reference64.standard_truncated64 if precision is np.float64 else standard_truncated
+        standard: NDArray[Any] = truncated(stream, index, draw.window)
+    elif draw.kind == "uniform":
+        uniform = reference64.standard_uniform64 if precision is np.float64 else standard_uniform
+        standard = uniform(stream, index, draw.purpose)
+    else:
+        normal = reference64.standard_normal64 if precision is np.float64 else standard_normal
+        standard = normal(stream, index, purpose=draw.purpose)
+    drawn = standard * precision(draw.scale) + precision(draw.shift)
+    rounded = drawn.astype(storage)
+    if draw.low == -np.inf and draw.high == np.inf:
+        return rounded
+    low, high = inward(draw.low, storage, up=True), inward(draw.high, storage, up=False)
+    rounded = np.where(rounded < low, low, rounded)
+    return np.where(rounded > high, high, rounded).astype(storage)

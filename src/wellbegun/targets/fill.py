@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Fans, Initializer
 from wellbegun.sampler import Stream
-from wellbegun.targets.array import Offset, fill_array
+from wellbegun.targets.array import Offset, check_memory, fill_array
 
 if TYPE_CHECKING:
     import torch
+
+NARROW = ("bfloat16", "float16", "float8_e5m2", "float8_e4m3fn")
+"""Storage types that float32 draws are rounded to."""
 
 
 def fill(
@@ -26,7 +29,8 @@ def fill(
     shape: tuple[int, ...] | None = None,
     offset: Offset | None = None,
     fans: Fans | None = None,
-) -> None:
+    with_master: bool = False,
+) -> NDArray[np.float32] | torch.Tensor | None:
     """Fill a tensor, or the part of one, with the numbers of (seed, name).
 
     >>> whole, part = np.empty((4, 6), np.float32), np.empty((2, 3), np.float32)
@@ -37,17 +41,25 @@ def fill(
     True
 
     Args:
-        out: NumPy array or CPU tensor of float32, float64, float16 or bfloat16 (whole numbers for constants), any
-            strides, written in place. With sampler version 0, float64 holds the float32 draws.
+        out: NumPy array or CPU tensor, any strides, written in place. float32, bfloat16, float16, float8_e5m2 and
+            float8_e4m3fn hold the float32 draw rounded once to nearest even; float64 draws 64 bits of its own, whose
+            values the float32 ones approximate; complex64 and complex128 (normal, uniform and constant laws) hold two
+            independent parts that share the variance; integers and booleans take whole constants.
         initializer: a law such as Normal(std=0.02), or a rule such as HeNormal(), which needs fans.
         seed: an integer from 0 to 2**64 - 1. There is no default: nothing is random by accident.
         name: the tensor's name. There is no default: no two tensors share numbers by accident.
-        shape: of the logical tensor that `out` is a part of; that of `out` if left out.
+        shape: of the logical tensor that `out` is a part of, up to 2**63 elements; that of `out` if left out.
         offset: where `out` lies in it: a tuple (rectangle) or an integer (flat start).
         fans: of the operation that uses the tensor, for rules that need them.
+        with_master: also return the float32 values whose rounding `out` got, for optimizers that keep them; for
+            storage narrower than float32.
+
+    Returns:
+        None, or with `with_master` a float32 array or tensor of the shape of `out`.
 
     Raises:
-        ArgumentError: the part does not lie in the tensor, the dtype or device is not supported, fans are missing.
+        ArgumentError: the part does not lie in the tensor, the dtype or device is not supported, fans are missing,
+            elements share memory. Nothing has been written then.
     """
     if not isinstance(initializer, Initializer):
         raise ArgumentError(f"the second argument must be an initializer or a law, got {initializer!r}")
@@ -59,10 +71,21 @@ def fill(
     logical = tuple(out.shape) if shape is None else tuple(shape)
     if offset is None:
         offset = (0,) * len(logical)
-    if is_tensor:
-        from wellbegun.targets.tensor import mark_changed, tensor_array
+    if not is_tensor:
+        return _fill(out, law, stream, logical, offset, with_master)  # type: ignore[arg-type]
+    from wellbegun.targets.tensor import mark_changed, tensor_array
 
-        fill_array(tensor_array(out), law, stream, logical, offset)  # type: ignore[arg-type]
-        mark_changed(out)  # type: ignore[arg-type]
-    else:
-        fill_array(out, law, stream, logical, offset)  # type: ignore[arg-type]
+    master = _fill(tensor_array(out), law, stream, logical, offset, with_master)  # type: ignore[arg-type]
+    mark_changed(out)  # type: ignore[arg-type]
+    return None if master is None else torch.from_numpy(master)  # type: ignore[union-attr]
+
+
+def _fill(
+    out: NDArray[Any], law: Any, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
+) -> NDArray[np.float32] | None:
+    check_memory(out)
+    if with_master and out.dtype.name not in NARROW:
+        raise ArgumentError(f"with_master is for {', '.join(NARROW)}; {out.dtype.name} is not a rounding of float32")
+    master = np.empty(out.shape, np.float32) if with_master else None
+    fill_array(out, law, stream, shape, offset, master=master)
+    return master

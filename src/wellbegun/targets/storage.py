@@ -1,4 +1,4 @@
-"""From float32 draws to a storage type: one rounding, then a clamp to the law's closed bounds."""
+"""Which storage types can hold a law's numbers, and how whole blocks of values are rounded to them."""
 
 from __future__ import annotations
 
@@ -9,40 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Constant, Law, inward
+from wellbegun.laws import Constant, Law
+from wellbegun.sampler import LARGEST, WHOLE, inward
 
 Array = NDArray[Any]
-
-LARGEST = {"float32": 3.4028234e38, "float64": 1.7976931e308, "float16": 65504.0, "bfloat16": 3.3895313e38}
-FLOATS = tuple(LARGEST)
-WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8")
 
 
 def check_storage(dtype: str, law: Law) -> None:
     """Raise ArgumentError unless a tensor of this dtype can hold the law's values."""
-    if dtype in FLOATS:
+    if dtype in LARGEST:
         most, reach = LARGEST[dtype], law.reach()
         if most < reach < math.inf:
             raise ArgumentError(f"{law!r} reaches {reach:.4g}, and {dtype} holds numbers up to {most:.4g}")
+        if dtype.startswith("complex") and not law.structured:
+            law.element_draw().complex_parts()
+        elif dtype.startswith("complex"):
+            raise ArgumentError(f"a complex tensor takes constant, uniform and normal laws, not {law!r}")
         return
     if dtype in WHOLE and isinstance(law, Constant) and law.value.is_integer():
         return
     if dtype in WHOLE:
         raise ArgumentError(f"a tensor of {dtype} takes whole constants only, not {law!r}")
-    raise ArgumentError(f"sampler version 0 writes {', '.join(FLOATS)}, not {dtype}")
+    raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {dtype}")
 
 
-def store(out: Array, values: NDArray[np.float32], law: Law) -> None:
+def store(out: Array, values: Array, law: Law) -> None:
     """Write float32 values into an array of a storage type: rounded once, then inside the law's bounds."""
     out[...] = values.astype(out.dtype)
     bounds = law.bounds()
-    if bounds is not None and out.dtype.name in ("float16", "bfloat16"):
-        low, high = (inward(bound, out.dtype, up=up) for bound, up in ((bounds[0], True), (bounds[1], False)))
+    if bounds is not None:
+        low, high = inward(bounds[0], out.dtype, up=True), inward(bounds[1], out.dtype, up=False)
         np.clip(out, low, high, out=out)
-
-
-def bfloat16() -> Any:
-    """NumPy's view of bfloat16."""
-    import ml_dtypes
-
-    return np.dtype(ml_dtypes.bfloat16)

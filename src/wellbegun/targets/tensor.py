@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.targets.storage import bfloat16
+from wellbegun.sampler import storage_type
 
 if TYPE_CHECKING:
     import torch
+
+_FOREIGN = {"bfloat16": "uint16", "float8_e5m2": "uint8", "float8_e4m3fn": "uint8"}
+"""Types that torch does not hand to NumPy, and the integers that it does."""
 
 
 def check_tensor(tensor: torch.Tensor) -> None:
@@ -21,9 +24,11 @@ def check_tensor(tensor: torch.Tensor) -> None:
     if tensor.is_meta:
         raise ArgumentError("a meta tensor has no memory to fill; wb.apply(plan, model) gives a model its memory")
     if tensor.device.type != "cpu":
-        raise ArgumentError(f"sampler version 0 writes CPU tensors, not {tensor.device}; fill on the CPU, then move")
+        raise ArgumentError(f"the sampler writes CPU tensors, not {tensor.device}; fill on the CPU, then move")
     if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
+    if tensor.is_conj() or tensor.is_neg():
+        raise ArgumentError("the tensor is a lazy conjugate or negative; fill the tensor that it came from")
     if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
         raise ArgumentError("the tensor's elements share memory (it was expanded); fill the tensor that it came from")
 
@@ -34,8 +39,9 @@ def tensor_array(tensor: torch.Tensor) -> NDArray[Any]:
 
     check_tensor(tensor)
     plain = tensor.detach()
-    if plain.dtype == torch.bfloat16:
-        array: NDArray[Any] = plain.view(torch.uint16).numpy().view(bfloat16())
+    name = str(plain.dtype).removeprefix("torch.")
+    if name in _FOREIGN:
+        array: NDArray[Any] = plain.view(getattr(torch, _FOREIGN[name])).numpy().view(storage_type(name))
         return array
     return plain.numpy()
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Keep
 from wellbegun.plans import Plan
+from wellbegun.sampler import storage_type
 from wellbegun.targets.array import fill_entry
-from wellbegun.targets.storage import bfloat16
 
 
 def to_numpy(plan: Plan, name: str, region: tuple[slice, ...] | None = None) -> NDArray[Any]:
@@ -33,7 +33,6 @@ def to_numpy(plan: Plan, name: str, region: tuple[slice, ...] | None = None) -> 
     if len(region) != len(entry.shape) or any(part.step not in (None, 1) for part in region):
         raise ArgumentError(f"region must hold {len(entry.shape)} slices of step 1, got {region}")
     edges = [part.indices(size)[:2] for part, size in zip(region, entry.shape, strict=True)]
-    dtype = bfloat16() if entry.dtype == "bfloat16" else np.dtype(entry.dtype)
-    out = np.empty([max(stop - start, 0) for start, stop in edges], dtype)
+    out = np.empty([max(stop - start, 0) for start, stop in edges], storage_type(entry.dtype))
     fill_entry(out, plan, entry, tuple(start for start, _ in edges))
     return out

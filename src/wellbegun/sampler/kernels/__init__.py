@@ -1,0 +1,13 @@
+"""The definition compiled for the CPU with Numba: equal to the NumPy reference bit for bit.
+
+No fast-math and no contraction: every operation rounds as IEEE 754 says. Each kernel works in batches that stay in the
+first-level cache: random words, then standard draws, then scale, shift, bounds and the rounding to storage. Loops over
+lanes run over separate slices, which is what lets LLVM vectorise them (two stores into one array at a variable
+distance stop it).
+"""
+
+from wellbegun.sampler.kernels.fill import fill
+from wellbegun.sampler.kernels.kinds import Normal, Quantile, Redraw, Uniform
+from wellbegun.sampler.kernels.rounding import VIEWS
+
+__all__ = ["VIEWS", "Normal", "Quantile", "Redraw", "Uniform", "fill"]

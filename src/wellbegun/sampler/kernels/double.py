@@ -1,0 +1,159 @@
+"""Standard draws in float64: uniforms and normals from 64 bits (docs/sampler.md, sections 5 and 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wellbegun.sampler import coefficients as c
+from wellbegun.sampler.kernels.compiled import compiled, inlined
+from wellbegun.sampler.kernels.philox import SHIFT, draw_words, philox
+from wellbegun.sampler.kernels.window import MANY, count_outside, list_outside, replace_outside
+from wellbegun.sampler.layout import LANES, LOW_HALF, MAX_ATTEMPTS, TILE, counter_tag
+
+LOW_TAG = np.uint64(counter_tag(LOW_HALF, 0))
+_LN2_HIGH, _LN2_LOW, _SQRT_HALF = c.LN2_HIGH64, c.LN2_LOW64, np.int64(c.SQRT_HALF_BITS64)
+_SQRT_HALF_WORD = np.uint64(c.SQRT_HALF_WORD64)
+_T0, _T1, _T2, _T3, _T4, _T5, _T6, _T7, _T8, _T9, _T10, _T11 = c.ATANH64
+_C0, _C1, _C2, _C3, _C4, _C5, _C6 = c.COS64
+_S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7 = c.SIN64
+
+
+@inlined
+def _atanh_series(t):  # type: ignore[no-untyped-def]
+    y = _T10 + t * _T11
+    y = _T8 + t * (_T9 + t * y)
+    y = _T6 + t * (_T7 + t * y)
+    y = _T4 + t * (_T5 + t * y)
+    y = _T2 + t * (_T3 + t * y)
+    return _T0 + t * (_T1 + t * y)
+
+
+@inlined
+def log64(value):  # type: ignore[no-untyped-def]
+    """Natural logarithm of a normal float64."""
+    bits = np.float64(value).view(np.int64)
+    exponent = (bits - _SQRT_HALF) >> np.int64(52)
+    mantissa = np.int64(bits - (exponent << np.int64(52))).view(np.float64)
+    s = (mantissa - 1.0) / (mantissa + 1.0)
+    k = np.float64(exponent)
+    return k * _LN2_HIGH + (k * _LN2_LOW + s * _atanh_series(s * s))
+
+
+@inlined
+def radius(word):  # type: ignore[no-untyped-def]
+    """The Box-Muller radius of 64 bits."""
+    near_one = word >= _SQRT_HALF_WORD
+    smaller = np.float64(~word if near_one else word) + 0.5
+    bits = np.float64(smaller).view(np.int64)
+    exponent = (bits - _SQRT_HALF) >> np.int64(52)
+    mantissa = np.int64(bits - (exponent << np.int64(52))).view(np.float64)
+    rest = smaller * 2.0**-64
+    numerator = rest if near_one else 1.0 - mantissa
+    denominator = 2.0 - rest if near_one else 1.0 + mantissa
+    k = 0.0 if near_one else np.float64(np.int64(64) - exponent)
+    s = numerator / denominator
+    log = k * _LN2_HIGH + (k * _LN2_LOW + s * _atanh_series(s * s))
+    return np.sqrt(log + log)
+
+
+@inlined
+def direction(word):  # type: ignore[no-untyped-def]
+    """Cosine and sine of the angle of 64 bits."""
+    x = np.float64(np.uint64(word << np.uint64(2)).view(np.int64)) * 2.0**-64
+    t = x * x
+    cosine = 1.0 - (t + t * (_C0 + t * (_C1 + t * (_C2 + t * (_C3 + t * (_C4 + t * (_C5 + t * _C6)))))))
+    sine = x + x * (_S0 + t * (_S1 + t * (_S2 + t * (_S3 + t * (_S4 + t * (_S5 + t * (_S6 + t * _S7)))))))
+    swap = (word & np.uint64(1 << 62)) != np.uint64(0)
+    first = sine if swap else cosine
+    second = cosine if swap else sine
+    sign_of_cosine = np.uint64(word ^ np.uint64(word << np.uint64(1))) & np.uint64(1 << 63)
+    sign_of_sine = word & np.uint64(1 << 63)
+    return (
+        np.uint64(np.float64(first).view(np.uint64) ^ sign_of_cosine).view(np.float64),
+        np.uint64(np.float64(second).view(np.uint64) ^ sign_of_sine).view(np.float64),
+    )
+
+
+@compiled
+def _uniform_lanes(high, low, out):  # type: ignore[no-untyped-def]
+    for lane in range(LANES):
+        word = np.uint64(high[lane]) << SHIFT | np.uint64(low[lane])
+        out[lane] = np.float64(np.int64(word)) * 2.0**-63
+
+
+@compiled
+def _normal_lanes(radius_high, radius_low, angle_high, angle_low, first, second):  # type: ignore[no-untyped-def]
+    for lane in range(LANES):
+        r = radius(np.uint64(radius_high[lane]) << SHIFT | np.uint64(radius_low[lane]))
+        cosine, sine = direction(np.uint64(angle_high[lane]) << SHIFT | np.uint64(angle_low[lane]))
+        first[lane] = r * cosine
+        second[lane] = r * sine
+
+
+@compiled
+def low_words(words, tiles, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]
+    """Write the words that extend rows 0 to 3 of `words` to 64 bits into rows 4 to 7."""
+    draw_words(block, tiles * LANES, tag + LOW_TAG, word, k0, k1, words[4], words[5], words[6], words[7])
+
+
+@compiled
+def uniforms(words, tiles, z):  # type: ignore[no-untyped-def]
+    """Write the symmetric uniforms of so many tiles."""
+    for tile in range(tiles):
+        first, last = tile * LANES, (tile + 1) * LANES
+        for j in range(4):
+            at = 4 * first + j * LANES
+            _uniform_lanes(words[j, first:last], words[j + 4, first:last], z[at : at + LANES])
+
+
+@compiled
+def normals(words, tiles, z):  # type: ignore[no-untyped-def]
+    """Write the standard normals of so many tiles."""
+    for tile in range(tiles):
+        first, last = tile * LANES, (tile + 1) * LANES
+        for j in range(0, 4, 2):
+            at = 4 * first + j * LANES
+            _normal_lanes(
+                words[j, first:last], words[j + 4, first:last], words[j + 1, first:last], words[j + 5, first:last],
+                z[at : at + LANES], z[at + LANES : at + 2 * LANES],
+            )  # fmt: skip
+
+
+@compiled
+def redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high):  # type: ignore[no-untyped-def]
+    """Draw again what lies outside the window and return how many draws that took; arguments as in single.redraw."""
+    attempt, total = 1, 0
+    outside = count_outside(z[place : place + take], low, high)
+    while outside * MANY > take and attempt < MAX_ATTEMPTS:
+        again = tag + np.uint64(attempt)
+        draw_words(block, tiles * LANES, again, word, k0, k1, words[0], words[1], words[2], words[3])
+        low_words(words, tiles, block, again, word, k0, k1)
+        normals(words, tiles, fresh)
+        replace_outside(z[place : place + take], fresh[place : place + take], low, high)
+        total += outside
+        attempt += 1
+        outside = count_outside(z[place : place + take], low, high)
+    waiting = list_outside(z, place, take, low, high, picks, flags)
+    while waiting > 0 and attempt < MAX_ATTEMPTS:
+        total += waiting
+        again = tag + np.uint64(attempt)
+        for m in range(waiting):
+            i = picks[m]
+            counter = block + np.uint64((i // TILE) * LANES + i % LANES)
+            x0, x1, x2, x3 = philox(counter, again, word, k0, k1)
+            y0, y1, y2, y3 = philox(counter, again + LOW_TAG, word, k0, k1)
+            first_pair = (i & (2 * LANES)) == 0
+            r = radius(x0 << SHIFT | y0 if first_pair else x2 << SHIFT | y2)
+            cosine, sine = direction(x1 << SHIFT | y1 if first_pair else x3 << SHIFT | y3)
+            fresh[m] = r * (cosine if (i & LANES) == 0 else sine)
+        still = 0
+        for m in range(waiting):
+            i, value = picks[m], fresh[m]
+            z[i] = value
+            picks[still] = i
+            still += (value < low) | (value > high)
+        waiting = still
+        attempt += 1
+    for m in range(waiting):
+        z[picks[m]] = min(max(z[picks[m]], low), high)
+    return total
