@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wellbegun as wb
-from wellbegun.sampler import LARGEST, storage_type
+from wellbegun.sampler import LARGEST, inward, storage_type
 
 INF = float("inf")
 DTYPES = {name: storage_type(name) for name in LARGEST if not name.startswith("complex")}
@@ -116,3 +116,20 @@ def test_zero_std_is_the_mean_even_with_an_open_side():
         assert set(filled(law, "float32", 100).tolist()) == {0.5}
         assert law.bounds() == (0.5, 0.5)
     assert set(filled(wb.Normal(0.0, mean=0.5), "float16", 100).tolist()) == {0.5}
+
+
+@pytest.mark.parametrize("dtype", SINGLE)
+@pytest.mark.parametrize("bound", [0.1, -0.1, 0.3, -0.3, 1.0, 0.04, 1e-3, 3.3e-5, -7.7, 0.0])
+def test_the_outermost_number_inside_a_bound(bound, dtype):
+    """By trying every number of the type (float32: its neighbours)."""
+    kind = DTYPES[dtype]
+    codes = np.arange(2**16, dtype=np.uint16) if "16" in dtype else np.arange(2**8, dtype=np.uint8)
+    if dtype == "float32":
+        single = np.float32(bound)
+        every = np.array([np.nextafter(single, np.float32(x)) for x in (-9, 9)] + [single]).astype(np.float64)
+    else:
+        with np.errstate(invalid="ignore"):
+            every = codes.view(kind).astype(np.float64)
+    every = every[np.isfinite(every)]
+    assert float(inward(bound, np.dtype(kind), up=True)) == every[every >= bound].min()
+    assert float(inward(bound, np.dtype(kind), up=False)) == every[every <= bound].max()

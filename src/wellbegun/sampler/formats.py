@@ -50,8 +50,7 @@ def inward(bound: float, dtype: np.dtype[Any], *, up: bool) -> Any:
     if math.isinf(bound) or dtype == np.float64:
         return np.float64(bound)
     value = np.asarray(bound, dtype)
-    if up and float(value) < bound:
-        return np.nextafter(value, np.asarray(np.inf, dtype))
-    if not up and float(value) > bound:
-        return np.nextafter(value, np.asarray(-np.inf, dtype))
+    if float(value) != bound and (float(value) < bound) == up:
+        # towards the largest number and not towards infinity, which float8_e4m3fn does not have
+        return np.nextafter(value, np.asarray(LARGEST[dtype.name] if up else -LARGEST[dtype.name], dtype))
     return value

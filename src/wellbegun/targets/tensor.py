@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.sampler import storage_type
+from wellbegun.sampler import LARGEST, WHOLE, storage_type
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,9 @@ def check_tensor(tensor: torch.Tensor) -> None:
         raise ArgumentError(f"the sampler writes CPU tensors, not {tensor.device}; fill on the CPU, then move")
     if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in LARGEST and name not in WHOLE:
+        raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {name}")
     if tensor.is_conj() or tensor.is_neg():
         raise ArgumentError("the tensor is a lazy conjugate or negative; fill the tensor that it came from")
     if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
