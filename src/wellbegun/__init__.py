@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from wellbegun.plans import Plan as Plan
     from wellbegun.plans import load_plan as load_plan
     from wellbegun.recipes import plan as plan
+    from wellbegun.sampler import get_num_threads as get_num_threads
+    from wellbegun.sampler import set_num_threads as set_num_threads
     from wellbegun.targets import apply as apply
     from wellbegun.targets import fill as fill
     from wellbegun.targets import initialize as initialize
@@ -51,6 +53,7 @@ _HOMES = {
     ),
     "plans": ("Plan", "load_plan"),
     "recipes": ("plan",),
+    "sampler": ("get_num_threads", "set_num_threads"),
     "targets": ("apply", "fill", "initialize", "to_numpy"),
     "theory": ("critical", "gain"),
 }  # fmt: skip
@@ -61,7 +64,9 @@ __all__ = sorted(name for names in _HOMES.values() for name in names)
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
-            return getattr(importlib.import_module(f"wellbegun.{home}"), name)
+            value = getattr(importlib.import_module(f"wellbegun.{home}"), name)
+            globals()[name] = value  # so that the next use costs nothing
+            return value
     raise AttributeError(f"module 'wellbegun' has no attribute {name!r}")
 
 

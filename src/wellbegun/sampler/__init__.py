@@ -2,7 +2,7 @@
 
 from wellbegun.sampler.draw import Draw
 from wellbegun.sampler.draws import SHARE, write
-from wellbegun.sampler.formats import LARGEST, WHOLE, inward, storage_type
+from wellbegun.sampler.formats import LARGEST, WHOLE, inward, storage_type, type_name
 from wellbegun.sampler.householder import orthogonal
 from wellbegun.sampler.stream import SAMPLER_VERSION, Stream, check_seed
 from wellbegun.sampler.window import Window
@@ -23,5 +23,6 @@ __all__ = [
     "orthogonal",
     "set_num_threads",
     "storage_type",
+    "type_name",
     "write",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -23,6 +24,12 @@ LARGEST = {
 
 WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 """Storage types that take whole constants only."""
+
+
+@functools.cache
+def type_name(dtype: np.dtype[Any]) -> str:
+    """Return the name of a dtype (NumPy makes it anew, slowly, each time it is asked)."""
+    return dtype.name
 
 
 def storage_type(name: str) -> np.dtype[Any]:

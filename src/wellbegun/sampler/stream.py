@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import struct
 from dataclasses import dataclass
 
 from wellbegun.errors import ArgumentError
 
 SAMPLER_VERSION = 1
 """Version of the definition in docs/sampler.md: under one version no release changes a bit."""
+
+_HEAD, _WORDS = struct.Struct("<QIQQQ"), struct.Struct("<3I")
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,10 @@ class Stream:
         check_seed(seed)
         if not isinstance(name, str):
             raise ArgumentError(f"name must be a string, not {name!r}; it is what gives a tensor its own numbers")
-        message = b"".join(
-            len(field).to_bytes(8, "little") + field
-            for field in (
-                SAMPLER_VERSION.to_bytes(4, "little"),
-                int(seed).to_bytes(8, "little"),
-                name.encode("utf-8", "surrogatepass"),
-            )
-        )
-        digest = hashlib.blake2b(message, digest_size=12).digest()
-        first, second, third = (int.from_bytes(digest[i : i + 4], "little") for i in (0, 4, 8))
+        text = name.encode("utf-8", "surrogatepass")
+        # each field after its length: no two different pairs give the same message
+        message = _HEAD.pack(4, SAMPLER_VERSION, 8, int(seed), len(text)) + text
+        first, second, third = _WORDS.unpack(hashlib.blake2b(message, digest_size=12).digest())
         return cls((first, second), third)
 
 

@@ -13,7 +13,7 @@ from wellbegun.plans import Entry, Plan
 from wellbegun.recipes import plan as make_plan
 from wellbegun.targets.array import fill_entry
 from wellbegun.targets.storage import check_storage
-from wellbegun.targets.tensor import check_tensor, mark_changed, share_memory, tensor_array
+from wellbegun.targets.tensor import check_tensor, mark_changed, share_memory, tensor_array, type_name
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,7 @@ def _problems(entry: Entry, model: torch.nn.Module, names_of: Mapping[int, list[
             found.append(f"{entry.name}: is to keep its value, but it is on meta and has none")
         return found
     try:
-        check_storage(str(tensor.dtype).removeprefix("torch."), entry.law)
+        check_storage(type_name(tensor.dtype), entry.law)
         entry.law.check_shape(entry.shape)
         if not tensor.is_meta:
             check_tensor(tensor)

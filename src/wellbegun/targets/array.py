@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
 from wellbegun.plans import Entry, Plan
-from wellbegun.sampler import SHARE, WORKERS, Draw, Stream, inward, storage_type, write
+from wellbegun.sampler import SHARE, WORKERS, Draw, Stream, inward, storage_type, type_name, write
 from wellbegun.targets.storage import check_storage, store
 
 Array = NDArray[Any]
@@ -40,7 +40,7 @@ def fill_array(
         companion: values of the tensor that the law needs, if it needs one.
         master: float32 array of the shape of `out`; gets the values whose rounding `out` gets.
     """
-    check_storage(out.dtype.name, law)
+    check_storage(type_name(out.dtype), law)
     law.check_shape(shape)
     check_part(out.shape, shape, offset)
     if out.size == 0:
@@ -157,7 +157,7 @@ def _fill_run(target: Array, draw: Draw, stream: Stream, start: int) -> None:
     if _writable_in_place(target):
         write(target.reshape(-1), draw, stream, start)
         return
-    storage = storage_type(target.dtype.name)
+    storage = storage_type(type_name(target.dtype))
 
     def fill_chunk(chunk: tuple[Array, int]) -> int:
         view, first = chunk

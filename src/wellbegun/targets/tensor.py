@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,12 @@ _FOREIGN = {"bfloat16": "uint16", "float8_e5m2": "uint8", "float8_e4m3fn": "uint
 """Types that torch does not hand to NumPy, and the integers that it does."""
 
 
+@functools.cache
+def type_name(dtype: torch.dtype) -> str:
+    """Return the name of a torch dtype as NumPy and ml_dtypes spell it."""
+    return str(dtype).removeprefix("torch.")
+
+
 def check_tensor(tensor: torch.Tensor) -> None:
     """Raise ArgumentError unless the tensor has memory on the CPU that can be written element by element."""
     import torch
@@ -27,9 +34,11 @@ def check_tensor(tensor: torch.Tensor) -> None:
         raise ArgumentError(f"the sampler writes CPU tensors, not {tensor.device}; fill on the CPU, then move")
     if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
-    name = str(tensor.dtype).removeprefix("torch.")
+    name = type_name(tensor.dtype)
     if name not in LARGEST and name not in WHOLE:
         raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {name}")
+    if tensor.is_contiguous() and not tensor.is_complex():
+        return
     if tensor.is_conj() or tensor.is_neg():
         raise ArgumentError("the tensor is a lazy conjugate or negative; fill the tensor that it came from")
     if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
@@ -42,7 +51,7 @@ def tensor_array(tensor: torch.Tensor) -> NDArray[Any]:
 
     check_tensor(tensor)
     plain = tensor.detach()
-    name = str(plain.dtype).removeprefix("torch.")
+    name = type_name(plain.dtype)
     if name in _FOREIGN:
         array: NDArray[Any] = plain.view(getattr(torch, _FOREIGN[name])).numpy().view(storage_type(name))
         return array
