@@ -1,9 +1,8 @@
 """The definition compiled for the CPU with Numba: equal to the NumPy reference bit for bit.
 
 No fast-math and no contraction: every operation rounds as IEEE 754 says. Each kernel works in batches that stay in the
-first-level cache: random words, then standard draws, then scale, shift, bounds and the rounding to storage. Loops over
-lanes run over separate slices, which is what lets LLVM vectorise them (two stores into one array at a variable
-distance stop it).
+first-level cache: random words, then standard draws, then scale, shift, bounds and the rounding to storage. The loops
+over lanes have a constant length and constant distances, which is what lets LLVM vectorise them.
 """
 
 from wellbegun.sampler.kernels.fill import fill

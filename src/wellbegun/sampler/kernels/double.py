@@ -74,20 +74,10 @@ def direction(word):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled
-def _uniform_lanes(high, low, out):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        word = np.uint64(high[lane]) << SHIFT | np.uint64(low[lane])
-        out[lane] = np.float64(np.int64(word)) * 2.0**-63
-
-
-@compiled
-def _normal_lanes(radius_high, radius_low, angle_high, angle_low, first, second):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        r = radius(np.uint64(radius_high[lane]) << SHIFT | np.uint64(radius_low[lane]))
-        cosine, sine = direction(np.uint64(angle_high[lane]) << SHIFT | np.uint64(angle_low[lane]))
-        first[lane] = r * cosine
-        second[lane] = r * sine
+@inlined
+def joined(words, j, lane):  # type: ignore[no-untyped-def]
+    """Return 64 bits: the words of a purpose in rows 0 to 3, those that extend them in rows 4 to 7."""
+    return np.uint64(words[j, lane]) << SHIFT | np.uint64(words[j + 4, lane])
 
 
 @compiled
@@ -100,23 +90,23 @@ def low_words(words, tiles, block, tag, word, k0, k1):  # type: ignore[no-untype
 def uniforms(words, tiles, z):  # type: ignore[no-untyped-def]
     """Write the symmetric uniforms of so many tiles."""
     for tile in range(tiles):
-        first, last = tile * LANES, (tile + 1) * LANES
         for j in range(4):
-            at = 4 * first + j * LANES
-            _uniform_lanes(words[j, first:last], words[j + 4, first:last], z[at : at + LANES])
+            for lane in range(LANES):
+                word = joined(words, j, tile * LANES + lane)
+                z[tile * TILE + j * LANES + lane] = np.float64(np.int64(word)) * 2.0**-63
 
 
 @compiled
 def normals(words, tiles, z):  # type: ignore[no-untyped-def]
     """Write the standard normals of so many tiles."""
     for tile in range(tiles):
-        first, last = tile * LANES, (tile + 1) * LANES
         for j in range(0, 4, 2):
-            at = 4 * first + j * LANES
-            _normal_lanes(
-                words[j, first:last], words[j + 4, first:last], words[j + 1, first:last], words[j + 5, first:last],
-                z[at : at + LANES], z[at + LANES : at + 2 * LANES],
-            )  # fmt: skip
+            at = tile * TILE + j * LANES
+            for lane in range(LANES):
+                r = radius(joined(words, j, tile * LANES + lane))
+                cosine, sine = direction(joined(words, j + 1, tile * LANES + lane))
+                z[at + lane] = r * cosine
+                z[at + LANES + lane] = r * sine
 
 
 @compiled

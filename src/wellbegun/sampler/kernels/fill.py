@@ -32,6 +32,10 @@ def _scratch(out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _emit(z, out, scale, shift, low, high):  # type: ignore[no-untyped-def]
+    if low == -np.inf and high == np.inf:
+        for i in range(z.size):
+            out[i] = stored(out, z[i] * scale + shift)
+        return
     for i in range(z.size):
         value = z[i] * scale + shift
         value = low if value < low else value

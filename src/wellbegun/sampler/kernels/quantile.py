@@ -6,9 +6,8 @@ import numpy as np
 
 from wellbegun.sampler import coefficients as c
 from wellbegun.sampler.kernels.compiled import compiled, inlined
-from wellbegun.sampler.kernels.double import log64
-from wellbegun.sampler.kernels.philox import SHIFT
-from wellbegun.sampler.layout import LANES
+from wellbegun.sampler.kernels.double import joined, log64
+from wellbegun.sampler.layout import LANES, TILE
 
 _CN, _CD = c.CENTRAL_NUMERATOR, c.CENTRAL_DENOMINATOR
 _MN, _MD = c.MIDDLE_NUMERATOR, c.MIDDLE_DENOMINATOR
@@ -36,38 +35,22 @@ def upper_quantile(upper):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _quantile_lanes(words, out, near, far, upper_tail, mass, sign):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        u = (np.float64(words[lane]) + 0.5) * 2.0**-32
-        value = min(max(upper_quantile(upper_tail - u * mass), near), far)
-        out[lane] = np.float32(sign * value)
-
-
-@compiled
 def quantiles(words, tiles, z, near, far, upper_tail, mass, sign):  # type: ignore[no-untyped-def]
     """Write standard truncated normals of so many tiles, in float32, by the quantile of 32 bits."""
     for tile in range(tiles):
-        first, last = tile * LANES, (tile + 1) * LANES
         for j in range(4):
-            at = 4 * first + j * LANES
-            _quantile_lanes(words[j, first:last], z[at : at + LANES], near, far, upper_tail, mass, sign)
-
-
-@compiled
-def _quantile64_lanes(high, low, out, near, far, upper_tail, mass, sign):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        word = np.uint64(high[lane]) << SHIFT | np.uint64(low[lane])
-        u = (np.float64(np.int64(word >> np.uint64(11))) + 0.5) * 2.0**-53
-        out[lane] = sign * min(max(upper_quantile(upper_tail - u * mass), near), far)
+            for lane in range(LANES):
+                u = (np.float64(words[j, tile * LANES + lane]) + 0.5) * 2.0**-32
+                value = min(max(upper_quantile(upper_tail - u * mass), near), far)
+                z[tile * TILE + j * LANES + lane] = np.float32(sign * value)
 
 
 @compiled
 def quantiles64(words, tiles, z, near, far, upper_tail, mass, sign):  # type: ignore[no-untyped-def]
     """Write standard truncated normals of so many tiles by the quantile of 53 bits."""
     for tile in range(tiles):
-        first, last = tile * LANES, (tile + 1) * LANES
         for j in range(4):
-            at = 4 * first + j * LANES
-            _quantile64_lanes(
-                words[j, first:last], words[j + 4, first:last], z[at : at + LANES], near, far, upper_tail, mass, sign
-            )
+            for lane in range(LANES):
+                u = (np.float64(np.int64(joined(words, j, tile * LANES + lane) >> np.uint64(11))) + 0.5) * 2.0**-53
+                value = min(max(upper_quantile(upper_tail - u * mass), near), far)
+                z[tile * TILE + j * LANES + lane] = sign * value

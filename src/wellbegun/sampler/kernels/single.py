@@ -56,39 +56,25 @@ def direction(word):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _uniform_lanes(words, out):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        out[lane] = np.float32(np.int32(words[lane])) * _2_31
-
-
-@compiled
-def _normal_lanes(radius_words, angle_words, first, second):  # type: ignore[no-untyped-def]
-    for lane in range(LANES):
-        r = radius(radius_words[lane])
-        cosine, sine = direction(angle_words[lane])
-        first[lane] = r * cosine
-        second[lane] = r * sine
-
-
-@compiled
 def uniforms(words, tiles, z):  # type: ignore[no-untyped-def]
     """Write the symmetric uniforms of so many tiles."""
     for tile in range(tiles):
-        first, last = tile * LANES, (tile + 1) * LANES
         for j in range(4):
-            _uniform_lanes(words[j, first:last], z[4 * first + j * LANES : 4 * first + (j + 1) * LANES])
+            for lane in range(LANES):
+                z[tile * TILE + j * LANES + lane] = np.float32(np.int32(words[j, tile * LANES + lane])) * _2_31
 
 
 @compiled
 def normals(words, tiles, z):  # type: ignore[no-untyped-def]
     """Write the standard normals of so many tiles."""
     for tile in range(tiles):
-        first, last = tile * LANES, (tile + 1) * LANES
         for j in range(0, 4, 2):
-            at = 4 * first + j * LANES
-            _normal_lanes(
-                words[j, first:last], words[j + 1, first:last], z[at : at + LANES], z[at + LANES : at + 2 * LANES]
-            )
+            at = tile * TILE + j * LANES
+            for lane in range(LANES):
+                r = radius(words[j, tile * LANES + lane])
+                cosine, sine = direction(words[j + 1, tile * LANES + lane])
+                z[at + lane] = r * cosine
+                z[at + LANES + lane] = r * sine
 
 
 @compiled
