@@ -4,6 +4,7 @@ from wellbegun.sampler.draw import Draw
 from wellbegun.sampler.draws import SHARE, write
 from wellbegun.sampler.formats import LARGEST, WHOLE, inward, storage_type, type_name
 from wellbegun.sampler.householder import orthogonal
+from wellbegun.sampler.layout import TILE
 from wellbegun.sampler.stream import SAMPLER_VERSION, Stream, check_seed
 from wellbegun.sampler.window import Window
 from wellbegun.sampler.workers import WORKERS, get_num_threads, set_num_threads
@@ -12,6 +13,7 @@ __all__ = [
     "LARGEST",
     "SAMPLER_VERSION",
     "SHARE",
+    "TILE",
     "WHOLE",
     "WORKERS",
     "Draw",

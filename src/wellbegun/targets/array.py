@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
 from wellbegun.plans import Entry, Plan
-from wellbegun.sampler import SHARE, WORKERS, Draw, Stream, inward, storage_type, type_name, write
+from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, inward, storage_type, type_name, write
 from wellbegun.targets.storage import check_storage, store
 
 Array = NDArray[Any]
@@ -161,8 +161,14 @@ def _fill_run(target: Array, draw: Draw, stream: Stream, start: int) -> None:
 
     def fill_chunk(chunk: tuple[Array, int]) -> int:
         view, first = chunk
-        buffer = np.empty(view.size, storage)
-        redraws = write(buffer, draw, stream, first)
+        run = view.size // len(view) if view.ndim else 1
+        if run < 8 * TILE:
+            buffer = np.empty(view.size, storage)
+            redraws = write(buffer, draw, stream, first)
+        else:
+            # rows a little apart: at distances of a power of two they would fight for the same lines of the cache
+            buffer = np.empty((len(view), run + 16), storage)[:, :run]
+            redraws = write(buffer, draw, stream, first, run)
         view[...] = buffer.reshape(view.shape)
         return redraws
 
