@@ -10,7 +10,6 @@ import ctypes
 from functools import cache
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
@@ -26,6 +25,7 @@ _LETTERS = {"float32": "s", "float64": "d"}
 def multiply(out: Matrix, a: Matrix, b: Matrix, *, scale: float = 1.0, keep: float = 0.0) -> None:
     """Set out to scale·a·b + keep·out; with keep = 0, what `out` held is not read.
 
+    >>> import numpy as np
     >>> out = np.ones((2, 2))
     >>> multiply(out, np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]), keep=10.0)
     >>> out.tolist()
@@ -55,8 +55,9 @@ def multiply(out: Matrix, a: Matrix, b: Matrix, *, scale: float = 1.0, keep: flo
 
 def multiply_by_upper(upper: Matrix, matrix: Matrix) -> None:
     """Replace a row-major matrix by upper·matrix; what lies below the diagonal of `upper` is not read."""
-    kind = _kind(upper, matrix)
+    kind = _kind_by_rows(upper, matrix)
     rows, columns = matrix.shape
+    _check_square(upper, rows)
     _routine("blas", kind + "trmm", 11)(
         *_flags("R", "L", "N", "N"), *_sizes(columns, rows),
         _number(kind)(1.0), upper.ctypes.data, *_sizes(_step(upper)), matrix.ctypes.data, *_sizes(_step(matrix)),
@@ -65,8 +66,9 @@ def multiply_by_upper(upper: Matrix, matrix: Matrix) -> None:
 
 def upper_gram(out: Matrix, matrix: Matrix) -> None:
     """Set the upper triangle of `out` to that of matrixᵀ·matrix, both row-major; the rest keeps what it held."""
-    kind = _kind(out, matrix)
+    kind = _kind_by_rows(out, matrix)
     rows, columns = matrix.shape
+    _check_square(out, columns)
     _routine("blas", kind + "syrk", 10)(
         *_flags("L", "N"), *_sizes(columns, rows),
         _number(kind)(1.0), matrix.ctypes.data, *_sizes(_step(matrix)),
@@ -76,8 +78,9 @@ def upper_gram(out: Matrix, matrix: Matrix) -> None:
 
 def invert_upper(matrix: Matrix) -> None:
     """Replace the upper triangle of a square row-major matrix by its inverse; the rest is neither read nor written."""
+    _check_square(matrix, len(matrix))
     status = ctypes.c_int(0)
-    _routine("lapack", _kind(matrix) + "trtri", 6)(
+    _routine("lapack", _kind_by_rows(matrix) + "trtri", 6)(
         *_flags("L", "N"), *_sizes(len(matrix)), matrix.ctypes.data, *_sizes(_step(matrix)), ctypes.byref(status)
     )
     if status.value:
@@ -102,8 +105,9 @@ def _step(matrix: Matrix) -> int:
     """Elements from one row (or column, in Fortran order) to the next."""
     axis = 1 if _by_columns(matrix) else 0
     if matrix.shape[axis] <= 1:
-        return max(matrix.shape[1 - axis], 1)
-    return matrix.strides[axis] // matrix.itemsize
+        return max(int(matrix.shape[1 - axis]), 1)
+    step: int = matrix.strides[axis] // matrix.itemsize
+    return step
 
 
 def _kind(*matrices: Matrix) -> str:
@@ -116,6 +120,18 @@ def _kind(*matrices: Matrix) -> str:
         if matrix.shape[axis] > 1 and matrix.strides[axis] != matrix.itemsize:
             raise ArgumentError(f"elements must be consecutive along one dimension, got strides {matrix.strides}")
     return _LETTERS[names.pop()]
+
+
+def _kind_by_rows(*matrices: Matrix) -> str:
+    """BLAS's letter, for routines that are called for row-major matrices only."""
+    if any(_by_columns(matrix) for matrix in matrices):
+        raise ArgumentError(f"matrices must be row-major, got strides {[matrix.strides for matrix in matrices]}")
+    return _kind(*matrices)
+
+
+def _check_square(matrix: Matrix, size: int) -> None:
+    if matrix.shape != (size, size):
+        raise ArgumentError(f"a triangular matrix of shape {(size, size)} is needed, got {matrix.shape}")
 
 
 def _number(kind: str) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wellbegun.sampler.blas import invert_upper, multiply, multiply_by_upper, upper_gram
+from wellbegun.errors import ArgumentError
+from wellbegun.sampler.blas import LARGEST_SIZE, invert_upper, multiply, multiply_by_upper, upper_gram
 from wellbegun.sampler.draws import draw_householder
 from wellbegun.sampler.stream import Stream
 
@@ -44,6 +45,8 @@ def orthogonal(stream: Stream, rows: int, columns: int, dtype: Any = np.float32,
     estimators"; compact WY form: Schreiber and Van Loan (1989).
     """
     long, short = max(rows, columns), min(rows, columns)
+    if long > LARGEST_SIZE:
+        raise ArgumentError(f"an orthogonal matrix has up to {LARGEST_SIZE} rows and columns, not {rows} and {columns}")
     matrix = _drawn(stream, long, short, np.dtype(dtype), start, "C" if rows >= columns else "F")
     space = np.empty(PANEL * short, matrix.dtype)
     for first in reversed(range(0, short, PANEL)):
