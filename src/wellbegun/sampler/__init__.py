@@ -2,6 +2,7 @@
 
 from wellbegun.sampler.draws import draw_normal, draw_truncated, draw_uniform
 from wellbegun.sampler.householder import orthogonal
+from wellbegun.sampler.pattern import smallest_of_columns
 from wellbegun.sampler.stream import SAMPLER_VERSION, Stream, check_seed
 from wellbegun.sampler.window import Window
 
@@ -14,4 +15,5 @@ __all__ = [
     "draw_truncated",
     "draw_uniform",
     "orthogonal",
+    "smallest_of_columns",
 ]

@@ -8,7 +8,7 @@ LANES = 64
 TILE = 4 * LANES
 """Elements of a tile: one Philox block yields four words."""
 
-ELEMENT_DRAW, HOUSEHOLDER_DRAW = 0, 1
+ELEMENT_DRAW, HOUSEHOLDER_DRAW, PATTERN_DRAW = 0, 1, 7
 """Purposes: what a counter is spent on, so that different uses of one stream never share a word."""
 
 MAX_ATTEMPTS = 64

@@ -40,6 +40,10 @@ def fill_array(
     check_part(out.shape, shape, offset)
     if out.size == 0:
         return 0
+    points = law.points(shape)
+    if points is not None:
+        _fill_points(out, *points, law, shape, offset)
+        return int(out.size)
     if law.structured:
         whole = law.block(stream, shape, np.float64 if out.dtype == np.float64 else np.float32, companion)
         part = _flat_part(whole, out, offset) if isinstance(offset, int) else whole[_slices(out.shape, offset)]
@@ -112,6 +116,23 @@ def _fill_run(target: Array, law: Law, stream: Stream, start: int) -> None:
             rounded = np.empty(values.size, target.dtype)
             store(rounded, values, law)
             target.flat[first : first + values.size] = rounded
+
+
+def _fill_points(
+    out: Array, indices: NDArray[np.int64], value: float, law: Law, shape: tuple[int, ...], offset: Offset
+) -> None:
+    """Write zeros, and the value where one of the law's points lies in the part."""
+    out[...] = 0
+    cell = np.empty(1, out.dtype)
+    store(cell, np.array([value], np.float32), law)
+    if isinstance(offset, int):
+        inside = indices[(indices >= offset) & (indices < offset + out.size)]
+        places = np.unravel_index(inside - offset, out.shape)
+    else:
+        corner, size = (np.array(numbers, np.int64)[:, None] for numbers in (offset, out.shape))
+        local = np.stack(np.unravel_index(indices, shape)) - corner
+        places = tuple(local[:, ((local >= 0) & (local < size)).all(axis=0)])
+    out[places] = cell[0]
 
 
 def _slices(part: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:

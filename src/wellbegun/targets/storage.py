@@ -34,7 +34,7 @@ def check_storage(dtype: str, law: Law) -> None:
 
 def store(out: Array, values: NDArray[np.float32], law: Law) -> None:
     """Write float32 values into an array of a storage type: rounded once, then inside the law's bounds."""
-    out[...] = values.astype(out.dtype)
+    out[...] = values.astype(out.dtype, copy=False)
     bounds = law.bounds()
     if bounds is not None and out.dtype.name in ("float16", "bfloat16"):
         low, high = (inward(bound, out.dtype, up=up) for bound, up in ((bounds[0], True), (bounds[1], False)))
