@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from wellbegun.diagnosis import diagnose as diagnose
     from wellbegun.lab import compare as compare
     from wellbegun.laws import Constant as Constant
+    from wellbegun.laws import DeltaOrthogonal as DeltaOrthogonal
+    from wellbegun.laws import Dirac as Dirac
     from wellbegun.laws import Equal as Equal
     from wellbegun.laws import FanInUniform as FanInUniform
     from wellbegun.laws import Fans as Fans
     from wellbegun.laws import HeNormal as HeNormal
     from wellbegun.laws import HeUniform as HeUniform
+    from wellbegun.laws import Identity as Identity
     from wellbegun.laws import Keep as Keep
     from wellbegun.laws import LecunNormal as LecunNormal
     from wellbegun.laws import LecunUniform as LecunUniform
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from wellbegun.laws import Normal as Normal
     from wellbegun.laws import Ones as Ones
     from wellbegun.laws import Orthogonal as Orthogonal
+    from wellbegun.laws import Sparse as Sparse
+    from wellbegun.laws import Stored as Stored
     from wellbegun.laws import TruncatedNormal as TruncatedNormal
     from wellbegun.laws import Uniform as Uniform
     from wellbegun.laws import VarianceScaling as VarianceScaling
@@ -47,9 +52,9 @@ _HOMES = {
     "diagnosis": ("diagnose",),
     "lab": ("compare",),
     "laws": (
-        "Constant", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform", "Keep", "LecunNormal", "LecunUniform",
-        "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones", "Orthogonal", "TruncatedNormal", "Uniform",
-        "VarianceScaling", "XavierNormal", "XavierUniform", "Zeros",
+        "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform", "Identity",
+        "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones", "Orthogonal",
+        "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan"),
     "recipes": ("plan",),

@@ -23,6 +23,7 @@ from wellbegun.targets.tensor import tensor_array
 DTYPES = {name: storage_type(name) for name in LARGEST if not name.startswith("complex")}
 FANS = wb.Fans(fan_in=20, fan_out=12)
 SHAPES = [(12, 20), (1, 2), (6, 4, 3, 2), (40,), (), (2, 0, 3)]
+LARGE = [(500, 400), (100, 20, 10, 10)]
 LAYOUTS = [
     "contiguous",
     "transposed",
@@ -46,6 +47,17 @@ def fits(initializer, shape):
     except ArgumentError:
         return False
     return True
+
+
+def shape_for(initializer, shapes=SHAPES):
+    """The first shape that fits: a matrix, or a kernel for the laws of convolutions."""
+    return next(shape for shape in shapes if fits(initializer, shape))
+
+
+def is_random(initializer):
+    """Whether the numbers come from a stream: constants, identities and Dirac kernels have none."""
+    law = initializer.law(FANS)
+    return not isinstance(law, wb.Constant | wb.Identity | wb.Dirac)
 
 
 def fill(out, initializer, name="layer.weight", **where):
@@ -112,8 +124,8 @@ def test_every_layout_gets_the_same_bits(initializer, dtype, layout):
         if gaps:  # what lies between the elements is left alone
             assert int((store == -7).sum()) == gaps + int((out == -7).sum())
         tried += 1
-    # a mirrored matrix has no channels to put last
-    assert tried or (layout == "channels last" and isinstance(initializer, wb.MirroredOrthogonal))
+    # a matrix has no channels to put last
+    assert tried or (layout == "channels last" and not fits(initializer, (6, 4, 3, 2)))
 
 
 @every_method
@@ -136,28 +148,31 @@ def test_every_part_equals_that_part_of_the_whole(initializer, dtype):
 
 @every_method
 def test_a_part_in_another_layout(initializer):
-    """Part and layout at once: columns 3 to 11 of a transposed float16 tensor."""
-    all_of_it = whole(initializer, (12, 20), "float16")
-    store = torch.zeros(8, 12, dtype=torch.float16)
-    fill(store.T, initializer, shape=(12, 20), offset=(0, 3))
-    assert bits(store.T.contiguous().numpy()) == bits(all_of_it[:, 3:11])
+    """Part and layout at once: some columns (or input channels) of a transposed float16 tensor."""
+    shape = shape_for(initializer)
+    all_of_it = whole(initializer, shape, "float16")
+    first, last = shape[1] // 4, shape[1] // 2 + 1
+    store = torch.zeros(*reversed(shape[2:]), last - first, shape[0], dtype=torch.float16)
+    part = store.permute(tuple(reversed(range(len(shape)))))
+    fill(part, initializer, shape=shape, offset=(0, first, *(0 for _ in shape[2:])))
+    assert bits(part.contiguous().numpy()) == bits(all_of_it[:, first:last])
 
 
 @every_method
 def test_pure(initializer):
     """Two names differ, one name repeats; no global generator moves; nothing is remembered."""
     before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
-    first = whole(initializer, (12, 20), "float32", "a")
-    other = whole(initializer, (12, 20), "float32", "b")
-    again = whole(initializer, (12, 20), "float32", "a")
+    shape = shape_for(initializer)
+    first = whole(initializer, shape, "float32", "a")
+    other = whole(initializer, shape, "float32", "b")
+    again = whole(initializer, shape, "float32", "a")
     assert bits(first) == bits(again)
-    constant = isinstance(initializer.law(FANS), wb.Constant)
-    assert (bits(first) == bits(other)) == constant
-    if not constant:
-        assert np.count_nonzero(first == other) == 0
-        reseeded = np.zeros((12, 20), np.float32)
+    assert (bits(first) != bits(other)) == is_random(initializer)
+    if is_random(initializer):  # zeros of a pattern may meet, numbers never do
+        assert np.count_nonzero((first == other) & (first != 0)) == 0
+        reseeded = np.zeros(shape, np.float32)
         wb.fill(reseeded, initializer, seed=8, name="a", fans=FANS)
-        assert np.count_nonzero(reseeded == first) == 0
+        assert np.count_nonzero((reseeded == first) & (first != 0)) == 0
     after = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
     assert before == after
 
@@ -195,26 +210,28 @@ def test_the_law_survives_its_record(initializer):
 @every_method
 def test_float64_refines_the_float32_draw(initializer):
     """The same tensor in more digits, so that a network is the same one in both precisions."""
-    single, double = (whole(initializer, (12, 20), dtype) for dtype in ("float32", "float64"))
-    scale = initializer.law(FANS).moments((12, 20))[1] + np.abs(double).max()
+    shape = shape_for(initializer)
+    single, double = (whole(initializer, shape, dtype) for dtype in ("float32", "float64"))
+    scale = initializer.law(FANS).moments(shape)[1] + np.abs(double).max()
     np.testing.assert_allclose(single, double, rtol=0, atol=2e-6 * scale)
-    if not isinstance(initializer.law(FANS), wb.Constant):
-        assert np.unique(double.astype(np.float32).astype(np.float64) == double).tolist() != [True]
+    digits = np.count_nonzero(double.astype(np.float32) != double)
+    assert digits > np.count_nonzero(double) / 2 if is_random(initializer) else digits == 0
 
 
 @every_method
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e5m2", "float8_e4m3fn"])
 def test_the_master_values_are_what_was_rounded(initializer, dtype):
-    for view in (np.zeros((12, 20), DTYPES[dtype]), np.zeros((20, 12), DTYPES[dtype]).T):
+    shape = shape_for(initializer)
+    for view in (np.zeros(shape, DTYPES[dtype]), np.zeros(shape[::-1], DTYPES[dtype]).transpose()):
         master = wb.fill(view, initializer, seed=7, name="layer.weight", fans=FANS, with_master=True)
         assert master.dtype == np.float32
-        assert bits(master.astype(DTYPES[dtype])) == bits(view) == bits(whole(initializer, (12, 20), dtype))
-        np.testing.assert_allclose(master, whole(initializer, (12, 20), "float32"), rtol=0.13)
+        assert bits(master.astype(DTYPES[dtype])) == bits(view) == bits(whole(initializer, shape, dtype))
+        np.testing.assert_allclose(master, whole(initializer, shape, "float32"), rtol=0.13)
 
 
 @every_method
 def test_the_second_moment_is_the_one_promised(initializer):
-    shape = (500, 400)
+    shape = shape_for(initializer, LARGE)
     mean, std = initializer.law(FANS).moments(shape)
     values = whole(initializer, shape, "float32").astype(np.float64)
     assert values.mean() == pytest.approx(mean, abs=5 * std / np.sqrt(values.size) + 1e-9)
@@ -243,8 +260,8 @@ def test_every_name_finds_its_method(method):
 def test_every_initializer_is_in_the_table():
     public = {getattr(wb, name) for name in wb.__all__}
     kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Initializer)}
-    # these two only make sense in a plan, so they are no methods
-    assert kinds - {method.kind for method in METHODS} == {wb.Keep, wb.MeanCompensation}
+    # two only make sense in a plan, and given numbers are no method
+    assert kinds - {method.kind for method in METHODS} == {wb.Keep, wb.MeanCompensation, wb.Stored}
 
 
 def test_one_object_for_fifty_layers_gives_fifty_tensors():

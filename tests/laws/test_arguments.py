@@ -31,6 +31,10 @@ FANS = wb.Fans(20, 30)
         wb.VarianceScaling,
         wb.Orthogonal,
         wb.MirroredOrthogonal,
+        wb.DeltaOrthogonal,
+        wb.Identity,
+        lambda value: wb.Dirac(gain=value),
+        lambda value: wb.Sparse(0.5, std=value),
     ],
 )
 def test_what_is_no_float32_number_is_refused(make, bad):
@@ -57,6 +61,10 @@ def test_what_is_no_float32_number_is_refused(make, bad):
         (lambda: wb.HeNormal(nonlinearity="rellu").law(FANS), "'rellu'"),
         (lambda: wb.HeUniform(nonlinearity=3).law(FANS), "3"),
         (lambda: wb.Orthogonal(0.0), "0.0"),
+        (lambda: wb.DeltaOrthogonal(-1.0), "-1.0"),
+        (lambda: wb.Identity(0.0), "0.0"),
+        (lambda: wb.Dirac(gain=0.0), "0.0"),
+        (lambda: wb.Sparse(0.5, std=-1.0), "-1.0"),
         (lambda: wb.MirroredOrthogonal(rows=2), "2"),
         (lambda: wb.MirroredOrthogonal(rows=False, columns=False), "rows and columns"),
         (lambda: wb.Orthogonal().check_shape((5,)), "(5,)"),

@@ -21,7 +21,13 @@ EVERY = [
     wb.TruncatedNormal(0.02, low=0, high=INF, match_std=False),
     wb.TruncatedNormal(0.02, low=-INF, high=INF, mean=1),
     wb.Orthogonal(1.5),
+    wb.Orthogonal(1.5, blocks=3, batch=1),
     wb.MirroredOrthogonal(1.5, rows=False),
+    wb.DeltaOrthogonal(1.5),
+    wb.Identity(0.1),
+    wb.Dirac(2, gain=0.1),
+    wb.Sparse(1 / 3, std=0.1),
+    wb.Stored([[0.1, -2.0]]),
     wb.MeanCompensation("h.1.weight", mean=0.5, std=0.1, inputs_first=True),
     wb.Keep(),
 ]
@@ -51,6 +57,7 @@ def test_numbers_keep_every_bit(mean, std):
 
 
 NORMAL = {"kind": "Normal", "std": 1.0, "mean": 0.0}
+ORTHOGONAL = {"kind": "Orthogonal", "gain": 1.0, "blocks": 1, "batch": 0}
 TRUNCATED = {"kind": "TruncatedNormal", "std": 1.0, "low": -2.0, "high": 2.0, "mean": 0.0, "match_std": False}
 
 
@@ -86,7 +93,16 @@ TRUNCATED = {"kind": "TruncatedNormal", "std": 1.0, "low": -2.0, "high": 2.0, "m
         (TRUNCATED | {"std": None}, "std"),
         ({"kind": "Uniform", "low": 1.0, "high": 0.0}, "low=1.0"),
         ({"kind": "Uniform", "low": None, "high": 0.0}, "None"),
-        ({"kind": "Orthogonal", "gain": 0.0}, "0.0"),
+        (ORTHOGONAL | {"gain": 0.0}, "0.0"),
+        (ORTHOGONAL | {"blocks": 1.5}, "blocks .* 1.5"),
+        (ORTHOGONAL | {"blocks": 0}, "blocks .* 0"),
+        (ORTHOGONAL | {"batch": True}, "batch .* True"),
+        ({"kind": "Orthogonal", "gain": 1.0}, "blocks"),
+        ({"kind": "DeltaOrthogonal", "gain": -1.0}, "-1.0"),
+        ({"kind": "Identity", "gain": None}, "None"),
+        ({"kind": "Dirac", "groups": 0, "gain": 1.0}, "groups .* 0"),
+        ({"kind": "Sparse", "sparsity": 1.5, "std": 1.0}, "1.5"),
+        ({"kind": "Sparse", "sparsity": 0.5, "std": -1.0}, "-1.0"),
         ({"kind": "MirroredOrthogonal", "gain": 1.0, "rows": False, "columns": False}, "rows and columns"),
         ({"kind": "MirroredOrthogonal", "gain": 1.0, "rows": 1, "columns": True}, "rows"),
         ({"kind": "Keep", "value": 1.0}, "value"),

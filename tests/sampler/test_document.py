@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wellbegun.laws import TruncatedNormal
+from wellbegun.laws import Sparse, TruncatedNormal
 from wellbegun.sampler import (
     SAMPLER_VERSION,
     Draw,
@@ -170,6 +170,18 @@ def test_orthogonal():
     rows = table("orthogonal")
     shown = [[float(cell) for cell in row[1:]] for row in rows]
     np.testing.assert_allclose(shown, orthogonal(Stream.of(7, "w"), 3, 2), atol=1e-6)
+
+
+def test_sparse():
+    """The rows with the smallest (word, row) of purpose 7, here by sorting."""
+    stream, rows, columns = Stream.of(7, "w"), 10, 3
+    words = reference.own_words(stream, np.arange(rows * columns, dtype=np.uint64), purpose=7).reshape(rows, columns)
+    drawn = Sparse(0.35).block(stream, (rows, columns))
+    assert [row[0] for row in table("sparse")] == ["0", "1", "2"]
+    for column, shown in table("sparse"):
+        zeros = sorted(sorted(range(rows), key=lambda row: (words[row, int(column)], row))[:4])
+        assert shown == ", ".join(map(str, zeros))
+        assert np.flatnonzero(drawn[:, int(column)] == 0).tolist() == zeros
 
 
 @pytest.mark.parametrize("row", table("philox"), ids=lambda row: row[0])

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.stats
 
-from wellbegun.sampler import Stream, orthogonal
+from wellbegun.errors import ArgumentError
+from wellbegun.sampler import Stream, householder, orthogonal
 from wellbegun.sampler.reference import standard_normal
 
 SHAPES = [(1, 1), (5, 5), (3, 7), (7, 3), (1, 9), (9, 1), (64, 64), (65, 65), (128, 130), (300, 200), (200, 300)]
+# one panel and a little more, exactly two, and three of which the first is narrow: each both ways
+PANELS = [(257, 257), (512, 512), (600, 513), (513, 600)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_orthonormal(shape):
-    q = orthogonal(Stream.of(7, "w"), *shape)
-    assert q.dtype == np.float32
+def deviation(q):
+    """max |QᵀQ - I| of the shorter side, in float64."""
+    q = q.astype(np.float64)
+    product = q @ q.T if q.shape[0] <= q.shape[1] else q.T @ q
+    return np.abs(product - np.eye(len(product))).max()
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, *PANELS, (2000, 300), (300, 2000), (1, 5000), (5000, 1)])
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 1e-6), (np.float64, 1e-14)])
+def test_orthonormal(shape, dtype, bound):
+    q = orthogonal(Stream.of(7, "w"), *shape, dtype)
+    assert q.dtype == dtype
     assert q.shape == shape
     assert q.flags.c_contiguous
-    q = q.astype(np.float64)
-    product = q @ q.T if shape[0] <= shape[1] else q.T @ q
-    assert np.abs(product - np.eye(min(shape))).max() <= 1e-5
+    assert deviation(q) <= bound
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2048, 4096])
+def test_large_ones_are_orthonormal_and_float64_refines_float32(size):
+    single, double = (orthogonal(Stream.of(7, "w"), size, size, dtype) for dtype in (np.float32, np.float64))
+    assert deviation(single) <= 1e-6
+    assert deviation(double) <= 1e-13
+    assert np.abs(single - double).max() <= 1e-6
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
@@ -28,7 +48,7 @@ def test_empty(shape):
     assert orthogonal(Stream.of(7, "w"), *shape).shape == shape
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, *PANELS])
 def test_the_reflections_one_by_one(shape):
     """docs/sampler.md without the blocks: reflect the columns of the identity, last vector first."""
     long, short = max(shape), min(shape)
@@ -44,6 +64,7 @@ def test_the_reflections_one_by_one(shape):
         matrix[k:] -= 2 * np.outer(x, x @ matrix[k:])
     expected = matrix if shape[0] >= shape[1] else matrix.T
     np.testing.assert_allclose(orthogonal(Stream.of(7, "w"), *shape), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(orthogonal(Stream.of(7, "w"), *shape, np.float64), expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (4, 9), (30, 8)])
@@ -106,3 +127,44 @@ def test_rotating_a_haar_matrix_changes_nothing():
         lambda q: q[:, 2, 0] * q[:, 0, 2],
     ):
         assert scipy.stats.ks_2samp(functional(draws), functional(turned)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (300, 300)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_it_starts_at_any_element_of_the_stream(shape, dtype):
+    """The first column is the normalised first column of the draws from there on."""
+    start, long, short = 2**34 + 77, max(shape), min(shape)
+    stream = Stream.of(7, "w")
+    index = np.arange(start, start + long * short, dtype=np.uint64)
+    x = standard_normal(stream, index, purpose=1).reshape(long, short)[:, 0].astype(np.float64)
+    q = orthogonal(stream, *shape, dtype, start)
+    first = q[:, 0] if shape[0] >= shape[1] else q[0]
+    np.testing.assert_allclose(first, x / np.linalg.norm(x), rtol=0, atol=1e-6)
+    assert deviation(q) <= 1e-6
+    assert np.abs(q - orthogonal(stream, *shape, dtype)).max() > 0.1
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (6, 3), (3, 6)])
+def test_vectors_of_zeros_have_no_direction_and_give_the_identity(shape, monkeypatch):
+    """A word that gives exactly 0 exists, and the last vector of a square matrix has length 1."""
+    monkeypatch.setattr(householder, "draw_householder", lambda out, stream, start: out.fill(0))
+    np.testing.assert_array_equal(orthogonal(Stream.of(7, "w"), *shape), np.eye(*shape, dtype=np.float32))
+
+
+@pytest.mark.parametrize("shape", [(1500, 1500), (3000, 700), (700, 3000)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_beside_the_result_is_a_few_panels(shape, dtype):
+    orthogonal(Stream.of(7, "w"), 8, 8)  # what is loaded once does not count
+    tracemalloc.start()
+    try:
+        q = orthogonal(Stream.of(7, "w"), *shape, dtype)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    panels = householder.PANEL * (max(shape) + 2 * min(shape)) * q.itemsize
+    assert peak - q.nbytes <= panels + 8 * householder.PANEL**2 * 8 + 4 * householder.CHUNK
+
+
+def test_what_blas_cannot_count_is_refused_before_anything_is_made():
+    with pytest.raises(ArgumentError, match="2147483648"):
+        orthogonal(Stream.of(7, "w"), 2**31, 1)

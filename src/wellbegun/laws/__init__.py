@@ -5,7 +5,8 @@ from wellbegun.laws.card import Card
 from wellbegun.laws.catalogue import METHODS, Method, find_method, method_names, parse_method
 from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.fans import Fans
-from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
+from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
+from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer, Law
 from wellbegun.laws.record import LAWS, law_from_record, law_to_record
 from wellbegun.laws.scaled import (
@@ -18,17 +19,22 @@ from wellbegun.laws.scaled import (
     XavierNormal,
     XavierUniform,
 )
+from wellbegun.laws.sparse import Sparse
+from wellbegun.laws.stored import Stored
 
 __all__ = [
     "LAWS",
     "METHODS",
     "Card",
     "Constant",
+    "DeltaOrthogonal",
+    "Dirac",
     "Equal",
     "FanInUniform",
     "Fans",
     "HeNormal",
     "HeUniform",
+    "Identity",
     "Initializer",
     "Keep",
     "Law",
@@ -40,6 +46,8 @@ __all__ = [
     "Normal",
     "Ones",
     "Orthogonal",
+    "Sparse",
+    "Stored",
     "TruncatedNormal",
     "Uniform",
     "VarianceScaling",

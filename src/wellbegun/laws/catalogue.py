@@ -9,7 +9,8 @@ from typing import Any
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws.basic import Constant, Equal, Normal, Ones, TruncatedNormal, Uniform, Zeros
 from wellbegun.laws.card import Card
-from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
+from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
+from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer
 from wellbegun.laws.scaled import (
     FanInUniform,
@@ -21,6 +22,7 @@ from wellbegun.laws.scaled import (
     XavierNormal,
     XavierUniform,
 )
+from wellbegun.laws.sparse import Sparse
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ METHODS: tuple[Method, ...] = (
     Method("variance_scaling", VarianceScaling, {"variance": 1.0}),
     Method("orthogonal", Orthogonal),
     Method("mirrored_orthogonal", MirroredOrthogonal, aliases=("looks_linear", "mirrored")),
+    Method("delta_orthogonal", DeltaOrthogonal),
+    Method("identity", Identity, aliases=("eye",)),
+    Method("dirac", Dirac),
+    Method("sparse", Sparse, {"sparsity": 0.9}),
 )
 
 

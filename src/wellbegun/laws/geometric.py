@@ -1,4 +1,4 @@
-"""Laws that shape the whole matrix and not only its elements: orthogonal and mirrored orthogonal."""
+"""Laws that shape the whole matrix and not only its elements: orthogonal, mirrored and delta-orthogonal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws.initializer import Floats, Law, single
+from wellbegun.laws.arguments import above_zero, whole
+from wellbegun.laws.initializer import Floats, Law
 from wellbegun.sampler import Stream, orthogonal
 
 
@@ -20,28 +21,48 @@ class Orthogonal(Law):
 
     >>> Orthogonal(gain=1.0)
     Orthogonal(gain=1.0)
+    >>> Orthogonal(blocks=4)  # the gates of an LSTM
+    Orthogonal(gain=1.0, blocks=4)
 
     Formula: W = gain·Q, Q drawn from the Haar measure; WᵀW or WWᵀ (the smaller one) is gain²·I. Dimensions after the
-        first are taken together, as torch does.
-    Use it for: deep plain networks (with the activation's own gain), recurrent weights, policy networks.
-    Not for: convolutions as an isometry: an orthogonal kernel matrix is no isometry of the convolution. A layer with
-        more outputs than inputs shrinks the mean square by inputs/outputs: put sqrt(outputs/inputs) into the gain.
+        rows are taken together, as torch does.
+    Use it for: deep plain networks (with the activation's own gain), recurrent weights, policy networks. blocks for
+        gates, heads or groups that share one tensor, batch for stacks of experts: each matrix is then orthogonal by
+        itself, and its numbers are its own.
+    Not for: convolutions as an isometry: an orthogonal kernel matrix is no isometry of the convolution; see
+        `delta_orthogonal`. A layer with more outputs than inputs shrinks the mean square by inputs/outputs: put
+        sqrt(outputs/inputs) into the gain.
     Args:
         gain: every singular value of W, above 0.
+        blocks: equal parts that the rows are split into, each orthogonal by itself (4 for the gates of an LSTM).
+        batch: leading dimensions that count matrices (1 for experts stored as [expert, in, out]).
     Source: Saxe, McClelland and Ganguli (2014), "Exact solutions to the nonlinear dynamics of learning in deep linear
         neural networks"; drawn after Stewart (1980).
     """
 
     gain: float = 1.0
+    blocks: int = 1
+    batch: int = 0
     structured = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gain", _above_zero("gain", self.gain))
+        object.__setattr__(self, "gain", above_zero("gain", self.gain))
+        whole("blocks", self.blocks, 1)
+        whole("batch", self.batch, 0)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise ArgumentError for tensors that are no matrix."""
-        if len(shape) < 2:
-            raise ArgumentError(f"{self!r} needs a tensor of at least two dimensions, got shape {shape}")
+        """Raise ArgumentError for tensors that are no matrix, or whose rows do not split into the blocks."""
+        least = self.batch + 2
+        if len(shape) < least:
+            counting = f" ({self.batch} of them count matrices)" if self.batch else ""
+            needed = f"at least {'two' if least == 2 else least} dimensions{counting}"
+            raise ArgumentError(f"{self!r} needs a tensor of {needed}, got shape {shape}")
+        rows = shape[self.batch]
+        if rows % self.blocks:
+            raise ArgumentError(
+                f"{self!r} cannot split {rows} rows of shape {shape} into {self.blocks} equal blocks; "
+                f"choose a number of blocks that divides {rows}"
+            )
 
     def block(
         self,
@@ -50,10 +71,16 @@ class Orthogonal(Law):
         dtype: Any = np.float32,
         companion: Floats | None = None,  # noqa: ARG002
     ) -> NDArray[Any]:
-        """Return gain·Q in this shape."""
+        """Return gain·Q in this shape, or one gain·Q after the other."""
         self.check_shape(shape)
-        matrix = orthogonal(stream, shape[0], math.prod(shape[1:])).astype(dtype) * np.float32(self.gain)
-        return matrix.reshape(shape)
+        rows, columns = self._matrix(shape)
+        count = math.prod(shape[: self.batch]) * self.blocks
+        if count == 1:
+            return _scaled(orthogonal(stream, rows, columns, dtype), self.gain).reshape(shape)
+        matrices = np.empty((count, rows, columns), dtype)
+        for i, matrix in enumerate(matrices):
+            matrix[...] = orthogonal(stream, rows, columns, dtype, start=i * rows * columns)
+        return _scaled(matrices, self.gain).reshape(shape)
 
     def reach(self) -> float:
         """The gain: no element of Q exceeds 1."""
@@ -61,8 +88,11 @@ class Orthogonal(Law):
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element: Q has min(rows, columns) units of square in all."""
-        longer = max(shape[0], math.prod(shape[1:]), 1)
-        return 0.0, self.gain / math.sqrt(longer)
+        return 0.0, self.gain / math.sqrt(max(*self._matrix(shape), 1))
+
+    def _matrix(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Rows and columns of one of the matrices."""
+        return shape[self.batch] // self.blocks, math.prod(shape[self.batch + 1 :])
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,7 +122,7 @@ class MirroredOrthogonal(Law):
     structured = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gain", _above_zero("gain", self.gain))
+        object.__setattr__(self, "gain", above_zero("gain", self.gain))
         for name, value in (("rows", self.rows), ("columns", self.columns)):
             if not isinstance(value, bool):
                 raise ArgumentError(f"{name} must be True or False, not {value!r}")
@@ -117,7 +147,7 @@ class MirroredOrthogonal(Law):
         """Return the mirrored matrix."""
         self.check_shape(shape)
         height, width = shape[0] // (1 + self.rows), shape[1] // (1 + self.columns)
-        matrix = orthogonal(stream, height, width).astype(dtype) * np.float32(self.gain)
+        matrix = _scaled(orthogonal(stream, height, width, dtype), self.gain)
         if self.columns:
             matrix = np.concatenate([matrix, -matrix], axis=1)
         return np.concatenate([matrix, -matrix], axis=0) if self.rows else matrix
@@ -132,8 +162,70 @@ class MirroredOrthogonal(Law):
         return 0.0, self.gain / math.sqrt(longer)
 
 
-def _above_zero(name: str, value: float) -> float:
-    rounded = single(name, value)
-    if rounded <= 0:
-        raise ArgumentError(f"{name} must be above 0, got {value!r}")
-    return rounded
+@dataclass(frozen=True, repr=False)
+class DeltaOrthogonal(Law):
+    """Convolutions that start as a rotation of the channels at every pixel: signals of any depth keep their length.
+
+    >>> DeltaOrthogonal(gain=1.0)
+    DeltaOrthogonal(gain=1.0)
+
+    Formula: W[:, :, centre] = gain·Q with Q of [outputs, inputs] drawn from the Haar measure and QᵀQ = I; every other
+        tap is 0. The centre of a kernel of size k is k // 2 (counted from 0) in each dimension.
+    Use it for: very deep plain convolutional networks (with the activation's own gain); with stride 1 and circular
+        padding the layer multiplies every length by exactly gain.
+    Not for: layers with fewer outputs than inputs, which no matrix can make an isometry: refused. Zero padding costs
+        nothing with odd kernels padded by k // 2; an even kernel has no middle, so its image moves by half a pixel
+        and, without circular padding, loses a border. Grouped convolutions: each group is a matrix of its own, so
+        the tensor's [outputs, inputs/groups] is not the operation.
+    Args:
+        gain: every singular value of the convolution, above 0.
+    Source: Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington (2018), "Dynamical Isometry and a Mean Field Theory
+        of CNNs: How to Train 10,000-Layer Vanilla Convolutional Neural Networks".
+    """
+
+    gain: float = 1.0
+    structured = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gain", above_zero("gain", self.gain))
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ArgumentError unless it is the kernel of a convolution that does not lose channels."""
+        if not 3 <= len(shape) <= 5:
+            raise ArgumentError(f"{self!r} needs a kernel of 3 to 5 dimensions [out, in, size ...], got shape {shape}")
+        if shape[0] < shape[1]:
+            raise ArgumentError(
+                f"{self!r} needs at least as many outputs as inputs to keep lengths, got {shape[0]} outputs for "
+                f"{shape[1]} inputs in shape {shape}; use Orthogonal for a layer that drops channels"
+            )
+
+    def block(
+        self,
+        stream: Stream,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        companion: Floats | None = None,  # noqa: ARG002
+    ) -> NDArray[Any]:
+        """Return zeros with gain·Q in the centre."""
+        self.check_shape(shape)
+        kernel = np.zeros(shape, dtype)
+        if kernel.size:
+            middle = np.ravel_multi_index([size // 2 for size in shape[2:]], shape[2:])
+            taps = kernel.reshape(shape[0], shape[1], -1)
+            taps[:, :, middle] = _scaled(orthogonal(stream, shape[0], shape[1], dtype), self.gain)
+        return kernel
+
+    def reach(self) -> float:
+        """The gain: no element of Q exceeds 1."""
+        return self.gain
+
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
+        """Mean and standard deviation of one element: inputs units of square in all."""
+        return 0.0, self.gain / math.sqrt(max(shape[0] * math.prod(shape[2:]), 1))
+
+
+def _scaled(matrix: NDArray[Any], gain: float) -> NDArray[Any]:
+    """Multiply in place."""
+    if gain != 1:
+        np.multiply(matrix, matrix.dtype.type(gain), out=matrix)
+    return matrix

@@ -10,8 +10,11 @@ from typing import Any
 from wellbegun.errors import ArgumentError, PlanFileError
 from wellbegun.laws.basic import Constant, Keep, Normal, TruncatedNormal, Uniform
 from wellbegun.laws.compensation import MeanCompensation
-from wellbegun.laws.geometric import MirroredOrthogonal, Orthogonal
+from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
+from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Law
+from wellbegun.laws.sparse import Sparse
+from wellbegun.laws.stored import Stored
 
 LAWS: tuple[type[Law], ...] = (
     Constant,
@@ -20,6 +23,11 @@ LAWS: tuple[type[Law], ...] = (
     TruncatedNormal,
     Orthogonal,
     MirroredOrthogonal,
+    DeltaOrthogonal,
+    Identity,
+    Dirac,
+    Sparse,
+    Stored,
     MeanCompensation,
     Keep,
 )
@@ -32,6 +40,8 @@ def law_to_record(law: Law) -> dict[str, Any]:
     >>> law_to_record(Constant(0.5))
     {'kind': 'Constant', 'value': 0.5}
     """
+    if isinstance(law, Stored):
+        return {"kind": "Stored"} | law.record()
     numbers = {f.name: getattr(law, f.name) for f in fields(law)}  # type: ignore[arg-type]
     # JSON has no infinity: an open side of a window is null
     finite = {name: None if value in (-math.inf, math.inf) else value for name, value in numbers.items()}
@@ -51,9 +61,17 @@ def law_from_record(record: object) -> Law:
     kind = table.get(record["kind"])
     if kind is None:
         raise PlanFileError(f"unknown law {record['kind']!r}; this version knows {', '.join(sorted(table))}")
+    try:
+        return Stored.from_record(numbers) if kind is Stored else kind(**_numbers(kind, numbers))
+    except ArgumentError as error:
+        raise PlanFileError(f"law {kind.__name__}: {error}") from None
+
+
+def _numbers(kind: type[Law], numbers: dict[str, Any]) -> dict[str, Any]:
+    """Check that the arguments are all there and of the right kind; the constructor checks their range."""
     wanted = set(inspect.signature(kind).parameters)
     if set(numbers) != wanted:
-        raise PlanFileError(f"law {record['kind']} has the numbers {sorted(wanted)}, the file gives {sorted(numbers)}")
+        raise PlanFileError(f"law {kind.__name__} has the numbers {sorted(wanted)}, the file gives {sorted(numbers)}")
     open_sides = {"low": -math.inf, "high": math.inf} if kind is TruncatedNormal else {}
     numbers = {name: open_sides.get(name) if value is None else value for name, value in numbers.items()}
     for name, value in numbers.items():
@@ -62,9 +80,6 @@ def law_from_record(record: object) -> Law:
         is_flag = isinstance(getattr(kind, name, None), bool)
         if isinstance(value, bool) != is_flag or not isinstance(value, (bool, int, float)):
             raise PlanFileError(
-                f"law {record['kind']}: {name} must be a {'flag' if is_flag else 'number'}, got {value!r}"
+                f"law {kind.__name__}: {name} must be a {'flag' if is_flag else 'number'}, got {value!r}"
             )
-    try:
-        return kind(**numbers)
-    except ArgumentError as error:
-        raise PlanFileError(f"law {record['kind']}: {error}") from None
+    return numbers

@@ -8,7 +8,7 @@ LANES = 64
 TILE = 4 * LANES
 """Elements of a tile: one Philox block yields four words."""
 
-ELEMENT_DRAW, HOUSEHOLDER_DRAW, IMAGINARY_DRAW = 0, 1, 2
+ELEMENT_DRAW, HOUSEHOLDER_DRAW, IMAGINARY_DRAW, PATTERN_DRAW = 0, 1, 2, 7
 """Purposes: what a counter is spent on, so that different uses of one stream never share a word."""
 
 LOW_HALF = 128

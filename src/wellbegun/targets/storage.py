@@ -35,7 +35,7 @@ def check_storage(dtype: str, law: Law) -> None:
 
 def store(out: Array, values: Array, law: Law) -> None:
     """Write float32 values into an array of a storage type: rounded once, then inside the law's bounds."""
-    out[...] = values.astype(out.dtype)
+    out[...] = values.astype(out.dtype, copy=False)
     bounds = law.bounds()
     if bounds is not None:
         low, high = inward(bounds[0], out.dtype, up=True), inward(bounds[1], out.dtype, up=False)
