@@ -154,12 +154,9 @@ def _inside(bound: float, sigmas: float, whole: Normal, *, up: bool) -> float:
     """Round sigmas to float32 so that the place it stands for does not lie outside the bound."""
     if abs(sigmas) > _LARGEST:
         return sigmas
-    inward = np.float32(math.inf if up else -math.inf)
     number = np.float32(sigmas)
-    # one step mends the rounding; more only where sigma itself is lost beside the mean
-    for _ in range(2):
-        place = whole.mean + whole.std * float(number)
-        if (place >= bound) if up else (place <= bound):
-            return float(number)
-        number = np.nextafter(number, inward)
-    raise ArgumentError(f"std={whole.std!r} is too small beside mean={whole.mean!r} to be cut at {bound!r}")
+    place = whole.mean + whole.std * float(number)
+    if (place < bound) if up else (place > bound):
+        # a step is more than the rounding can have been off
+        number = np.nextafter(number, np.float32(math.inf if up else -math.inf))
+    return float(number)

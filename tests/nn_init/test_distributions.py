@@ -1,0 +1,173 @@
+"""Every function draws from its law: Kolmogorov–Smirnov and moments with fixed seeds, in every precision."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from wellbegun import nn_init
+
+SHAPE = (60, 40, 3, 3)
+FAN_IN, FAN_OUT = 40 * 9, 60 * 9
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+STEP = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
+"""Half of the distance between neighbours, relative to the number."""
+
+
+def uniform(low: float, high: float) -> stats.rv_continuous:
+    return stats.uniform(low, high - low)
+
+
+def truncated(mean: float, std: float, a: float, b: float) -> stats.rv_continuous:
+    return stats.truncnorm((a - mean) / std, (b - mean) / std, mean, std)
+
+
+CALLS = {
+    "uniform_ default": (lambda t: nn_init.uniform_(t), uniform(0, 1)),
+    "uniform_": (lambda t: nn_init.uniform_(t, -0.3, 0.7), uniform(-0.3, 0.7)),
+    "normal_ default": (lambda t: nn_init.normal_(t), stats.norm()),
+    "normal_": (lambda t: nn_init.normal_(t, 1.5, 0.25), stats.norm(1.5, 0.25)),
+    "trunc_normal_ default": (lambda t: nn_init.trunc_normal_(t), truncated(0, 1, -2, 2)),
+    "trunc_normal_ that cuts nothing": (lambda t: nn_init.trunc_normal_(t, std=0.02), stats.norm(0, 0.02)),
+    "trunc_normal_ one-sided": (
+        lambda t: nn_init.trunc_normal_(t, 0.5, 0.5, 0.25, math.inf),
+        truncated(0.5, 0.5, 0.25, math.inf),
+    ),
+    "trunc_normal_ tail": (lambda t: nn_init.trunc_normal_(t, 0, 1, 3, 5), truncated(0, 1, 3, 5)),
+    "trunc_normal_ far tail": (lambda t: nn_init.trunc_normal_(t, 0, 0.1, -1.5, -1.2), truncated(0, 0.1, -1.5, -1.2)),
+    "xavier_uniform_": (
+        lambda t: nn_init.xavier_uniform_(t, 2.0),
+        uniform(-2 * math.sqrt(6 / (FAN_IN + FAN_OUT)), 2 * math.sqrt(6 / (FAN_IN + FAN_OUT))),
+    ),
+    "xavier_normal_": (lambda t: nn_init.xavier_normal_(t), stats.norm(0, math.sqrt(2 / (FAN_IN + FAN_OUT)))),
+    "kaiming_uniform_": (
+        lambda t: nn_init.kaiming_uniform_(t, a=math.sqrt(5)),
+        uniform(-1 / math.sqrt(FAN_IN), 1 / math.sqrt(FAN_IN)),
+    ),
+    "kaiming_uniform_ fan_out": (
+        lambda t: nn_init.kaiming_uniform_(t, mode="fan_out", nonlinearity="linear"),
+        uniform(-math.sqrt(3 / FAN_OUT), math.sqrt(3 / FAN_OUT)),
+    ),
+    "kaiming_normal_": (
+        lambda t: nn_init.kaiming_normal_(t, nonlinearity="relu"),
+        stats.norm(0, math.sqrt(2 / FAN_IN)),
+    ),
+    "kaiming_normal_ gelu": (
+        lambda t: nn_init.kaiming_normal_(t, mode="fan_out", nonlinearity="gelu"),
+        stats.norm(0, 1.533530 / math.sqrt(FAN_OUT)),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CALLS)
+def test_laws(name: str, dtype: torch.dtype) -> None:
+    write, law = CALLS[name]
+    torch.manual_seed(2024)
+    tensor = torch.full(SHAPE, torch.nan, dtype=dtype)
+    assert write(tensor) is tensor
+    values = tensor.double().flatten().numpy()
+    n = values.size
+    # rounding to a narrow type moves a number by at most half a step, and so the distribution function
+    step = STEP.get(dtype, 0.0)
+    grid = law.ppf(np.linspace(1e-6, 1 - 1e-6, 20001))
+    rounding = float(np.max(law.cdf(grid + step * np.abs(grid)) - law.cdf(grid - step * np.abs(grid))))
+    assert stats.kstest(values, law.cdf).statistic < stats.kstwo.isf(1e-4, n) + rounding
+    mean, variance, kurtosis = (float(v) for v in law.stats("mvk"))
+    assert abs(values.mean() - mean) < 4 * math.sqrt(variance / n) + step * abs(mean)
+    error_of_variance = variance * math.sqrt((kurtosis + 2) / n)
+    moved = (step * np.abs(grid)).max()
+    assert abs(values.var() - variance) < 4 * error_of_variance + moved**2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_uniform_never_holds_its_upper_bound(dtype: torch.dtype) -> None:
+    """torch rounds up to it in the narrow types: 0.2% of the numbers in bfloat16."""
+    torch.manual_seed(0)
+    for low, high in ((0.0, 1.0), (-0.1, 0.1), (1.0, 1.1)):
+        values = nn_init.uniform_(torch.empty(200_000, dtype=dtype), low, high).double()
+        assert float(values.min()) >= low
+        assert float(values.max()) < high
+
+
+FINITE = st.floats(-1e3, 1e3)
+
+
+@given(a=FINITE, width=st.floats(1e-2, 1e3), dtype=st.sampled_from(DTYPES[:2]), seed=st.integers(0, 2**32))
+def test_uniform_stays_within_the_real_bounds(a: float, width: float, dtype: torch.dtype, seed: int) -> None:
+    b = a + width
+    values = nn_init.uniform_(torch.empty(500, dtype=dtype), a, b, torch.Generator().manual_seed(seed)).double()
+    assert float(values.min()) >= a
+    assert float(values.max()) < b
+
+
+@given(
+    mean=FINITE,
+    std=st.floats(1e-2, 1e2),
+    first=st.floats(-8, 8),
+    second=st.floats(-8, 8),
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 2**32),
+)
+def test_truncated_stays_within_the_real_bounds(mean, std, first, second, dtype, seed) -> None:
+    low, high = sorted((first, second))
+    a, b = mean + std * low, mean + std * high
+    # the storage type has to have a number in there, and float32 more than one
+    narrow = torch.finfo(dtype).eps * max(abs(a), abs(b)) * 2
+    if high - low < 1e-3 or b - a < narrow:
+        return
+    generator = torch.Generator().manual_seed(seed)
+    values = nn_init.trunc_normal_(torch.empty(200, dtype=dtype), mean, std, a, b, generator).double()
+    assert float(values.min()) >= a
+    assert float(values.max()) <= b
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_laws_without_width(dtype: torch.dtype) -> None:
+    for write, value in (
+        (lambda t: nn_init.uniform_(t, 0.5, 0.5), 0.5),
+        (lambda t: nn_init.normal_(t, 0.5, 0.0), 0.5),
+        (lambda t: nn_init.trunc_normal_(t, 0.5, 0.0), 0.5),
+        (lambda t: nn_init.trunc_normal_(t, 0.0, 1.0, 0.5, 0.5), 0.5),
+        (lambda t: nn_init.xavier_uniform_(t, gain=0.0), 0.0),
+        (lambda t: nn_init.xavier_normal_(t, gain=0.0), 0.0),
+        (lambda t: nn_init.orthogonal_(t, gain=0.0), 0.0),
+    ):
+        tensor = torch.full((4, 5), torch.nan, dtype=dtype)
+        assert write(tensor) is tensor
+        assert torch.equal(tensor, torch.full((4, 5), value, dtype=dtype))
+
+
+def test_a_law_without_width_keeps_every_digit_of_float64() -> None:
+    tensor = torch.empty(3, dtype=torch.float64)
+    assert nn_init.uniform_(tensor, 0.1, 0.1).tolist() == [0.1] * 3
+    assert nn_init.trunc_normal_(tensor, 0.1, 0.0).tolist() == [0.1] * 3
+    assert nn_init.trunc_normal_(tensor, 0.0, 1.0, 0.1, 0.1).tolist() == [0.1] * 3
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda t: nn_init.uniform_(t, 1.0, 0.0), "a must not lie above b; got a=1.0, b=0.0"),
+        (lambda t: nn_init.uniform_(t, math.nan, 1.0), "a must not lie above b"),
+        (lambda t: nn_init.uniform_(t, 0.0, 1e39), "bounds that float32 can hold"),
+        (lambda t: nn_init.uniform_(t, 1.0, 1.0 + 1e-12), "no two float32 numbers"),
+        (lambda t: nn_init.normal_(t, 0.0, -1.0), "std must not be negative"),
+        (lambda t: nn_init.trunc_normal_(t, std=-1.0), "std must not be negative"),
+        (lambda t: nn_init.trunc_normal_(t, a=1.0, b=-1.0), "a must not lie above b; got a=1.0, b=-1.0"),
+        (lambda t: nn_init.trunc_normal_(t, 3.0, 0.0), "std=0 leaves only the mean 3.0"),
+        (lambda t: nn_init.trunc_normal_(t, 0.0, 1.0, 50.0, 51.0), "up to 36 sigma"),
+        (lambda t: nn_init.trunc_normal_(t, 0.0, 1.0, 1.0, 1.0 + 1e-12), "too narrow for float32"),
+        (lambda t: nn_init.xavier_normal_(t, gain=-1.0), "std must not be negative"),
+        (lambda t: nn_init.xavier_uniform_(t, gain=-1.0), "a must not lie above b"),
+    ],
+)
+def test_bad_numbers_are_refused_and_nothing_is_written(write, message: str) -> None:
+    tensor = torch.full((3, 4), 7.0)
+    with pytest.raises(ValueError, match=message):
+        write(tensor)
+    assert torch.equal(tensor, torch.full((3, 4), 7.0))
