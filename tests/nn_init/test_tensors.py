@@ -180,3 +180,24 @@ def test_layers_can_be_built_with_it() -> None:
             torch.nn.init.constant_(parameter, torch.nan)
         twin = type(function)(function.__code__, {**scope, **changed}, function.__name__, None, function.__closure__)
         twin(layer)
+
+
+def test_compiled_code_calls_it_as_it_is() -> None:
+    """The compiler would otherwise try to look into the kernels, and fail."""
+
+    def start(weight: torch.Tensor) -> torch.Tensor:
+        nn_init.normal_(weight)
+        total = weight * 2
+        nn_init.trunc_normal_(weight, a=-1.0, b=1.0)
+        total += weight
+        nn_init.uniform_(weight, -1.0, 1.0)
+        total += weight
+        nn_init.kaiming_normal_(weight, nonlinearity="softsign")
+        total += weight
+        nn_init.sparse_(weight, 0.5)
+        return total + weight
+
+    torch.manual_seed(1)
+    plain = start(torch.empty(5, 6))
+    torch.manual_seed(1)
+    assert torch.equal(torch.compile(start, backend="eager")(torch.empty(5, 6)), plain)

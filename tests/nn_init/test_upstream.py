@@ -20,9 +20,9 @@ def test_upstreams_own_tests_pass() -> None:
     assert (failed, skipped) == (0, 0)
 
 
+@pytest.mark.slow
 def test_the_runner_sees_a_failure(tmp_path: Path) -> None:
     """So that its "passed" means something: a wrong expectation, and a file that tests another module."""
-    pytest.importorskip("expecttest", reason="torch.testing._internal needs it")
     runner = Path(__file__).with_name("upstream.py")
     case = "import unittest, torch\nclass T(unittest.TestCase):\n def test(self):\n  {}\n"
     wrong = "self.assertEqual(init.calculate_gain('tanh'), 1)"

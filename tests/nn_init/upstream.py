@@ -20,7 +20,6 @@ def load(path: Path) -> ModuleType:
     """Load the test file with our module in place of torch.nn.init, which comes back afterwards."""
     os.environ["PYTORCH_TEST_WITH_SLOW"] = "1"
     import torch
-    import torch.testing._internal.common_device_type  # before the exchange: it is not what is tested
 
     from wellbegun import nn_init
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 from torch._subclasses import FakeTensor
@@ -9,6 +12,8 @@ from torch._subclasses import FakeTensor
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
 from wellbegun.targets import fill
+
+_R = TypeVar("_R")
 
 STREAM = "torch.nn.init"
 """The name of every stream; the seed, taken anew by each call, is what tells them apart."""
@@ -41,19 +46,36 @@ def untouched(tensor: Tensor) -> bool:
     return False
 
 
-def write(tensor: Tensor, law: Law | float, generator: torch.Generator | None) -> Tensor:
+def write(
+    tensor: Tensor, generator: torch.Generator | None, law: Callable[..., Law | float], *numbers: float
+) -> Tensor:
     """Fill a tensor with a law keyed by the generator's next integer, and return the tensor.
 
     Args:
         tensor: what to write. Where it is left untouched, the generator is not advanced.
-        law: what to write; a number stands for itself, kept to all its digits in float64.
         generator: of any device; None is torch's default CPU generator.
+        law: makes the law of the numbers; a number that it makes stands for itself, to all its digits in float64.
+        numbers: arguments of `law`.
     """
+    return eagerly(_write, tensor, generator, law, *numbers)
+
+
+def eagerly(function: Callable[..., _R], *arguments: object) -> _R:
+    """Call a function, and keep torch.compile, which cannot see into our kernels, from looking inside of it."""
+    if torch.compiler.is_dynamo_compiling():
+        function = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+    return function(*arguments)
+
+
+def _write(
+    tensor: Tensor, generator: torch.Generator | None, law: Callable[..., Law | float], *numbers: float
+) -> Tensor:
+    made = law(*numbers)
     if untouched(tensor):
         return tensor
     seed = take_seed(generator)
-    if isinstance(law, Law):
-        fill(tensor, law, seed=seed, name=STREAM)
+    if isinstance(made, Law):
+        fill(tensor, made, seed=seed, name=STREAM)
         return tensor
     with torch.no_grad():
-        return tensor.fill_(law)
+        return tensor.fill_(made)

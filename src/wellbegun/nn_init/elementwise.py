@@ -99,19 +99,19 @@ def trunc_normal_(
 
 def draw_uniform(tensor: Tensor, a: float, b: float, generator: torch.Generator | None = None) -> Tensor:
     """Fill the tensor as uniform_ does, without asking whether another library wants to do it."""
-    return write(tensor, _uniform(a, b), generator)
+    return write(tensor, generator, _uniform, a, b)
 
 
 def draw_normal(tensor: Tensor, mean: float, std: float, generator: torch.Generator | None = None) -> Tensor:
     """Fill the tensor as normal_ does, without asking whether another library wants to do it."""
-    return write(tensor, Normal(std, mean), generator)
+    return write(tensor, generator, Normal, std, mean)
 
 
 def draw_trunc_normal(
     tensor: Tensor, mean: float, std: float, a: float, b: float, generator: torch.Generator | None = None
 ) -> Tensor:
     """Fill the tensor as trunc_normal_ does."""
-    return write(tensor, _truncated(mean, std, a, b), generator)
+    return write(tensor, generator, _truncated, mean, std, a, b)
 
 
 def _uniform(a: float, b: float) -> Law | float:

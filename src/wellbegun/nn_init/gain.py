@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from wellbegun.errors import ArgumentError, closest_names
+from wellbegun.nn_init.draw import eagerly
 from wellbegun.theory import Activation, activation_names, find_activation, gain
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -71,7 +72,7 @@ def calculate_gain(nonlinearity: str, param: int | float | None = None) -> float
         raise ArgumentError(f"Unsupported nonlinearity {nonlinearity}{offer}")
     if param is not None and nonlinearity not in _PARAMETERS:
         raise ArgumentError(f"{nonlinearity} takes no parameter, got {param!r}")
-    return _exact(nonlinearity, param)
+    return eagerly(_exact, nonlinearity, param)
 
 
 def _slope(param: object) -> float:

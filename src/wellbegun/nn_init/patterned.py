@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Normal, Orthogonal, Uniform
-from wellbegun.nn_init.draw import STREAM, take_seed, untouched, write
+from wellbegun.laws import Law, Normal, Orthogonal, Uniform
+from wellbegun.nn_init.draw import STREAM, eagerly, take_seed, untouched, write
 from wellbegun.targets import fill
 
 ZEROS = f"{STREAM}/zeros"
@@ -39,9 +39,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: torch.Generator | No
     """
     if tensor.ndimension() < 2:
         raise ArgumentError(f"Only tensors with 2 or more dimensions are supported, got shape {tuple(tensor.shape)}")
-    if gain == 0:
-        return write(tensor, 0.0, generator)
-    write(tensor, Orthogonal(abs(gain)), generator)
+    write(tensor, generator, _orthogonal, gain)
     with torch.no_grad():
         return tensor.neg_() if gain < 0 else tensor
 
@@ -68,6 +66,14 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: torch
         raise ArgumentError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
     if not 0 <= sparsity <= 1:
         raise ArgumentError(f"sparsity is a fraction of a column, from 0 to 1, not {sparsity!r}")
+    return eagerly(_sparse, tensor, generator, sparsity, std)
+
+
+def _orthogonal(gain: float) -> Law | float:
+    return Orthogonal(abs(gain)) if gain != 0 else 0.0
+
+
+def _sparse(tensor: Tensor, generator: torch.Generator | None, sparsity: float, std: float) -> Tensor:
     law = Normal(std)
     if untouched(tensor):
         return tensor
