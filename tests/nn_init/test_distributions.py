@@ -86,12 +86,20 @@ def test_laws(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_uniform_never_holds_its_upper_bound(dtype: torch.dtype) -> None:
-    """torch rounds up to it in the narrow types: 0.2% of the numbers in bfloat16."""
+    """Rounding to a narrow type would reach it, were it not for the clamp that follows."""
     torch.manual_seed(0)
     for low, high in ((0.0, 1.0), (-0.1, 0.1), (1.0, 1.1)):
         values = nn_init.uniform_(torch.empty(200_000, dtype=dtype), low, high).double()
         assert float(values.min()) >= low
         assert float(values.max()) < high
+
+
+def test_uniform_is_not_biased_in_bfloat16() -> None:
+    """torch cuts digits off: there the mean is 0.4982 and 0.2% are exact zeros."""
+    torch.manual_seed(0)
+    values = nn_init.uniform_(torch.empty(1_000_000, dtype=torch.bfloat16)).double()
+    assert abs(float(values.mean()) - 0.5) < 4 / math.sqrt(12 * 1_000_000)
+    assert float((values == 0).double().mean()) < 1e-5
 
 
 FINITE = st.floats(-1e3, 1e3)

@@ -31,8 +31,9 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: torch.Ge
         a, b: bounds; equal bounds give a constant.
         generator: gives the one integer that keys the numbers; torch's default CPU generator if left out.
 
-    Unlike torch: b stays excluded in bfloat16 and float16 too, where torch rounds up to it. The law's numbers are
-    float32, so bounds are the outermost float32 numbers within [a, b), in float64 as well.
+    Unlike torch: bfloat16 and float16 hold float32 numbers rounded to nearest, and still exclude b (torch cuts digits
+    off: U(0, 1) in bfloat16 has mean 0.498 and 0.2% exact zeros). The law's numbers are float32, so the bounds are the
+    outermost float32 numbers within [a, b), in float64 as well.
 
     Raises:
         ArgumentError: a above b, or no two float32 numbers between them (torch: RuntimeError).
