@@ -157,29 +157,38 @@ def test_other_libraries_tensors_see_the_calls_that_torch_hands_over() -> None:
         nn_init.xavier_normal_(tensor)
 
 
-def test_layers_can_be_built_with_it() -> None:
-    """What torch's own layers call finds everything it needs."""
-    layers = (
-        torch.nn.Linear(4, 5),
+def test_torchs_own_layers_can_be_built_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that they call is there and takes their arguments, and their weights are ours."""
+    called: set[str] = set()
+
+    def watched(name: str) -> Callable[..., torch.Tensor]:
+        def function(*args: object, **kwargs: object) -> torch.Tensor:
+            called.add(name)
+            return getattr(nn_init, name)(*args, **kwargs)
+
+        return function
+
+    for place in (torch.nn.init, torch.nn.modules.activation, torch.nn.modules.transformer):
+        for name in torch.nn.init.__all__:
+            if name in vars(place):
+                monkeypatch.setattr(place, name, watched(name))
+    torch.manual_seed(1)
+    linear = torch.nn.Linear(4, 5)
+    for layer in (
         torch.nn.Conv2d(2, 3, 3),
+        torch.nn.ConvTranspose3d(2, 3, 3),
         torch.nn.Embedding(5, 4, padding_idx=1),
         torch.nn.LSTM(3, 4),
-        torch.nn.MultiheadAttention(4, 2),
-        torch.nn.LayerNorm(4),
+        torch.nn.MultiheadAttention(4, 2, add_bias_kv=True),
+        torch.nn.BatchNorm1d(4),
         torch.nn.Bilinear(2, 3, 4),
-    )
-    for layer in layers:
-        function = (
-            type(layer)._reset_parameters if hasattr(layer, "_reset_parameters") else type(layer).reset_parameters
-        )
-        scope = dict(function.__globals__)
-        changed = {name: nn_init for name in ("init",) if name in scope}
-        changed |= {name: getattr(nn_init, name) for name in ("xavier_uniform_", "constant_") if name in scope}
-        assert changed, layer
-        for parameter in layer.parameters():
-            torch.nn.init.constant_(parameter, torch.nan)
-        twin = type(function)(function.__code__, {**scope, **changed}, function.__name__, None, function.__closure__)
-        twin(layer)
+    ):
+        assert all(parameter.isfinite().all() for parameter in layer.parameters())
+    initial = {"kaiming_uniform_", "uniform_", "normal_", "xavier_uniform_", "xavier_normal_"}
+    assert called == initial | {"constant_", "ones_", "zeros_"}
+    torch.manual_seed(1)
+    assert torch.equal(linear.weight, nn_init.kaiming_uniform_(torch.empty(5, 4), a=5**0.5))
+    assert torch.equal(linear.bias, nn_init.uniform_(torch.empty(5), -0.5, 0.5))
 
 
 def test_compiled_code_calls_it_as_it_is() -> None:
