@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+import wellbegun as wb
 from wellbegun import nn_init
+from wellbegun.nn_init.elementwise import _truncated
 
 SHAPE = (60, 40, 3, 3)
 FAN_IN, FAN_OUT = 40 * 9, 60 * 9
@@ -132,6 +134,32 @@ def test_truncated_stays_within_the_real_bounds(mean, std, first, second, dtype,
     values = nn_init.trunc_normal_(torch.empty(200, dtype=dtype), mean, std, a, b, generator).double()
     assert float(values.min()) >= a
     assert float(values.max()) <= b
+
+
+@given(mean=FINITE, std=st.floats(1e-3, 1e3), first=st.floats(-30, 30), second=st.floats(-30, 30))
+def test_the_bounds_in_sigmas_lie_within_the_real_ones(mean: float, std: float, first: float, second: float) -> None:
+    """Rounding to float32 moves them inward, by no more than it has to."""
+    low, high = sorted((first, second))
+    a, b = mean + std * low, mean + std * high
+    if high - low < 1e-3 * max(1.0, abs(mean) / std):
+        return
+    law = _truncated(mean, std, a, b)
+    if low > -8 or high < 8:
+        assert isinstance(law, wb.TruncatedNormal)
+        for bound, real, inward in zip(law.bounds(), (a, b), (1, -1), strict=True):
+            if math.isfinite(bound):
+                assert 0 <= (bound - real) * inward <= 1e-6 * (std * max(abs(low), abs(high)) + abs(mean))
+            else:
+                assert abs(real - mean) > 15 * std
+
+
+@pytest.mark.parametrize(("a", "b"), [(-20.01, -20.0), (20.0, 20.01)])
+def test_a_window_far_out_keeps_both_bounds(a: float, b: float) -> None:
+    torch.manual_seed(1)
+    values = nn_init.trunc_normal_(torch.empty(1000), 0.0, 1.0, a, b)
+    assert float(values.double().min()) >= a
+    assert float(values.double().max()) <= b
+    assert abs(float(values.double().mean()) - truncated(0, 1, a, b).mean()) < 4 * (b - a) / math.sqrt(12 * 1000)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -86,11 +86,12 @@ def test_the_integer_keys_a_stream_of_wb_fill(dtype: torch.dtype) -> None:
         assert torch.equal(ours, expected), law
 
 
-def test_a_default_device_does_not_decide_where_the_integer_comes_from() -> None:
+@pytest.mark.parametrize("name", RANDOM)
+def test_a_default_device_does_not_decide_where_the_integer_comes_from(name: str) -> None:
     torch.manual_seed(4)
-    plain = nn_init.normal_(torch.empty(5))
+    plain = call(name)
     torch.manual_seed(4)
-    other = torch.empty(5)
+    other = torch.full(plain.shape, torch.nan)
     with torch.device("meta"):
-        nn_init.normal_(other)
+        getattr(nn_init, name)(other, *RANDOM[name])
     assert torch.equal(other, plain)

@@ -79,6 +79,13 @@ def test_orthogonal_in_narrow_types_is_the_rounding_of_float32(dtype: torch.dtyp
         assert torch.equal(narrow, wide.to(dtype))
 
 
+def test_a_negative_gain_turns_the_matrix_around() -> None:
+    one, other = (
+        nn_init.orthogonal_(torch.empty(4, 6), gain, torch.Generator().manual_seed(2)) for gain in (0.5, -0.5)
+    )
+    assert torch.equal(one, -other)
+
+
 def test_orthogonal_is_haar() -> None:
     """The trace of a Haar matrix has mean 0, variance 1 and (for 8 rows) the fourth moment 3 of a normal."""
     torch.manual_seed(7)
