@@ -104,6 +104,56 @@ def test_uniform_is_not_biased_in_bfloat16() -> None:
     assert float((values == 0).double().mean()) < 1e-5
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
+def test_narrow_types_hold_the_rounding_of_float32(dtype: torch.dtype) -> None:
+    writers = (
+        lambda t, g: nn_init.normal_(t, 0.5, 2.0, generator=g),
+        lambda t, g: nn_init.kaiming_normal_(t, generator=g),
+        lambda t, g: nn_init.sparse_(t, 0.3, 1.0, generator=g),
+        lambda t, g: nn_init.trunc_normal_(t, 0.0, 1.0, -2.0, 2.0, generator=g),
+        lambda t, g: nn_init.uniform_(t, -1.0, 1.0, generator=g),
+    )
+    for write in writers:
+        wide, narrow = (
+            write(torch.empty(80, 60, dtype=kind), torch.Generator().manual_seed(3)) for kind in (torch.float32, dtype)
+        )
+        expected = wide.to(dtype).float()
+        clamped = (expected >= 1.0) & (wide < 1.0) if write is writers[-1] else torch.zeros(80, 60, dtype=torch.bool)
+        assert torch.equal(narrow.float()[~clamped], expected[~clamped])
+        assert (narrow.float()[clamped] < 1.0).all()
+        assert (narrow.float()[clamped] > 0.8).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_complex_numbers(dtype: torch.dtype) -> None:
+    torch.manual_seed(5)
+    for write, real, imaginary in (
+        (nn_init.uniform_, uniform(0, 1), uniform(0, 1)),
+        (lambda t: nn_init._no_grad_uniform_(t, -2.0, 1.0), uniform(-2, 1), uniform(-2, 1)),
+        (lambda t: nn_init.normal_(t, 1.0, 2.0), stats.norm(1, math.sqrt(2)), stats.norm(0, math.sqrt(2))),
+        (nn_init.xavier_uniform_, *[uniform(-math.sqrt(3 / 200), math.sqrt(3 / 200))] * 2),
+        (nn_init.xavier_normal_, *[stats.norm(0, math.sqrt(1 / 200))] * 2),
+        (
+            lambda t: nn_init.kaiming_uniform_(t, nonlinearity="linear"),
+            *[uniform(-math.sqrt(0.015), math.sqrt(0.015))] * 2,
+        ),
+        (lambda t: nn_init.kaiming_normal_(t, nonlinearity="linear"), *[stats.norm(0, math.sqrt(0.005))] * 2),
+    ):
+        parameter = torch.nn.Parameter(torch.full((100, 100), torch.nan, dtype=dtype))
+        version = parameter._version
+        assert write(parameter) is parameter
+        assert parameter._version > version
+        assert parameter.is_leaf
+        parts = torch.view_as_real(parameter.detach()).double().numpy()
+        for part, law in ((parts[..., 0], real), (parts[..., 1], imaginary)):
+            assert stats.kstest(part.ravel(), law.cdf).pvalue > 1e-4
+        assert abs(np.corrcoef(parts[..., 0].ravel(), parts[..., 1].ravel())[0, 1]) < 4 / 100
+    with pytest.raises(ValueError, match="complex"):
+        nn_init.trunc_normal_(torch.empty(3, 3, dtype=dtype), a=-1.0)
+    meta = torch.empty(3, 3, dtype=dtype, device="meta")
+    assert nn_init.uniform_(meta) is meta
+
+
 FINITE = st.floats(-1e3, 1e3)
 
 

@@ -28,7 +28,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: torch.Ge
 
     Args:
         tensor: any shape, written in place and returned.
-        a, b: bounds; equal bounds give a constant.
+        a, b: bounds, of both parts of a complex number; equal bounds give a constant.
         generator: gives the one integer that keys the numbers; torch's default CPU generator if left out.
 
     Unlike torch: bfloat16 and float16 hold float32 numbers rounded to nearest, and still exclude b (torch cuts digits
@@ -53,7 +53,8 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: torc
 
     Args:
         tensor: any shape, written in place and returned.
-        mean, std: of the normal law, rounded to float32, in float64 tensors as well.
+        mean, std: of the normal law, rounded to float32, in float64 tensors as well. A complex number has this mean and
+            E|x - mean|² = std² (torch puts the mean into the imaginary part, too).
         generator: gives the one integer that keys the numbers; torch's default CPU generator if left out.
 
     Raises:
@@ -100,7 +101,11 @@ def trunc_normal_(
 
 def draw_uniform(tensor: Tensor, a: float, b: float, generator: torch.Generator | None = None) -> Tensor:
     """Fill the tensor as uniform_ does, without asking whether another library wants to do it."""
-    return write(tensor, generator, _uniform, a, b)
+    if tensor.is_complex():
+        with torch.no_grad():
+            write(torch.view_as_real(tensor), generator, uniform_law, a, b)
+        return tensor
+    return write(tensor, generator, uniform_law, a, b)
 
 
 def draw_normal(tensor: Tensor, mean: float, std: float, generator: torch.Generator | None = None) -> Tensor:
@@ -115,7 +120,7 @@ def draw_trunc_normal(
     return write(tensor, generator, _truncated, mean, std, a, b)
 
 
-def _uniform(a: float, b: float) -> Law | float:
+def uniform_law(a: float, b: float) -> Law | float:
     """U(a, b) between the outermost float32 numbers of [a, b): b is excluded, as in torch."""
     if a == b:
         return a

@@ -82,7 +82,10 @@ def _sparse(tensor: Tensor, generator: torch.Generator | None, sparsity: float, 
     fill(tensor, law, seed=seed, name=STREAM)
     chosen = torch.from_numpy(_chosen(seed, rows, columns, math.ceil(sparsity * rows)))
     with torch.no_grad():
-        return tensor.masked_fill_(chosen, 0.0)
+        # torch cannot mask float8, and a byte of zeros is its 0
+        bits = tensor.view(torch.uint8) if tensor.element_size() == 1 else tensor
+        bits.masked_fill_(chosen, 0)
+    return tensor
 
 
 def _chosen(seed: int, rows: int, columns: int, count: int) -> NDArray[np.bool_]:

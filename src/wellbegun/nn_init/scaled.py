@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
-from wellbegun.nn_init.elementwise import draw_normal, draw_uniform
+from wellbegun.laws import Normal
+from wellbegun.nn_init.draw import write
+from wellbegun.nn_init.elementwise import uniform_law
 from wellbegun.nn_init.fans import calculate_correct_fan, calculate_fan_in_and_fan_out
 from wellbegun.nn_init.gain import calculate_gain
 
@@ -28,14 +30,15 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: torch.Generato
         gain: factor on the standard deviation, at least 0.
         generator: gives the one integer that keys the numbers; torch's default CPU generator if left out.
 
-    Unlike torch: an empty tensor is left alone, where torch may divide by zero.
+    Unlike torch: an empty tensor is left alone, where torch may divide by zero; the two parts of a complex weight share
+    the variance, where torch doubles it.
     Raises:
         ArgumentError: fewer than two dimensions, a negative gain.
     Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks",
         equation 16.
     """
     bound = math.sqrt(3.0) * _xavier_std(tensor, gain)
-    return draw_uniform(tensor, -bound, bound, generator)
+    return write(tensor, generator, uniform_law, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
@@ -55,7 +58,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator
     Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks",
         equation 12.
     """
-    return draw_normal(tensor, 0.0, _xavier_std(tensor, gain), generator)
+    return write(tensor, generator, Normal, _xavier_std(tensor, gain))
 
 
 def kaiming_uniform_(
@@ -78,8 +81,8 @@ def kaiming_uniform_(
         nonlinearity: any name that `calculate_gain` knows.
         generator: gives the one integer that keys the numbers; torch's default CPU generator if left out.
 
-    Unlike torch: takes every activation, not only the twelve names of torch. The default is not He's: a=0 makes it
-    so, and torch's own layers pass a=sqrt(5), which keeps a third of the variance.
+    Unlike torch: takes every activation, not only the twelve names of torch; the two parts of a complex weight share
+    the variance. torch's own layers call it with a=sqrt(5), which is not He's rule: it keeps a third of the variance.
     Warns:
         UserWarning: the tensor has no element, so nothing was done; as in torch.
     Raises:
@@ -101,7 +104,7 @@ def kaiming_uniform_(
         warnings.warn(_EMPTY, stacklevel=2)
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
-    return draw_uniform(tensor, -bound, bound, generator)
+    return write(tensor, generator, uniform_law, -bound, bound)
 
 
 def kaiming_normal_(
@@ -133,7 +136,7 @@ def kaiming_normal_(
     if 0 in tensor.shape:
         warnings.warn(_EMPTY, stacklevel=2)
         return tensor
-    return draw_normal(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+    return write(tensor, generator, Normal, _kaiming_std(tensor, a, mode, nonlinearity))
 
 
 def _xavier_std(tensor: Tensor, gain: float) -> float:
