@@ -17,6 +17,7 @@ UNREACHED = 16.0
 """A bound this many sigmas away cuts nothing: a normal lies beyond it with a chance of 1e-57."""
 
 _LARGEST = float(np.finfo(np.float32).max)
+_UP, _DOWN = np.float32(np.inf), np.float32(-np.inf)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
@@ -128,12 +129,12 @@ def uniform_law(a: float, b: float) -> Law | float:
         raise ArgumentError(f"uniform_ draws from a to b, so a must not lie above b; got a={a!r}, b={b!r}")
     if max(abs(a), abs(b)) > _LARGEST:
         raise ArgumentError(f"uniform_ takes bounds that float32 can hold, got a={a!r}, b={b!r}")
-    low, high = np.float32(a), np.float32(b)
-    low = np.nextafter(low, np.float32(np.inf)) if float(low) < a else low
-    high = np.nextafter(high, np.float32(-np.inf)) if float(high) >= b else high
+    first, last = np.float32(a), np.float32(b)
+    low = float(first) if float(first) >= a else float(np.nextafter(first, _UP))
+    high = float(last) if float(last) < b else float(np.nextafter(last, _DOWN))
     if not low < high:
         raise ArgumentError(f"no two float32 numbers lie from a={a!r} up to b={b!r}; use constant_")
-    return Uniform(float(low), float(high))
+    return Uniform(low, high)
 
 
 def _truncated(mean: float, std: float, a: float, b: float) -> Law | float:
@@ -164,5 +165,5 @@ def _inside(bound: float, sigmas: float, whole: Normal, *, up: bool) -> float:
     place = whole.mean + whole.std * float(number)
     if (place < bound) if up else (place > bound):
         # a step is more than the rounding can have been off
-        number = np.nextafter(number, np.float32(math.inf if up else -math.inf))
+        number = np.nextafter(number, _UP if up else _DOWN)
     return float(number)
