@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wellbegun import nn_init as nn_init
     from wellbegun.diagnosis import diagnose as diagnose
     from wellbegun.lab import compare as compare
     from wellbegun.laws import Constant as Constant
@@ -67,6 +68,8 @@ __all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "nn_init":  # a module, which needs torch: not in __all__, so that `import *` works without it
+        return importlib.import_module("wellbegun.nn_init")
     for home, names in _HOMES.items():
         if name in names:
             value = getattr(importlib.import_module(f"wellbegun.{home}"), name)
@@ -76,4 +79,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, "__version__", "nn_init"]
