@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -19,14 +18,14 @@ Floats = NDArray[np.float32]
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-class Initializer(ABC):
+class Initializer:
     """A named rule: frozen, pure (no hidden counter), and printed as code that makes it again."""
 
     needs_fans: ClassVar[bool] = True
 
-    @abstractmethod
     def law(self, fans: Fans | None = None) -> Law:
         """Resolve the rule for a weight with these fans into numbers."""
+        raise NotImplementedError(f"{type(self).__name__} does not say which law it becomes")
 
     def __repr__(self) -> str:
         # the first argument always, the others where they differ from their default
@@ -92,9 +91,9 @@ class Law(Initializer):
         """Largest magnitude that a value can have, as far as the law itself knows."""
         return max((abs(bound) for bound in self.bounds() or ()), default=0.0)
 
-    @abstractmethod
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element of a tensor of this shape."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its moments are")
 
 
 def single(name: str, value: float) -> float:

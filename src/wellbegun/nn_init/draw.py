@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,7 +12,8 @@ from torch._subclasses import FakeTensor
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
-from wellbegun.targets import fill
+from wellbegun.sampler import Stream
+from wellbegun.targets import fill_tensor
 
 _R = TypeVar("_R")
 
@@ -19,6 +21,7 @@ STREAM = "torch.nn.init"
 """The name of every stream; the seed, taken anew by each call, is what tells them apart."""
 
 _CPU = torch.device("cpu")
+_PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def take_seed(generator: torch.Generator | None) -> int:
@@ -37,7 +40,7 @@ def untouched(tensor: Tensor) -> bool:
     Raises:
         ArgumentError: an inference tensor outside of inference mode, which torch does not let anyone write either.
     """
-    if isinstance(tensor, FakeTensor) or tensor.is_meta or tensor.numel() == 0:
+    if tensor.is_meta or tensor.numel() == 0 or (type(tensor) not in _PLAIN and isinstance(tensor, FakeTensor)):
         return True
     if tensor.is_inference() and not torch.is_inference_mode_enabled():
         raise ArgumentError(
@@ -67,15 +70,22 @@ def eagerly(function: Callable[..., _R], *arguments: object) -> _R:
     return function(*arguments)
 
 
+@functools.lru_cache(maxsize=1024)
+def _made(law: Callable[..., Law | float], *numbers: float) -> Law | float:
+    return law(*numbers)
+
+
 def _write(
     tensor: Tensor, generator: torch.Generator | None, law: Callable[..., Law | float], *numbers: float
 ) -> Tensor:
-    made = law(*numbers)
+    # a law made of plain numbers is the same one each time; others (tensors) may change between calls
+    plain = all(type(number) in (int, float) for number in numbers)
+    made = _made(law, *numbers) if plain else law(*numbers)
     if untouched(tensor):
         return tensor
     seed = take_seed(generator)
     if isinstance(made, Law):
-        fill(tensor, made, seed=seed, name=STREAM)
+        fill_tensor(tensor, made, Stream.of(seed, STREAM))
         return tensor
     with torch.no_grad():
         return tensor.fill_(made)

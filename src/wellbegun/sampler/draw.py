@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from wellbegun.errors import ArgumentError
 from wellbegun.sampler.layout import ELEMENT_DRAW, HOUSEHOLDER_DRAW, IMAGINARY_DRAW
@@ -13,8 +12,7 @@ from wellbegun.sampler.window import Window
 Kind = Literal["constant", "uniform", "normal", "truncated"]
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """A standard draw, scaled, shifted and kept inside closed bounds: min(max(z·scale + shift, low), high).
 
     Attributes:
@@ -58,7 +56,7 @@ class Draw:
     @classmethod
     def householder(cls) -> Draw:
         """The standard normals that Householder vectors are made of."""
-        return replace(cls.normal(0.0, 1.0), purpose=HOUSEHOLDER_DRAW)
+        return cls.normal(0.0, 1.0)._replace(purpose=HOUSEHOLDER_DRAW)
 
     def complex_parts(self) -> tuple[Draw, Draw]:
         """Return the draws of real and imaginary part, which share the variance: independent, each with half of it.
@@ -69,5 +67,5 @@ class Draw:
         if self.kind == "truncated":
             raise ArgumentError("a complex tensor takes constant, uniform and normal laws, not a truncated one")
         scale = self.scale / math.sqrt(2)
-        real = replace(self, scale=scale, low=-math.inf, high=math.inf)
-        return real, replace(real, shift=0.0, purpose=IMAGINARY_DRAW)
+        real = self._replace(scale=scale, low=-math.inf, high=math.inf)
+        return real, real._replace(shift=0.0, purpose=IMAGINARY_DRAW)

@@ -1,7 +1,7 @@
 """Places that numbers can go to: plan -> numbers."""
 
 from wellbegun.targets.apply import Applied, apply, initialize
-from wellbegun.targets.fill import fill
+from wellbegun.targets.fill import fill, fill_tensor
 from wellbegun.targets.to_numpy import to_numpy
 
-__all__ = ["Applied", "apply", "fill", "initialize", "to_numpy"]
+__all__ = ["Applied", "apply", "fill", "fill_tensor", "initialize", "to_numpy"]

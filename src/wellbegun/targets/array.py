@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def fill_array(
     elif master is not None:
         low, high = law.bounds() or (-math.inf, math.inf)
         inside = (float(inward(low, out.dtype, up=True)), float(inward(high, out.dtype, up=False)))
-        _fill_elements(master, replace(law.element_draw(), low=inside[0], high=inside[1]), stream, shape, offset)
+        _fill_elements(master, law.element_draw()._replace(low=inside[0], high=inside[1]), stream, shape, offset)
         out[...] = master
     else:
         _fill_elements(out, law.element_draw(), stream, shape, offset)
@@ -84,9 +83,11 @@ def fill_entry(out: Array, plan: Plan, entry: Entry, offset: tuple[int, ...]) ->
 
 def check_part(part: tuple[int, ...], shape: tuple[int, ...], offset: Offset) -> None:
     """Raise ArgumentError unless a part of this shape at this offset lies inside the logical tensor."""
-    if math.prod(shape) > 2**63:
+    if part == shape and offset == 0:
+        fits = True
+    elif math.prod(shape) > 2**63:
         raise ArgumentError(f"a logical tensor of shape {shape} has more than 2**63 elements")
-    if isinstance(offset, int):
+    elif isinstance(offset, int):
         fits = offset >= 0 and offset + math.prod(part) <= math.prod(shape)
     else:
         fits = len(offset) == len(shape) == len(part) and all(

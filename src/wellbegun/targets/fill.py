@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Fans, Initializer
+from wellbegun.laws import Fans, Initializer, Law
 from wellbegun.sampler import Stream
 from wellbegun.targets.array import Offset, check_memory, fill_array
+from wellbegun.targets.tensor import mark_changed, tensor_array
 
 if TYPE_CHECKING:
     import torch
@@ -63,25 +64,31 @@ def fill(
     """
     if not isinstance(initializer, Initializer):
         raise ArgumentError(f"the second argument must be an initializer or a law, got {initializer!r}")
-    torch = sys.modules.get("torch")
-    is_tensor = torch is not None and isinstance(out, torch.Tensor)
-    if not is_tensor and not isinstance(out, np.ndarray):
+    is_array = isinstance(out, np.ndarray)
+    torch = None if is_array else sys.modules.get("torch")
+    if not is_array and (torch is None or not isinstance(out, torch.Tensor)):
         raise ArgumentError(f"out must be a NumPy array or a torch tensor, got {type(out).__name__}")
     stream, law = Stream.of(seed, name), initializer.law(fans)
     logical = tuple(out.shape) if shape is None else tuple(shape)
     if offset is None:
-        offset = (0,) * len(logical)
-    if not is_tensor:
+        offset = 0 if shape is None else (0,) * len(logical)
+    if is_array:
         return _fill(out, law, stream, logical, offset, with_master)  # type: ignore[arg-type]
-    from wellbegun.targets.tensor import mark_changed, tensor_array
-
     master = _fill(tensor_array(out), law, stream, logical, offset, with_master)  # type: ignore[arg-type]
     mark_changed(out)  # type: ignore[arg-type]
     return None if master is None else torch.from_numpy(master)  # type: ignore[union-attr]
 
 
+def fill_tensor(tensor: torch.Tensor, law: Law, stream: Stream) -> None:
+    """Fill a whole tensor with a law: `fill` for callers that have both at hand."""
+    array = tensor_array(tensor)
+    check_memory(array)
+    fill_array(array, law, stream, array.shape, 0)
+    mark_changed(tensor)
+
+
 def _fill(
-    out: NDArray[Any], law: Any, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
+    out: NDArray[Any], law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
 ) -> NDArray[np.float32] | None:
     check_memory(out)
     if with_master and out.dtype.name not in NARROW:

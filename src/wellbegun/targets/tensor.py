@@ -30,7 +30,7 @@ def check_tensor(tensor: torch.Tensor) -> None:
 
     if tensor.is_meta:
         raise ArgumentError("a meta tensor has no memory to fill; wb.apply(plan, model) gives a model its memory")
-    if tensor.device.type != "cpu":
+    if not tensor.is_cpu:
         raise ArgumentError(f"the sampler writes CPU tensors, not {tensor.device}; fill on the CPU, then move")
     if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
@@ -50,7 +50,7 @@ def tensor_array(tensor: torch.Tensor) -> NDArray[Any]:
     import torch
 
     check_tensor(tensor)
-    plain = tensor.detach()
+    plain = tensor.detach() if tensor.requires_grad else tensor
     name = type_name(plain.dtype)
     if name in _FOREIGN:
         array: NDArray[Any] = plain.view(getattr(torch, _FOREIGN[name])).numpy().view(storage_type(name))
