@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,10 @@ from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
 from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, inward, storage_type, type_name, write
+from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
 from wellbegun.targets.storage import check_storage, store
 
 Array = NDArray[Any]
-Offset = int | tuple[int, ...]
 
 
 def fill_array(
@@ -81,24 +80,6 @@ def fill_entry(out: Array, plan: Plan, entry: Entry, offset: tuple[int, ...]) ->
     return written
 
 
-def check_part(part: tuple[int, ...], shape: tuple[int, ...], offset: Offset) -> None:
-    """Raise ArgumentError unless a part of this shape at this offset lies inside the logical tensor."""
-    if part == shape and offset == 0:
-        fits = True
-    elif math.prod(shape) > 2**63:
-        raise ArgumentError(f"a logical tensor of shape {shape} has more than 2**63 elements")
-    elif isinstance(offset, int):
-        fits = offset >= 0 and offset + math.prod(part) <= math.prod(shape)
-    else:
-        fits = len(offset) == len(shape) == len(part) and all(
-            first >= 0 and first + size <= whole for first, size, whole in zip(offset, part, shape, strict=True)
-        )
-    if not fits:
-        raise ArgumentError(
-            f"a part of shape {part} at offset {offset} does not lie inside the logical tensor of shape {shape}"
-        )
-
-
 def check_memory(out: Array) -> None:
     """Raise ArgumentError unless every element of the array has memory of its own that can be written."""
     if not out.flags.writeable:
@@ -117,75 +98,48 @@ def check_memory(out: Array) -> None:
 
 
 def _fill_elements(out: Array, draw: Draw, stream: Stream, shape: tuple[int, ...], offset: Offset) -> None:
-    """Write an element-wise draw into a part of a logical tensor, row after row of consecutive indices."""
-    if isinstance(offset, int) or out.shape == shape:
-        _fill_run(out, draw, stream, offset if isinstance(offset, int) else 0)
-        return
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    base = sum(first * stride for first, stride in zip(offset, strides, strict=True))
-    # dimensions from `split` on are covered whole, so one run spans them and the one before
-    split = len(shape)
-    while split > 0 and out.shape[split - 1] == shape[split - 1]:
-        split -= 1
-    inner = max(split - 1, 0)
-    run = math.prod(out.shape[inner:])
-    if inner > 0 and _writable_in_place(out[(0,) * inner]) and out.strides[inner - 1] % out.itemsize == 0:
-        # the dimension before holds rows of such runs
-        for index in np.ndindex(*out.shape[: inner - 1]):
-            at = base + sum(i * stride for i, stride in zip(index, strides, strict=False))
-            write(_rows(out[index], run), draw, stream, at, strides[inner - 1])
-        return
-    for index in np.ndindex(*out.shape[:inner]):
-        # the dots make a view even of an array without dimensions, where out[()] would be a copy
-        at = base + sum(i * stride for i, stride in zip(index, strides, strict=False))
-        _fill_run(out[(*index, ...)], draw, stream, at)
+    """Write an element-wise draw into a part of a logical tensor, in place where rows lie in order."""
+    if out.ndim == 0:
+        out, shape = out.reshape(1), (*shape, 1) if isinstance(offset, tuple) else shape
+        offset = (0,) if isinstance(offset, tuple) else offset
+    for index, start, step in rows_of(out.shape, shape, offset):
+        stack = out[index]
+        run = stack.size // len(stack)
+        in_order = stack[0].flags.c_contiguous and stack.flags.aligned and stack.dtype.isnative
+        if in_order and step == run and stack.flags.c_contiguous:
+            write(stack.reshape(-1), draw, stream, start)
+        elif in_order and (len(stack) == 1 or stack.strides[0] % stack.itemsize == 0):
+            write(_rows(stack, run), draw, stream, start, step)
+        else:
+            _fill_through_buffers(stack, draw, stream, start, step)
 
 
-def _rows(view: Array, run: int) -> Array:
+def _rows(stack: Array, run: int) -> Array:
     """See an array whose items along the first dimension are contiguous as a matrix of those items."""
     # as_strided does not know the types of ml_dtypes
-    plain = view.view(f"u{view.itemsize}")
-    rows = np.lib.stride_tricks.as_strided(plain, (len(view), run), (view.strides[0], view.itemsize))
-    return rows.view(view.dtype)
+    plain = stack.view(f"u{stack.itemsize}")
+    rows = np.lib.stride_tricks.as_strided(plain, (len(stack), run), (stack.strides[0], stack.itemsize))
+    return rows.view(stack.dtype)
 
 
-def _writable_in_place(view: Array) -> bool:
-    return bool(view.flags.c_contiguous and view.flags.aligned and view.dtype.isnative)
+def _fill_through_buffers(stack: Array, draw: Draw, stream: Stream, start: int, step: int) -> None:
+    """Write rows whose elements do not lie in order, or not as the machine reads them."""
+    storage = storage_type(type_name(stack.dtype))
 
-
-def _fill_run(target: Array, draw: Draw, stream: Stream, start: int) -> None:
-    """Write consecutive elements into an array of any strides, through a buffer where they do not lie in order."""
-    if _writable_in_place(target):
-        write(target.reshape(-1), draw, stream, start)
-        return
-    storage = storage_type(type_name(target.dtype))
-
-    def fill_chunk(chunk: tuple[Array, int]) -> int:
-        view, first = chunk
-        run = view.size // len(view) if view.ndim else 1
-        if run < 8 * TILE:
+    def fill_piece(piece: tuple[Array, int, int]) -> int:
+        view, first, apart = piece
+        run = view.size // len(view)
+        if run == apart and run < 8 * TILE:
             buffer = np.empty(view.size, storage)
             redraws = write(buffer, draw, stream, first)
         else:
             # rows a little apart: at distances of a power of two they would fight for the same lines of the cache
             buffer = np.empty((len(view), run + 16), storage)[:, :run]
-            redraws = write(buffer, draw, stream, first, run)
+            redraws = write(buffer, draw, stream, first, apart)
         view[...] = buffer.reshape(view.shape)
         return redraws
 
-    WORKERS.share(fill_chunk, list(_chunks(target, start)))
-
-
-def _chunks(target: Array, start: int) -> Iterator[tuple[Array, int]]:
-    """Cut an array into views of bounded size that are consecutive in the logical tensor."""
-    if target.size <= SHARE:
-        yield target, start
-        return
-    size = target.size // len(target)
-    together = max(SHARE // size, 1)
-    for first in range(0, len(target), together):
-        part = target[first : first + together]
-        yield from _chunks(part if len(part) > 1 or size <= SHARE else part[0], start + first * size)
+    WORKERS.share(fill_piece, list(pieces(stack, start, step, SHARE)))
 
 
 def _fill_points(out: Array, indices: NDArray[np.int64], value: float, shape: tuple[int, ...], offset: Offset) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Fans, Initializer, Law
 from wellbegun.sampler import Stream
-from wellbegun.targets.array import Offset, check_memory, fill_array
+from wellbegun.targets.array import check_memory, fill_array
+from wellbegun.targets.rows import Offset
 from wellbegun.targets.tensor import mark_changed, tensor_array
 
 if TYPE_CHECKING:
