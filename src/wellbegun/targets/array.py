@@ -102,16 +102,24 @@ def _fill_elements(out: Array, draw: Draw, stream: Stream, shape: tuple[int, ...
     if out.ndim == 0:
         out, shape = out.reshape(1), (*shape, 1) if isinstance(offset, tuple) else shape
         offset = (0,) if isinstance(offset, tuple) else offset
-    for index, start, step in rows_of(out.shape, shape, offset):
+
+    def fill_stack(place: tuple[tuple[int, ...], int, int]) -> int:
+        index, start, step = place
         stack = out[index]
         run = stack.size // len(stack)
         in_order = stack[0].flags.c_contiguous and stack.flags.aligned and stack.dtype.isnative
         if in_order and step == run and stack.flags.c_contiguous:
-            write(stack.reshape(-1), draw, stream, start)
-        elif in_order and (len(stack) == 1 or stack.strides[0] % stack.itemsize == 0):
-            write(_rows(stack, run), draw, stream, start, step)
-        else:
-            _fill_through_buffers(stack, draw, stream, start, step)
+            return write(stack.reshape(-1), draw, stream, start)
+        if in_order and (len(stack) == 1 or stack.strides[0] % stack.itemsize == 0):
+            return write(_rows(stack, run), draw, stream, start, step)
+        return _fill_through_buffers(stack, draw, stream, start, step)
+
+    places = list(rows_of(out.shape, shape, offset))
+    if len(places) > 1 and out.size >= 2 * SHARE:
+        WORKERS.share(fill_stack, places)
+    else:
+        for place in places:
+            fill_stack(place)
 
 
 def _rows(stack: Array, run: int) -> Array:
@@ -122,7 +130,7 @@ def _rows(stack: Array, run: int) -> Array:
     return rows.view(stack.dtype)
 
 
-def _fill_through_buffers(stack: Array, draw: Draw, stream: Stream, start: int, step: int) -> None:
+def _fill_through_buffers(stack: Array, draw: Draw, stream: Stream, start: int, step: int) -> int:
     """Write rows whose elements do not lie in order, or not as the machine reads them."""
     storage = storage_type(type_name(stack.dtype))
 
@@ -139,7 +147,7 @@ def _fill_through_buffers(stack: Array, draw: Draw, stream: Stream, start: int, 
         view[...] = buffer.reshape(view.shape)
         return redraws
 
-    WORKERS.share(fill_piece, list(pieces(stack, start, step, SHARE)))
+    return WORKERS.share(fill_piece, list(pieces(stack, start, step, SHARE)))
 
 
 def _fill_points(out: Array, indices: NDArray[np.int64], value: float, shape: tuple[int, ...], offset: Offset) -> None:
