@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from wellbegun.errors import ArgumentError, MissingExtraError
-from wellbegun.sampler.layout import ELEMENT_DRAW, TILE, counter_tag
+from wellbegun.sampler.launch import LONE_LANES, Launch, Part, launch_of, parts
+from wellbegun.sampler.layout import ELEMENT_DRAW, counter_tag
 
 if TYPE_CHECKING:
     from wellbegun.sampler.stream import Stream
@@ -20,11 +21,12 @@ Kind = Literal["uniform", "normal", "truncated"]
 STORAGE = {"float32": 0, "bfloat16": 1, "float16": 2, "float8_e5m2": 3, "float8_e4m3fn": 4}
 """Types that the kernels store, and the number by which the kernels know each."""
 
-_CODES = {"bfloat16": "uint16", "float16": "uint16", "float8_e5m2": "uint8", "float8_e4m3fn": "uint8"}
-_WINDOW = ("window_low", "window_high", "near", "far", "upper_tail", "mass")
 UNIFORM, NORMAL, REDRAW, QUANTILE = range(4)
-_LANES = 128
-_MOST_PROGRAMS = 2**31 - 1
+"""Draws, by the numbers by which the kernels know them."""
+
+_CODES = {"bfloat16": "uint16", "float16": "uint16", "float8_e5m2": "uint8", "float8_e4m3fn": "uint8"}
+_LISTED = 32  # elements that a program of `redraw_listed` takes at a time: one for each thread of a warp
+_REDRAWERS = 8192  # programs of `redraw_listed`, which share a list whose length only the device knows
 
 
 def fill_device(
@@ -68,26 +70,19 @@ def fill_device(
     """
     storage = _storage(out)
     _check_part(out, start, rows, run, pitch, step)
-    if (kind == "truncated") != (window is not None):
-        raise ArgumentError(f"a window belongs to the kind 'truncated' and to no other; got {kind!r} and {window!r}")
-    if importlib.util.find_spec("triton") is None:
-        raise MissingExtraError("triton", "gpu", "filling a tensor in a GPU's memory")
+    code = _kind(kind, window)
     if rows == 0 or run == 0:
         return
-
+    if importlib.util.find_spec("triton") is None:
+        raise MissingExtraError("Triton", "gpu", "filling a tensor in a GPU's memory")
     import triton
-    import triton.language as tl
 
-    from wellbegun.sampler import gpu_kernels as kernels
+    from wellbegun.sampler import gpu_kernels
 
-    interpreted = not isinstance(kernels.fill_groups, triton.JITFunction)
+    interpreted = not isinstance(gpu_kernels.fill_groups, triton.JITFunction)
     if out.device.type == "cpu" and not interpreted:
         raise ArgumentError("a kernel runs where the tensor lies, and this one lies on the CPU: use the CPU's sampler")
     arguments = {
-        "start": start,
-        "step": step,
-        "pitch": pitch,
-        "run": run,
         "tag": counter_tag(purpose, 0),
         "word": stream.word,
         "k0": stream.key[0],
@@ -96,74 +91,61 @@ def fill_device(
         "shift": float(shift),
         "low": float(low),
         "high": float(high),
-        **_window_arguments(window),
-        "KIND": _kind(kind, window),
+        "window_low": window.low if window else -math.inf,
+        "window_high": window.high if window else math.inf,
         "STORAGE": STORAGE[storage],
     }
-    target = triton.reinterpret(out, getattr(tl, _CODES[storage])) if storage in _CODES else out
-    launch = launch_of(start, rows, run, step, redraw=arguments["KIND"] == REDRAW)
-    kernel = getattr(kernels, launch.kernel)
-    options = {"num_warps": launch.warps, "enable_fp_fusion": False}
-    with nullcontext() if interpreted else _current(out.device):
-        kernel[(launch.programs,)](target, **arguments, **launch.arguments, **options)
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How a part is divided among programs.
-
-    Attributes:
-        kernel: "fill_groups", or "fill_elements" for rows much shorter than a tile.
-        programs, warps: how many programs, and how many warps each.
-        arguments: what that kernel takes besides.
-    """
-
-    kernel: str
-    programs: int
-    warps: int
-    arguments: dict[str, int | bool]
-
-
-def launch_of(start: int, rows: int, run: int, step: int, *, redraw: bool) -> Launch:
-    """Choose the kernel that computes the fewest numbers that nobody keeps.
-
-    >>> launch_of(0, 1, 1_000_000, 0, redraw=False)
-    Launch(kernel='fill_groups', programs=489, warps=4, arguments={'groups': 489, 'ONE_ROW': True, 'TILES': 8})
-    >>> launch_of(0, 1000, 9, 9, redraw=False).kernel
-    'fill_elements'
-    """
-    for tiles, warps in ((1, 1),) if redraw else ((8, 4), (1, 1)):
-        groups = _groups(start, rows, run, step, tiles * TILE)
-        # a lane that computes a single element costs about twice what an element costs in a group
-        if groups * tiles * TILE <= (1.25 if tiles > 1 else 2) * run or rows * groups == 1:
-            launch = Launch("fill_groups", rows * groups, warps, {"groups": groups, "ONE_ROW": rows == 1, "TILES": tiles})
-            break
-    else:
-        launch = Launch("fill_elements", -(-rows * run // _LANES), 4, {"count": rows * run, "SIZE": _LANES})
-    if launch.programs > _MOST_PROGRAMS:
-        raise ArgumentError(f"{rows} rows of {run} elements need more than {_MOST_PROGRAMS} programs; fill them in parts")
-    return launch
-
-
-def _groups(start: int, rows: int, run: int, step: int, size: int) -> int:
-    """Return the most groups that a row touches; rows begin at different places of a group unless step divides."""
-    if rows == 1 or step % size == 0:
-        return (start % size + run - 1) // size + 1
-    return (size - 1 + run - 1) // size + 1
-
-
-def _kind(kind: Kind, window: Window | None) -> int:
-    if window is not None:
-        return QUANTILE if window.inverse else REDRAW
-    return UNIFORM if kind == "uniform" else NORMAL
-
-
-def _window_arguments(window: Window | None) -> dict[str, float | bool]:
-    if window is None:
-        return dict.fromkeys(_WINDOW, 0.0) | {"REFLECTED": False}
-    return {name: float(getattr(window, name.removeprefix("window_"))) for name in _WINDOW} | {
-        "REFLECTED": window.reflected
+    quantile = {
+        "near": window.near if window else 0.0,
+        "far": window.far if window else 0.0,
+        "upper_tail": window.upper_tail if window else 0.0,
+        "mass": window.mass if window else 0.0,
+        "REFLECTED": window.reflected if window else False,
+        "KIND": code,
     }
+    misses = 1 - window.mass if window and code == REDRAW else None
+    with nullcontext() if interpreted else _current(out.device):
+        for part in parts(Part(0, start, rows, run, pitch, step), misses):
+            _fill_part(out, part, launch_of(part, misses), arguments, quantile, _CODES.get(storage))
+
+
+def _fill_part(
+    out: Any, part: Part, launch: Launch, arguments: dict[str, Any], quantile: dict[str, Any], code: str | None
+) -> None:
+    from wellbegun.sampler import gpu_kernels as kernels
+
+    target = out[part.offset :] if code is None else _seen_as(out[part.offset :], code)
+    common = {"start": part.start, "step": part.step, "pitch": part.pitch, "run": part.run, **arguments}
+    exact = {"enable_fp_fusion": False}
+    grid, warps = (launch.programs,), launch.warps
+    if launch.tiles == 0:
+        count = part.rows * part.run
+        kernels.fill_elements[grid](
+            target, count=count, SIZE=LONE_LANES, **common, **quantile, num_warps=warps, **exact
+        )
+        return
+    shape = {"groups": launch.groups, "TILES": launch.tiles, "ONE_ROW": part.rows == 1}
+    # without a list, any address will do: nothing is written to it
+    listed, counter = (_scratch(out, launch.capacity), _scratch(out, 1)) if launch.capacity else (target, target)
+    lists = {"listed": listed, "counter": counter, "capacity": launch.capacity}
+    kernels.fill_groups[grid](
+        target, **lists, LISTS=launch.capacity > 0, **common, **shape, **quantile, num_warps=warps, **exact
+    )
+    if launch.capacity:
+        programs = min(_REDRAWERS, -(-launch.capacity // _LISTED))
+        kernels.redraw_listed[(programs,)](target, **lists, SIZE=_LISTED, **common, num_warps=1, **exact)
+
+
+def _scratch(out: Any, count: int) -> Any:
+    """Return zeros of int32 beside a tensor, made without naming the framework."""
+    return _seen_as(out.new_zeros(4 * count // out.element_size()), "int32")
+
+
+def _seen_as(tensor: Any, dtype: str) -> Any:
+    import triton
+    import triton.language as tl
+
+    return triton.reinterpret(tensor, getattr(tl, dtype))
 
 
 @contextmanager
@@ -177,6 +159,16 @@ def _current(device: Any) -> Iterator[None]:
         yield
     finally:
         driver.active.set_current_device(before)
+
+
+def _kind(kind: Kind, window: Window | None) -> int:
+    if kind not in get_args(Kind):
+        raise ArgumentError(f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}")
+    if (kind == "truncated") != (window is not None):
+        raise ArgumentError(f"a window belongs to the kind 'truncated' and to no other; got {kind!r} and {window!r}")
+    if window is not None:
+        return QUANTILE if window.inverse else REDRAW
+    return UNIFORM if kind == "uniform" else NORMAL
 
 
 def _storage(out: Any) -> str:
@@ -193,5 +185,6 @@ def _check_part(out: Any, start: int, rows: int, run: int, pitch: int, step: int
         raise ArgumentError(f"rows must not overlap in out; got {rows} rows of {run} elements, {pitch} apart")
     if rows and run and (rows - 1) * pitch + run > out.numel():
         raise ArgumentError(f"{rows} rows of {run} elements, {pitch} apart, do not fit into {out.numel()} elements")
-    if not 0 <= start <= 2**63 - max(0, (rows - 1) * step + run):
+    last = (rows - 1) * step + run if rows and run else 0
+    if not 0 <= start <= 2**63 - last:
         raise ArgumentError(f"{rows} rows of {run} elements, {step} apart, from {start} on are outside 0 to 2**63")

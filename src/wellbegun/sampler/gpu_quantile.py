@@ -1,4 +1,4 @@
-"""The normal quantile in float64 as Triton functions: equal to reference.py bit for bit. Imported only by gpu_kernels.py.
+"""The normal quantile in float64 as Triton functions, equal to reference.py bit for bit; imported by gpu_kernels.py.
 
 A minus is written as a product with -1, which flips the sign of a zero too; some releases of Triton compile a minus as
 a difference from 0, which does not. Without a rounding mode in its name, float64 division and square root are exact on
@@ -20,7 +20,7 @@ TAIL_NUMERATOR, TAIL_DENOMINATOR = tl.constexpr(c.TAIL_NUMERATOR), tl.constexpr(
 
 
 @triton.jit
-def _horner(x, COEFFICIENTS: tl.constexpr):  # type: ignore[no-untyped-def]
+def _horner(x, COEFFICIENTS: tl.constexpr):
     value = x * COEFFICIENTS[7] + COEFFICIENTS[6]
     for i in tl.static_range(6):
         value = value * x + COEFFICIENTS[5 - i]
@@ -28,7 +28,7 @@ def _horner(x, COEFFICIENTS: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _log64(value):  # type: ignore[no-untyped-def]
+def _log64(value):
     bits = value.to(tl.int64, bitcast=True)
     exponent = (bits - 0x3FE6A09E667F3BCD) >> 52
     mantissa = (bits - (exponent << 52)).to(tl.float64, bitcast=True)
@@ -42,7 +42,7 @@ def _log64(value):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _upper_quantile(upper):  # type: ignore[no-untyped-def]
+def _upper_quantile(upper):
     centre = upper - 0.5
     central = tl.abs(centre) <= 0.425
     t = 0.180625 - centre * centre
@@ -55,7 +55,7 @@ def _upper_quantile(upper):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def quantile(word, near, far, upper_tail, mass, REFLECTED: tl.constexpr):  # type: ignore[no-untyped-def]
+def quantile(word, near, far, upper_tail, mass, REFLECTED: tl.constexpr):
     """A truncated standard normal of a word (uint32) by the quantile function."""
     u = (word.to(tl.float64) + 0.5) * 2.3283064365386963e-10
     value = _upper_quantile(upper_tail - u * mass)

@@ -6,13 +6,15 @@ Sums and products are written with the tensor on the left: Triton's interpreter 
 
 from __future__ import annotations
 
+from typing import SupportsFloat
+
 import triton
 import triton.language as tl
 
 from wellbegun.sampler import coefficients as c
 
 
-def _constant(value: float) -> tl.constexpr:
+def _constant(value: SupportsFloat) -> tl.constexpr:
     """A number as Triton takes it: a float32 is exact as a Python float, and becomes the type of the other operand."""
     return tl.constexpr(float(value))
 
@@ -28,7 +30,7 @@ FLOAT32, BFLOAT16, FLOAT16, FLOAT8_E5M2, FLOAT8_E4M3FN = (tl.constexpr(code) for
 
 
 @triton.jit
-def _round(x0, x1, x2, x3, k0, k1):  # type: ignore[no-untyped-def]
+def _round(x0, x1, x2, x3, k0, k1):
     p0 = x0.to(tl.uint64) * 0xD2511F53
     p1 = x2.to(tl.uint64) * 0xCD9E8D57
     y0 = (p1 >> 32).to(tl.uint32) ^ x1 ^ k0
@@ -37,7 +39,7 @@ def _round(x0, x1, x2, x3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def philox(block_low, block_high, tag, word, k0, k1):  # type: ignore[no-untyped-def]
+def philox(block_low, block_high, tag, word, k0, k1):
     """Philox4x32-10: the four words of a counter; all arguments are uint32."""
     x0, x1, x2, x3 = _round(block_low, block_high, tag, word, k0, k1)
     for _ in tl.static_range(9):
@@ -48,13 +50,13 @@ def philox(block_low, block_high, tag, word, k0, k1):  # type: ignore[no-untyped
 
 
 @triton.jit
-def symmetric_uniform(word):  # type: ignore[no-untyped-def]
+def symmetric_uniform(word):
     """32 bits to [-1, 1]."""
     return word.to(tl.int32, bitcast=True).to(tl.float32) * TWO_31
 
 
 @triton.jit
-def radius(word):  # type: ignore[no-untyped-def]
+def radius(word):
     """The Box-Muller radius of a word."""
     near_one = word >= 0x80000000
     smaller = tl.where(near_one, ~word, word).to(tl.int32, bitcast=True).to(tl.float32) + 0.5
@@ -73,7 +75,7 @@ def radius(word):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def direction(word):  # type: ignore[no-untyped-def]
+def direction(word):
     """Cosine and sine of the angle of a word."""
     x = (word << 2).to(tl.int32, bitcast=True).to(tl.float32) * TWO_32
     t = x * x
@@ -86,14 +88,14 @@ def direction(word):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def clamp(value, low, high):  # type: ignore[no-untyped-def]
+def clamp(value, low, high):
     """min(max(value, low), high) where of equal numbers the first stays."""
     value = tl.where(value < low, low, value)
     return tl.where(value > high, high, value)
 
 
 @triton.jit
-def _narrow(  # type: ignore[no-untyped-def]
+def _narrow(
     value, SHIFT: tl.constexpr, REBIAS: tl.constexpr, SMALLEST: tl.constexpr, MAGIC: tl.constexpr, SIGN: tl.constexpr
 ):
     bits = value.to(tl.uint32, bitcast=True)
@@ -107,7 +109,7 @@ def _narrow(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def stored(value, STORAGE: tl.constexpr):  # type: ignore[no-untyped-def]
+def stored(value, STORAGE: tl.constexpr):
     """Round a finite float32, to nearest even, to the code of a storage type; the result must not overflow it."""
     if STORAGE == FLOAT32:
         return value
