@@ -128,6 +128,11 @@ def test_what_is_redrawn_from_a_list_is_the_same(interpreted, rows, run, pitch, 
     )
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e5m2"])
+def test_lists_lie_beside_any_storage_type(interpreted, dtype):
+    assert_fills(interpreted, 7, run=2**16, dtype=dtype, kind="truncated", window=Window.of(-3, 3))
+
+
 @pytest.mark.parametrize("dtype", NARROW)
 @pytest.mark.parametrize("name", ["uniform", "normal", "truncated(-2,2)", "truncated(1,3)"])
 def test_storage_types(interpreted, dtype, name):

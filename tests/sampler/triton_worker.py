@@ -68,8 +68,10 @@ class DeviceVector:
     def element_size(self) -> int:
         return self.dtype.itemsize
 
-    def new_zeros(self, size: int) -> DeviceVector:
+    def new_empty(self, size: int) -> DeviceVector:
         return DeviceVector(self.dtype, size)
+
+    new_zeros = new_empty
 
 
 def compiled(dtype: str, size: int, capability: int, stream, start: int, **arguments) -> dict[str, str]:

@@ -125,8 +125,9 @@ def _fill_part(
         )
         return
     shape = {"groups": launch.groups, "TILES": launch.tiles, "ONE_ROW": part.rows == 1}
-    # without a list, any address will do: nothing is written to it
-    listed, counter = (_scratch(out, launch.capacity), _scratch(out, 1)) if launch.capacity else (target, target)
+    listed = counter = target  # without a list, any address will do: nothing is written there
+    if launch.capacity:
+        listed, counter = _scratch(out, launch.capacity, zeros=False), _scratch(out, 1, zeros=True)
     lists = {"listed": listed, "counter": counter, "capacity": launch.capacity}
     kernels.fill_groups[grid](
         target, **lists, LISTS=launch.capacity > 0, **common, **shape, **quantile, num_warps=warps, **exact
@@ -136,9 +137,10 @@ def _fill_part(
         kernels.redraw_listed[(programs,)](target, **lists, SIZE=_LISTED, **common, num_warps=1, **exact)
 
 
-def _scratch(out: Any, count: int) -> Any:
-    """Return zeros of int32 beside a tensor, made without naming the framework."""
-    return _seen_as(out.new_zeros(4 * count // out.element_size()), "int32")
+def _scratch(out: Any, count: int, *, zeros: bool) -> Any:
+    """Return int32 memory beside a tensor, made without naming the framework."""
+    make = out.new_zeros if zeros else out.new_empty
+    return _seen_as(make(4 * count // out.element_size()), "int32")
 
 
 def _seen_as(tensor: Any, dtype: str) -> Any:
