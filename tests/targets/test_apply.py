@@ -314,8 +314,12 @@ def test_a_dot_belongs_to_the_name() -> None:
 
 
 def test_other_devices_and_what_is_no_model() -> None:
-    with pytest.raises(ApplyError, match="device must be 'cpu'"):
-        wb.apply(planned(), Net(), device="cuda")
+    for device in ("meta", "xpu", "banana", "mps"):
+        with pytest.raises(ApplyError, match=f"device must be 'cpu' or a CUDA device, not '{device}'"):
+            wb.apply(planned(), Net(), device=device)
+    if not torch.cuda.is_available():
+        with pytest.raises(ApplyError, match="'cuda:1' is asked for, and torch sees no CUDA device"):
+            wb.apply(planned(), meta_net(), device="cuda:1")
     with pytest.raises(ArgumentError):
         wb.apply(planned(), torch.zeros(3))
 

@@ -47,7 +47,8 @@ def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, over
     Args:
         plan: made for this model, or loaded; matched by name.
         model: on the CPU or on meta; meta tensors get memory. `requires_grad` is preserved, ties are tied again.
-        device: for meta tensors; only "cpu" in this version.
+        device: where meta tensors get their memory: "cpu" (the default) or a CUDA device such as "cuda" or "cuda:1".
+            Other tensors stay where they are.
         overwrite: allow tensors that a plan has already been applied to.
 
     Raises:
@@ -55,8 +56,7 @@ def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, over
             Nothing has been written then.
     """
     model = check_module(model, "applying a plan")
-    if device not in (None, "cpu"):
-        raise ApplyError(f"device must be 'cpu' in this version, not {device!r}; move the model after apply")
+    _check_device(device)
     names_of = _names_of(model)
     _check_names(plan, {name for names in names_of.values() for name in names})
     problems = [problem for entry in plan for problem in _problems(entry, model, names_of, overwrite)]
@@ -67,7 +67,7 @@ def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, over
     if problems:
         raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems))
     for entry in plan:
-        _materialise(entry, model)
+        _materialise(entry, model, device or "cpu")
     mark = plan.hash
     elements = sum(_write(plan, entry, _get(model, entry.name), mark) for entry in plan)
     written = [entry for entry in plan if not isinstance(entry.law, Keep)]
@@ -100,6 +100,19 @@ def initialize(
     made = make_plan(model, inputs, seed=seed, recipe=recipe, rules=rules, aliases=aliases)
     apply(made, model, overwrite=overwrite)
     return made
+
+
+def _check_device(device: str | None) -> None:
+    import torch
+
+    try:
+        kind = "cpu" if device is None else torch.device(device).type
+    except (RuntimeError, TypeError):
+        kind = ""
+    if kind not in ("cpu", "cuda"):
+        raise ApplyError(f"device must be 'cpu' or a CUDA device, not {device!r}; move the model after apply")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ApplyError(f"{device!r} is asked for, and torch sees no CUDA device here; nothing was written")
 
 
 def _check_names(plan: Plan, present: set[str]) -> None:
@@ -140,13 +153,13 @@ def _problems(entry: Entry, model: torch.nn.Module, names_of: Mapping[int, list[
     return found
 
 
-def _materialise(entry: Entry, model: torch.nn.Module) -> None:
+def _materialise(entry: Entry, model: torch.nn.Module, device: str) -> None:
     """Give a meta tensor memory, and tie again what was torn apart."""
     import torch
 
     tensor = _get(model, entry.name)
     if tensor.is_meta:
-        memory = torch.empty_like(tensor, device="cpu")
+        memory = torch.empty_like(tensor, device=device)
         if isinstance(tensor, torch.nn.Parameter):
             memory = torch.nn.Parameter(memory, requires_grad=tensor.requires_grad)
         _set(model, entry.name, memory)
@@ -157,7 +170,13 @@ def _materialise(entry: Entry, model: torch.nn.Module) -> None:
 def _write(plan: Plan, entry: Entry, tensor: torch.Tensor, mark: str) -> int:
     if isinstance(entry.law, Keep):
         return 0
-    written = fill_entry(tensor_array(tensor), plan, entry, (0,) * len(entry.shape))
+    corner = (0,) * len(entry.shape)
+    if tensor.is_cuda:
+        from wellbegun.targets.device import fill_on_device
+
+        written = fill_entry(tensor.detach(), plan, entry, corner, fill_on_device)
+    else:
+        written = fill_entry(tensor_array(tensor), plan, entry, corner)
     mark_changed(tensor)
     setattr(tensor, _MARK, mark)
     return written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
 from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, inward, storage_type, type_name, write
+from wellbegun.targets.memory import check_strides
 from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
 from wellbegun.targets.storage import check_storage, store
 
@@ -67,14 +69,16 @@ def fill_array(
     return int(out.size)
 
 
-def fill_entry(out: Array, plan: Plan, entry: Entry, offset: tuple[int, ...]) -> int:
-    """Fill an array with a part of a planned tensor and return the number of elements written."""
+def fill_entry(
+    out: Any, plan: Plan, entry: Entry, offset: tuple[int, ...], fill: Callable[..., int] | None = None
+) -> int:
+    """Fill an array (or, with `fill`, another target) with a part of a planned tensor; return the elements written."""
     companion = None
     if entry.law.companion is not None:
         other = plan[entry.law.companion]
         companion = np.empty(other.shape, np.float32)
         fill_entry(companion, plan, other, (0,) * companion.ndim)
-    written = fill_array(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, offset, companion)
+    written = (fill or fill_array)(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, offset, companion)
     if entry.zero_row is not None and 0 <= entry.zero_row - offset[0] < len(out):
         out[entry.zero_row - offset[0]] = 0
     return written
@@ -84,17 +88,8 @@ def check_memory(out: Array) -> None:
     """Raise ArgumentError unless every element of the array has memory of its own that can be written."""
     if not out.flags.writeable:
         raise ArgumentError("the array is read-only; pass one that can be written")
-    if out.flags.c_contiguous or out.size < 2:
-        return
-    reach = out.itemsize
-    for stride, size in sorted((abs(stride), size) for stride, size in zip(out.strides, out.shape, strict=True)):
-        if size > 1 and stride < reach:
-            # strides that interleave need not overlap: look at the addresses, where there are few enough of them
-            places = sum(np.ix_(*(np.arange(n) * s for n, s in zip(out.shape, out.strides, strict=True))))
-            if out.size > 1 << 20 or np.diff(np.sort(np.ravel(places))).min() < out.itemsize:
-                raise ArgumentError(f"elements of the array share memory (shape {out.shape}, strides {out.strides})")
-            return
-        reach += (size - 1) * stride
+    if not out.flags.c_contiguous and out.size > 1:
+        check_strides(out.shape, out.strides, out.itemsize)
 
 
 def _fill_elements(out: Array, draw: Draw, stream: Stream, shape: tuple[int, ...], offset: Offset) -> None:

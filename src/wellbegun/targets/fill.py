@@ -13,7 +13,7 @@ from wellbegun.laws import Fans, Initializer, Law
 from wellbegun.sampler import Stream
 from wellbegun.targets.array import check_memory, fill_array
 from wellbegun.targets.rows import Offset
-from wellbegun.targets.tensor import mark_changed, tensor_array
+from wellbegun.targets.tensor import check_tensor, mark_changed, tensor_array, type_name
 
 if TYPE_CHECKING:
     import torch
@@ -43,10 +43,11 @@ def fill(
     True
 
     Args:
-        out: NumPy array or CPU tensor, any strides, written in place. float32, bfloat16, float16, float8_e5m2 and
-            float8_e4m3fn hold the float32 draw rounded once to nearest even; float64 draws 64 bits of its own, whose
-            values the float32 ones approximate; complex64 and complex128 (normal, uniform and constant laws) hold two
-            independent parts that share the variance; integers and booleans take whole constants.
+        out: NumPy array, or tensor on the CPU or a CUDA device, any strides, written in place. float32, bfloat16,
+            float16, float8_e5m2 and float8_e4m3fn hold the float32 draw rounded once to nearest even; float64 draws
+            64 bits of its own, whose values the float32 ones approximate; complex64 and complex128 (normal, uniform
+            and constant laws) hold two independent parts that share the variance; integers and booleans take whole
+            constants.
         initializer: a law such as Normal(std=0.02), or a rule such as HeNormal(), which needs fans.
         seed: an integer from 0 to 2**64 - 1. There is no default: nothing is random by accident.
         name: the tensor's name. There is no default: no two tensors share numbers by accident.
@@ -65,35 +66,49 @@ def fill(
     """
     if not isinstance(initializer, Initializer):
         raise ArgumentError(f"the second argument must be an initializer or a law, got {initializer!r}")
-    is_array = isinstance(out, np.ndarray)
-    torch = None if is_array else sys.modules.get("torch")
-    if not is_array and (torch is None or not isinstance(out, torch.Tensor)):
+    is_array, framework = isinstance(out, np.ndarray), sys.modules.get("torch")
+    if not is_array and (framework is None or not isinstance(out, framework.Tensor)):
         raise ArgumentError(f"out must be a NumPy array or a torch tensor, got {type(out).__name__}")
     stream, law = Stream.of(seed, name), initializer.law(fans)
     logical = tuple(out.shape) if shape is None else tuple(shape)
     if offset is None:
         offset = 0 if shape is None else (0,) * len(logical)
     if is_array:
-        return _fill(out, law, stream, logical, offset, with_master)  # type: ignore[arg-type]
-    master = _fill(tensor_array(out), law, stream, logical, offset, with_master)  # type: ignore[arg-type]
-    mark_changed(out)  # type: ignore[arg-type]
-    return None if master is None else torch.from_numpy(master)  # type: ignore[union-attr]
+        return _fill_array(out, law, stream, logical, offset, with_master)  # type: ignore[arg-type]
+    return _fill_tensor(out, law, stream, logical, offset, with_master)  # type: ignore[arg-type]
 
 
 def fill_tensor(tensor: torch.Tensor, law: Law, stream: Stream) -> None:
     """Fill a whole tensor with a law: `fill` for callers that have both at hand."""
-    array = tensor_array(tensor)
-    check_memory(array)
-    fill_array(array, law, stream, array.shape, 0)
-    mark_changed(tensor)
+    _fill_tensor(tensor, law, stream, tuple(tensor.shape), 0, False)
 
 
-def _fill(
+def _fill_array(
     out: NDArray[Any], law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
 ) -> NDArray[np.float32] | None:
     check_memory(out)
-    if with_master and out.dtype.name not in NARROW:
-        raise ArgumentError(f"with_master is for {', '.join(NARROW)}; {out.dtype.name} is not a rounding of float32")
+    _check_master(out.dtype.name if with_master else "", with_master)
     master = np.empty(out.shape, np.float32) if with_master else None
-    fill_array(out, law, stream, shape, offset, master=master)
+    fill_array(out, law, stream, shape, offset, None, master)
     return master
+
+
+def _fill_tensor(
+    out: torch.Tensor, law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
+) -> torch.Tensor | None:
+    check_tensor(out)
+    _check_master(type_name(out.dtype), with_master)
+    master = out.new_empty(out.shape, dtype=sys.modules["torch"].float32) if with_master else None
+    if out.is_cuda:
+        from wellbegun.targets.device import fill_on_device
+
+        fill_on_device(out, law, stream, shape, offset, None, master)
+    else:
+        fill_array(tensor_array(out), law, stream, shape, offset, None, None if master is None else master.numpy())
+    mark_changed(out)
+    return master
+
+
+def _check_master(dtype: str, with_master: bool) -> None:
+    if with_master and dtype not in NARROW:
+        raise ArgumentError(f"with_master is for {', '.join(NARROW)}; {dtype} is not a rounding of float32")

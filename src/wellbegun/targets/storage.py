@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Constant, Law
+from wellbegun.laws import Constant, Dirac, Identity, Law, Normal, Uniform
 from wellbegun.sampler import LARGEST, WHOLE, inward
 
 Array = NDArray[Any]
@@ -21,10 +21,8 @@ def check_storage(dtype: str, law: Law) -> None:
         most, reach = LARGEST[dtype], law.reach()
         if most < reach < math.inf:
             raise ArgumentError(f"{law!r} reaches {reach:.4g}, and {dtype} holds numbers up to {most:.4g}")
-        if dtype.startswith("complex") and not law.structured:
-            law.element_draw().complex_parts()
-        elif dtype.startswith("complex"):
-            raise ArgumentError(f"a complex tensor takes constant, uniform and normal laws, not {law!r}")
+        if dtype.startswith("complex") and not isinstance(law, Constant | Normal | Uniform | Identity | Dirac):
+            raise ArgumentError(f"a complex tensor takes constant, uniform and normal laws and identities, not {law!r}")
         return
     if dtype in WHOLE and isinstance(law, Constant) and law.value.is_integer():
         return

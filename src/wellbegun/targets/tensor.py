@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.sampler import LARGEST, WHOLE, storage_type
+from wellbegun.targets.memory import check_strides
 
 if TYPE_CHECKING:
     import torch
@@ -25,13 +26,15 @@ def type_name(dtype: torch.dtype) -> str:
 
 
 def check_tensor(tensor: torch.Tensor) -> None:
-    """Raise ArgumentError unless the tensor has memory on the CPU that can be written element by element."""
+    """Raise ArgumentError unless the tensor has memory of its own, on the CPU or a CUDA device."""
     import torch
 
     if tensor.is_meta:
         raise ArgumentError("a meta tensor has no memory to fill; wb.apply(plan, model) gives a model its memory")
-    if not tensor.is_cpu:
-        raise ArgumentError(f"the sampler writes CPU tensors, not {tensor.device}; fill on the CPU, then move")
+    if not tensor.is_cpu and not tensor.is_cuda:
+        raise ArgumentError(
+            f"the sampler writes on the CPU and on CUDA devices, not on {tensor.device}; fill on the CPU, then move"
+        )
     if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
     name = type_name(tensor.dtype)
@@ -41,15 +44,14 @@ def check_tensor(tensor: torch.Tensor) -> None:
         return
     if tensor.is_conj() or tensor.is_neg():
         raise ArgumentError("the tensor is a lazy conjugate or negative; fill the tensor that it came from")
-    if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
-        raise ArgumentError("the tensor's elements share memory (it was expanded); fill the tensor that it came from")
+    size = tensor.element_size()
+    check_strides(tuple(tensor.shape), tuple(stride * size for stride in tensor.stride()), size)
 
 
 def tensor_array(tensor: torch.Tensor) -> NDArray[Any]:
-    """Return a NumPy array over the tensor's own memory, whatever its strides."""
+    """Return a NumPy array over a CPU tensor's own memory, whatever its strides."""
     import torch
 
-    check_tensor(tensor)
     plain = tensor.detach() if tensor.requires_grad else tensor
     name = type_name(plain.dtype)
     if name in _FOREIGN:

@@ -1,0 +1,117 @@
+"""Filling tensors in a GPU's memory: the same numbers as on the CPU, written where the tensor lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wellbegun.laws import Law
+from wellbegun.sampler import SHARE, Draw, Stream, inward, storage_type
+from wellbegun.sampler.gpu import STORAGE, fill_device
+from wellbegun.targets.array import Array, fill_array
+from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
+from wellbegun.targets.storage import check_storage
+from wellbegun.targets.tensor import tensor_array, type_name
+
+if TYPE_CHECKING:
+    import torch
+
+CHUNK = 16 * SHARE
+"""Elements that pass through a buffer at a time."""
+
+
+def fill_on_device(
+    tensor: torch.Tensor,
+    law: Law,
+    stream: Stream,
+    shape: tuple[int, ...],
+    offset: Offset,
+    companion: Array | None = None,
+    master: torch.Tensor | None = None,
+) -> int:
+    """Fill a tensor on a GPU with a part of a logical tensor and return the number of elements written.
+
+    Element-wise laws in float32 and narrower types are drawn by the GPU's kernels, in place. Everything else is drawn
+    on the CPU and copied: float64 and complex numbers in chunks, laws that shape a whole block as that block.
+
+    Args: those of `fill_array`; `tensor` and `master` are torch tensors on one device.
+    """
+    name, part = type_name(tensor.dtype), tuple(tensor.shape)
+    check_storage(name, law)
+    law.check_shape(shape)
+    check_part(part, shape, offset)
+    if tensor.numel() == 0:
+        return 0
+    plain = tensor.detach()
+    if law.structured or law.points(shape) is not None:
+        host = plain.new_empty(part, device="cpu")
+        values = None if master is None else master.new_empty(part, device="cpu")
+        fill_array(
+            tensor_array(host), law, stream, shape, offset, companion, None if values is None else values.numpy()
+        )
+        plain.copy_(host)
+        if master is not None and values is not None:
+            master.copy_(values)
+        return tensor.numel()
+    draw = law.element_draw()
+    if draw.kind == "constant":
+        for target in (plain, master):
+            if target is not None:
+                target.fill_(float(np.float32(draw.shift)))
+        return tensor.numel()
+    if plain.dim() == 0:
+        plain, part, shape = plain.reshape(1), (1,), (*shape, 1) if isinstance(offset, tuple) else shape
+        offset = (0,) if isinstance(offset, tuple) else offset
+    if name in STORAGE:
+        dtype = storage_type(name)
+        low, high = (float(inward(bound, dtype, up=up)) for bound, up in ((draw.low, True), (draw.high, False)))
+        draw = draw._replace(low=low, high=high)
+    drawn = plain if master is None else master.reshape(part)
+    for index, start, step in rows_of(part, shape, offset):
+        _fill_stack(drawn[index], law, draw, stream, start, step)
+    if master is not None:
+        plain.copy_(drawn)
+    return tensor.numel()
+
+
+def _fill_stack(stack: torch.Tensor, law: Law, draw: Draw, stream: Stream, start: int, step: int) -> None:
+    """Write rows, in place where the kernels can, else through buffers on the device or on the CPU."""
+    by_kernel = type_name(stack.dtype) in STORAGE
+    run = stack.numel() // len(stack)
+    if by_kernel and stack.is_contiguous() and step == run:
+        _launch(stack, 1, stack.numel(), 0, draw, stream, start, 0)
+    elif by_kernel and stack[0].is_contiguous() and (len(stack) == 1 or stack.stride(0) >= run):
+        _launch(stack, len(stack), run, stack.stride(0), draw, stream, start, step)
+    else:
+        for piece, first, apart in pieces(stack, start, step, CHUNK):
+            length = piece.numel() // len(piece)
+            buffer = piece.new_empty(piece.shape, device=None if by_kernel else "cpu")
+            if by_kernel:
+                _launch(buffer, len(piece), length, length, draw, stream, first, apart)
+            else:
+                rows = tensor_array(buffer).reshape(len(piece), length)
+                for r, row in enumerate(rows) if apart != length else ((0, rows.reshape(-1)),):
+                    fill_array(row, law, stream, (2**63 - 1,), first + r * apart)
+            piece.copy_(buffer)
+
+
+def _launch(
+    memory: torch.Tensor, rows: int, run: int, pitch: int, draw: Draw, stream: Stream, start: int, step: int
+) -> None:
+    fill_device(
+        memory.as_strided(((rows - 1) * pitch + run,), (1,)),
+        stream,
+        start,
+        rows=rows,
+        run=run,
+        pitch=pitch,
+        step=step,
+        kind=draw.kind,  # type: ignore[arg-type]  # constants do not come here
+        scale=float(np.float32(draw.scale)),
+        shift=float(np.float32(draw.shift)),
+        low=draw.low,
+        high=draw.high,
+        window=draw.window,
+        purpose=draw.purpose,
+    )

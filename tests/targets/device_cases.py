@@ -1,0 +1,115 @@
+"""Cases for test_device.py, run where TRITON_INTERPRET=1: `fill_on_device` on CPU tensors against wb.fill."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import wellbegun as wb
+from wellbegun.errors import ArgumentError
+from wellbegun.sampler import Stream
+from wellbegun.targets.device import fill_on_device
+
+STREAM = Stream.of(7, "w")
+LAWS = [
+    wb.Normal(0.02, mean=0.3),
+    wb.Uniform(-0.3, 0.1),
+    wb.TruncatedNormal(0.02),
+    wb.TruncatedNormal(1.0, low=1.0, high=3.0, match_std=False),
+    wb.Constant(0.1),
+    wb.Orthogonal(),
+    wb.Identity(0.1),
+    wb.Sparse(0.5),
+]
+DTYPES = ["float32", "bfloat16", "float16", "float8_e5m2", "float8_e4m3fn", "float64", "complex64"]
+LAYOUTS = {
+    "contiguous": lambda shape, dtype: torch.zeros(shape, dtype=dtype),
+    "transposed": lambda shape, dtype: torch.zeros(shape[::-1], dtype=dtype).t(),
+    "rows apart": lambda shape, dtype: torch.zeros(shape[0], shape[1] + 5, dtype=dtype)[:, 2:-3],
+    "every second": lambda shape, dtype: torch.zeros(shape[0], 2 * shape[1], dtype=dtype)[:, ::2],
+}
+
+
+def on_cpu(law, dtype, size, **where):
+    out = torch.zeros(size, dtype=dtype)
+    master = wb.fill(out, law, seed=7, name="w", **where)
+    return out, master
+
+
+def same(one, other):
+    return torch.equal(one.contiguous().view(torch.uint8), other.contiguous().view(torch.uint8))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(law, dtype, layout):
+    kind, shape = getattr(torch, dtype), (7, 40)
+    out = LAYOUTS[layout](shape, kind)
+    if dtype == "complex64" and isinstance(law, wb.TruncatedNormal | wb.Orthogonal | wb.Sparse):
+        with pytest.raises(ArgumentError, match="complex"):
+            fill_on_device(out, law, STREAM, shape, 0)
+        return
+    assert fill_on_device(out, law, STREAM, shape, 0) == 280
+    assert same(out, on_cpu(law, kind, shape)[0])
+    around = out._base
+    if around is not None and around.numel() > out.numel():
+        assert int((around != 0).sum()) == int((out != 0).sum())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("law", [LAWS[0], LAWS[2], LAWS[5], LAWS[6]], ids=repr)
+@pytest.mark.parametrize(
+    ("part", "shape", "offset"),
+    [
+        ((3, 10), (9, 40), (2, 5)),
+        ((3, 40), (9, 40), (2, 0)),
+        ((2, 3, 10), (4, 9, 40), (1, 2, 5)),
+        ((25,), (9, 40), 77),
+        ((5, 5), (9, 40), 77),
+    ],
+)
+def test_parts(law, dtype, part, shape, offset):
+    kind = getattr(torch, dtype)
+    out = torch.zeros(part, dtype=kind)
+    if isinstance(law, wb.Identity) and len(shape) != 2:
+        with pytest.raises(ArgumentError):
+            fill_on_device(out, law, STREAM, shape, offset)
+        return
+    fill_on_device(out, law, STREAM, shape, offset)
+    assert same(out, on_cpu(law, kind, part, shape=shape, offset=offset)[0])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn"])
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+def test_master_values(law, dtype):
+    kind, shape = getattr(torch, dtype), (7, 40)
+    out, master = torch.zeros(40, 7, dtype=kind).t(), torch.zeros(shape)
+    fill_on_device(out, law, STREAM, shape, 0, None, master)
+    expected, values = on_cpu(law, kind, shape, with_master=True)
+    assert same(out, expected)
+    assert same(master, values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_without_dimensions_and_without_elements(dtype):
+    kind = getattr(torch, dtype)
+    scalar = torch.zeros((), dtype=kind)
+    fill_on_device(scalar, wb.Normal(1.0), STREAM, (), ())
+    assert same(scalar.reshape(1), on_cpu(wb.Normal(1.0), kind, ())[0].reshape(1))
+    assert fill_on_device(torch.zeros(0, 3, dtype=kind), wb.Normal(1.0), STREAM, (0, 3), 0) == 0
+
+
+def test_whole_constants_in_integers():
+    out = torch.zeros(3, dtype=torch.int64)
+    fill_on_device(out, wb.Constant(3.0), STREAM, (3,), 0)
+    assert out.tolist() == [3, 3, 3]
+    with pytest.raises(ArgumentError, match="whole constants only"):
+        fill_on_device(out, wb.Normal(1.0), STREAM, (3,), 0)
+
+
+def test_bounds_of_the_storage_type():
+    out = torch.zeros(20_000, dtype=torch.bfloat16)
+    fill_on_device(out, wb.TruncatedNormal(0.02, match_std=False), STREAM, (20_000,), 0)
+    assert float(out.float().abs().max()) == np.float32(0.039794921875)
