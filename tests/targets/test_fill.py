@@ -41,7 +41,11 @@ def test_layouts_do_not_change_the_numbers(law: Initializer, layout: str, dtype:
     wb.fill(other, law, seed=5, name="w")
     assert other.shape == plain.shape
     assert torch.equal(other, plain)
-    assert torch.equal(plain.float(), torch.from_numpy(whole(law)).to(dtype).float())
+    single = torch.from_numpy(whole(law))
+    if isinstance(law, wb.Orthogonal) and dtype == torch.float64:  # the same draws, multiplied in float64
+        torch.testing.assert_close(plain, single.double(), rtol=0, atol=1e-6)
+    else:
+        assert torch.equal(plain.float(), single.to(dtype).float())
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
