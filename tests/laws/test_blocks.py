@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -69,6 +71,22 @@ def test_a_part_of_the_experts_is_that_part_of_the_whole():
     whole = filled(law, shape)
     np.testing.assert_array_equal(filled(law, (2, 3, 5), shape=shape, offset=(3, 5, 0)), whole[3:5, 5:8])
     np.testing.assert_array_equal(filled(law, 17, shape=shape, offset=41), whole.reshape(-1)[41:58])
+
+
+def test_a_whole_row_major_tensor_is_filled_in_place():
+    """Without a second tensor beside it."""
+    law, shape = wb.Orthogonal(1.5), (1200, 1000)
+    filled(law, (8, 8))  # what is loaded once does not count
+    out = np.full(shape, np.nan, np.float32)
+    tracemalloc.start()
+    try:
+        wb.fill(out, law, seed=3, name="w")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(out, law.block(STREAM, shape))
+    np.testing.assert_array_equal(filled(law, shape[::-1]), law.block(STREAM, shape[::-1]))
+    assert peak < out.nbytes
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])

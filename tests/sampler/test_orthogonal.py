@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -161,10 +164,39 @@ def test_memory_beside_the_result_is_a_few_panels(shape, dtype):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    panels = householder.PANEL * (max(shape) + 2 * min(shape)) * q.itemsize
+    panels = householder.PANEL * (2 * max(shape) + min(shape)) * q.itemsize  # one of them copied while it is squared
     assert peak - q.nbytes <= panels + 8 * householder.PANEL**2 * 8 + 4 * householder.CHUNK
+
+
+@pytest.mark.parametrize("shape", [(300, 260), (260, 300), (3, 3), (0, 4)])
+def test_it_is_made_in_the_array_that_is_given(shape):
+    out = np.full(shape, np.nan, np.float32)
+    assert orthogonal(Stream.of(7, "w"), *shape, out=out) is out
+    np.testing.assert_array_equal(out, orthogonal(Stream.of(7, "w"), *shape))
+    for bad in (np.empty(shape), np.empty((shape[0] + 1, shape[1]), np.float32), np.empty((4, 9), np.float32).T):
+        with pytest.raises(ArgumentError, match="row-major, float32"):
+            orthogonal(Stream.of(7, "w"), *shape, out=bad)
 
 
 def test_what_blas_cannot_count_is_refused_before_anything_is_made():
     with pytest.raises(ArgumentError, match="2147483648"):
         orthogonal(Stream.of(7, "w"), 2**31, 1)
+
+
+def test_the_same_bits_from_many_threads_and_after_a_fork():
+    stream, shape = Stream.of(7, "w"), (700, 600)
+    expected = orthogonal(stream, *shape)
+    with ThreadPoolExecutor(4) as pool:
+        for q in pool.map(lambda _: orthogonal(stream, *shape), range(8)):
+            np.testing.assert_array_equal(q, expected)
+    # in a process of its own: this one's other libraries may have threads that a fork would leave behind
+    script = (
+        "import os\n"
+        "from wellbegun.sampler import Stream, orthogonal\n"
+        "draw = lambda: orthogonal(Stream.of(7, 'w'), 700, 600).tobytes()\n"
+        "parent, child = draw(), os.fork()\n"
+        "if child == 0: os._exit(0 if draw() == parent else 1)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -59,7 +59,12 @@ class MeanCompensation(Law):
             raise ArgumentError(f"{self!r} makes no biases of shape {shape} from a weight of shape {companion}")
 
     def block(
-        self, stream: Stream, shape: tuple[int, ...], dtype: Any = np.float32, companion: Floats | None = None
+        self,
+        stream: Stream,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        companion: Floats | None = None,
+        out: NDArray[Any] | None = None,  # noqa: ARG002
     ) -> NDArray[Any]:
         """Return the biases for a weight's values."""
         if companion is None:

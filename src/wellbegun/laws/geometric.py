@@ -70,17 +70,16 @@ class Orthogonal(Law):
         shape: tuple[int, ...],
         dtype: Any = np.float32,
         companion: Floats | None = None,  # noqa: ARG002
+        out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """Return gain·Q in this shape, or one gain·Q after the other."""
         self.check_shape(shape)
+        values = np.empty(shape, dtype) if out is None else out
         rows, columns = self._matrix(shape)
         count = math.prod(shape[: self.batch]) * self.blocks
-        if count == 1:
-            return _scaled(orthogonal(stream, rows, columns, dtype), self.gain).reshape(shape)
-        matrices = np.empty((count, rows, columns), dtype)
-        for i, matrix in enumerate(matrices):
-            matrix[...] = orthogonal(stream, rows, columns, dtype, start=i * rows * columns)
-        return _scaled(matrices, self.gain).reshape(shape)
+        for i, matrix in enumerate(values.reshape(count, rows, columns)):
+            orthogonal(stream, rows, columns, dtype, i * rows * columns, out=matrix)
+        return _scaled(values, self.gain)
 
     def reach(self) -> float:
         """The gain: no element of Q exceeds 1."""
@@ -143,6 +142,7 @@ class MirroredOrthogonal(Law):
         shape: tuple[int, ...],
         dtype: Any = np.float32,
         companion: Floats | None = None,  # noqa: ARG002
+        out: NDArray[Any] | None = None,  # noqa: ARG002
     ) -> NDArray[Any]:
         """Return the mirrored matrix."""
         self.check_shape(shape)
@@ -205,6 +205,7 @@ class DeltaOrthogonal(Law):
         shape: tuple[int, ...],
         dtype: Any = np.float32,
         companion: Floats | None = None,  # noqa: ARG002
+        out: NDArray[Any] | None = None,  # noqa: ARG002
     ) -> NDArray[Any]:
         """Return zeros with gain·Q in the centre."""
         self.check_shape(shape)

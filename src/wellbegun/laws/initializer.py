@@ -62,7 +62,12 @@ class Law(Initializer):
         return None
 
     def block(
-        self, stream: Stream, shape: tuple[int, ...], dtype: Any = np.float32, companion: Floats | None = None
+        self,
+        stream: Stream,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        companion: Floats | None = None,
+        out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """Return the whole tensor, for a structured law.
 
@@ -71,6 +76,7 @@ class Law(Initializer):
             shape: of the whole tensor.
             dtype: float32 or float64, the precision of the result; narrower storage is the rounding of float32.
             companion: values of the tensor of the plan that the law needs.
+            out: row-major array of this shape and dtype that may be used for the result, and returned.
         """
         raise NotImplementedError(f"{type(self).__name__} is drawn element by element")
 

@@ -61,6 +61,7 @@ class Sparse(Law):
         shape: tuple[int, ...],
         dtype: Any = np.float32,
         companion: Floats | None = None,  # noqa: ARG002
+        out: NDArray[Any] | None = None,  # noqa: ARG002
     ) -> NDArray[Any]:
         """Return the normals with the chosen rows of each column set to zero."""
         self.check_shape(shape)

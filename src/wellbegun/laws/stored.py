@@ -90,6 +90,7 @@ class Stored(Law):
         shape: tuple[int, ...],
         dtype: Any = np.float32,
         companion: Floats | None = None,  # noqa: ARG002
+        out: NDArray[Any] | None = None,  # noqa: ARG002
     ) -> NDArray[Any]:
         """Return the numbers, read-only, without a copy where they have this dtype."""
         self.check_shape(shape)

@@ -21,7 +21,9 @@ CHUNK = 1 << 18
 Matrix = NDArray[Any]
 
 
-def orthogonal(stream: Stream, rows: int, columns: int, dtype: Any = np.float32, start: int = 0) -> Matrix:
+def orthogonal(
+    stream: Stream, rows: int, columns: int, dtype: Any = np.float32, start: int = 0, out: Matrix | None = None
+) -> Matrix:
     """Return a (semi-)orthogonal matrix drawn from the Haar measure.
 
     Rows are orthonormal if there are no more rows than columns, else columns are. In the QR factorisation of a
@@ -38,8 +40,9 @@ def orthogonal(stream: Stream, rows: int, columns: int, dtype: Any = np.float32,
         dtype: float32 or float64: of the result and of the arithmetic. The draws are the same float32 numbers. The
             products run through a BLAS library, so the bits may differ between machines, by 1e-6 at most in float32.
         start: index of the first of the rows·columns elements of the stream that the matrix is made of.
+        out: row-major array of this shape and dtype to make the matrix in, and to return; a new one if left out.
 
-    Memory: the result is made where the draws were. Beside it: three panels of 256 of its shorter dimension's vectors.
+    Memory: the result is made where the draws were. Beside it there are two panels: 256 columns and 256 rows of it.
 
     Source: Stewart (1980), "The efficient generation of random orthogonal matrices with an application to condition
     estimators"; compact WY form: Schreiber and Van Loan (1989).
@@ -47,51 +50,50 @@ def orthogonal(stream: Stream, rows: int, columns: int, dtype: Any = np.float32,
     long, short = max(rows, columns), min(rows, columns)
     if long > LARGEST_SIZE:
         raise ArgumentError(f"an orthogonal matrix has up to {LARGEST_SIZE} rows and columns, not {rows} and {columns}")
-    matrix = _drawn(stream, long, short, np.dtype(dtype), start, "C" if rows >= columns else "F")
-    space = np.empty(PANEL * short, matrix.dtype)
+    result = np.empty((rows, columns), dtype) if out is None else out
+    if result.shape != (rows, columns) or result.dtype != dtype or not result.flags.c_contiguous:
+        raise ArgumentError(f"out must be row-major, {np.dtype(dtype)} and of shape {(rows, columns)}")
+    matrix = result if rows >= columns else result.T
+    _draw(matrix, stream, start)
+    space = np.empty(PANEL * short, result.dtype)
     for first in reversed(range(0, short, PANEL)):
         _reflect(matrix[first:, first:], min(PANEL, short - first), space)
-    return matrix if rows >= columns else matrix.T
+    return result
 
 
-def _drawn(stream: Stream, long: int, short: int, dtype: np.dtype[Any], start: int, order: Any) -> Matrix:
-    """Return the draws, element i·short + k at (i, k)."""
-    matrix: Matrix = np.empty((long, short), dtype, order)
-    if dtype == np.float32 and order == "C":
+def _draw(matrix: Matrix, stream: Stream, start: int) -> None:
+    """Write the draws, element i·short + k at (i, k)."""
+    long, short = matrix.shape
+    if matrix.dtype == np.float32 and matrix.flags.c_contiguous:
         draw_householder(matrix.reshape(-1), stream, start)
-        return matrix
+        return
     together = max(CHUNK // max(short, 1), 1)
     draws = np.empty((min(together, long), short), np.float32)
     for first in range(0, long, together):
         part = draws[: long - first]
         draw_householder(part.reshape(-1), stream, start + first * short)
         matrix[first : first + together] = part
-    return matrix
 
 
 def _reflect(block: Matrix, width: int, space: Matrix) -> None:
     """Apply the reflections of the first `width` columns of a block.
 
     Those columns hold draws (their lower triangle), the others draws in their first `width` rows and, below, the
-    product of all later reflections and the signs. Afterwards the whole block is such a product.
+    product M of all later reflections and the signs. Afterwards the whole block is such a product.
     """
     panel = np.array(block[:, :width], order="C")  # a copy: the block is overwritten
     signs, inverse = _householder(panel)
-    top, others, own = panel[:width], block[:, width:], block[:, :width]
-    # M - V·(T·(Vᵀ·M)), in which the first rows of M are still zero
-    if others.size:
-        shared = space[: others.shape[1] * width].reshape(width, -1)
-        if len(panel) > width:
-            multiply(shared, panel[width:].T, others[width:])
-            multiply_by_upper(inverse, shared)
-            multiply(others[:width], top, shared, scale=-1.0)
-            multiply(others[width:], panel[width:], shared, scale=-1.0, keep=1.0)
-    # and the panel's own columns of M hold nothing but the signs: D - V·(T·(Vᵀ·D))
-    shared = np.ascontiguousarray(top.T * signs)
+    # with [[D, 0], [0, M]] for the block, D being the diagonal of signs: block - V·(T·(Vᵀ·block))
+    shared = space[: block.shape[1] * width].reshape(width, -1)
+    shared[:, :width] = panel[:width].T * signs
+    if block.shape[1] > width:
+        multiply(shared[:, width:], panel[width:].T, block[width:, width:])
+        block[:width, width:] = 0
     multiply_by_upper(inverse, shared)
-    multiply(own, panel, shared, scale=-1.0)
+    block[:, :width] = 0
     diagonal = np.arange(width)
-    own[diagonal, diagonal] += signs
+    block[diagonal, diagonal] = signs
+    multiply(block, panel, shared, scale=-1.0, keep=1.0)
 
 
 def _householder(panel: Matrix) -> tuple[Matrix, Matrix]:
@@ -114,5 +116,22 @@ def _householder(panel: Matrix) -> tuple[Matrix, Matrix]:
     upper_gram(gram, panel)
     inverse = gram.astype(np.float64)
     inverse[diagonal, diagonal] = squares / 2
-    invert_upper(inverse)
+    _invert(inverse)
     return -signs.astype(panel.dtype), inverse.astype(panel.dtype)
+
+
+def _invert(upper: Matrix) -> None:
+    """Invert an upper triangular matrix in place: [[A, B], [0, C]]⁻¹ = [[A⁻¹, -A⁻¹·B·C⁻¹], [0, C⁻¹]].
+
+    The halves are so small that LAPACK leaves its threads asleep: waking them costs more than the work.
+    """
+    half = len(upper) // 2
+    if len(upper) <= PANEL // 2:
+        invert_upper(upper)
+        return
+    first, corner, second = upper[:half, :half], upper[:half, half:], upper[half:, half:]
+    invert_upper(first)
+    invert_upper(second)
+    product = np.empty_like(corner)
+    multiply(product, corner, second)
+    multiply(corner, first, product, scale=-1.0)

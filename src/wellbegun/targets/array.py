@@ -51,7 +51,11 @@ def fill_array(
         if master is not None:
             _fill_points(master, *points, shape, offset)
     elif law.structured:
-        whole = law.block(stream, shape, np.float64 if out.dtype == np.float64 else np.float32, companion)
+        precision = np.float64 if out.dtype == np.float64 else np.float32
+        in_place = out.shape == shape and out.dtype == precision and out.flags.carray
+        whole = law.block(stream, shape, precision, companion, out if in_place else None)
+        if whole is out:
+            return int(out.size)
         part = _flat_part(whole, out, offset) if isinstance(offset, int) else whole[_slices(out.shape, offset)]
         store(out, part, law)
         if master is not None:
