@@ -3,7 +3,8 @@
     python benchmarks/fill.py [--quick] [--large] [--write]
 
 Each row runs ours and theirs in turn, in one process, and compares the medians; both use the threads they use by
-default. A machine that does other work meanwhile gives wide ranges: the last column shows them.
+default, and rest for 10 ms before each run, because threads spin on for a moment after a call and would take the other
+side's cores. A machine that does other work meanwhile gives wide ranges: the last column shows them.
 """
 
 from __future__ import annotations
@@ -44,17 +45,22 @@ def seconds(call: Call) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(ours: Call, theirs: Call, repeats: int) -> tuple[list[float], list[float]]:
+def in_turn(ours: Call, theirs: Call, repeats: int, pause: float) -> tuple[list[float], list[float]]:
     """Times of both, taken in turn after one call of each that is not counted."""
+
+    def rested(call: Call) -> float:
+        time.sleep(pause)
+        return seconds(call)
+
     ours()
     theirs()
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
+    pairs = [(rested(ours), rested(theirs)) for _ in range(repeats)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def row(name: str, bar: str, ours: Call, theirs: Call, size: int, repeats: int) -> list[str]:
+def row(name: str, bar: str, ours: Call, theirs: Call, size: int, repeats: int, pause: float = 0.01) -> list[str]:
     """One line: the ratio of the medians (theirs / ours), the bar, both speeds, and the range of single ratios."""
-    mine, other = in_turn(ours, theirs, repeats)
+    mine, other = in_turn(ours, theirs, repeats, pause)
     ratios = [b / a for a, b in zip(mine, other, strict=True)]
     ratio = statistics.median(other) / statistics.median(mine)
     speed = [f"{size / statistics.median(times) / 1e6:,.0f}" for times in (mine, other)]
@@ -182,6 +188,7 @@ def orthogonal(repeats: int) -> list[list[str]]:
                 lambda out=out: torch.nn.init.orthogonal_(out),
                 side * side,
                 repeats,
+                0.3,  # two libraries of matrix products, whose threads spin on for a moment after a call
             )
         )
     return rows

@@ -8,6 +8,7 @@ with the sampler version:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -18,7 +19,16 @@ import numpy as np
 import pytest
 
 import wellbegun as wb
-from wellbegun.sampler import SAMPLER_VERSION, Stream, get_num_threads, orthogonal, set_num_threads
+from wellbegun.sampler import (
+    SAMPLER_VERSION,
+    Stream,
+    get_num_threads,
+    inward,
+    orthogonal,
+    reference,
+    set_num_threads,
+    storage_type,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 import golden
@@ -91,3 +101,43 @@ def test_bits_in_other_layouts(law, layout):
 def test_orthogonal_to_a_tolerance(shape):
     got = orthogonal(Stream.of(golden.SEED, golden.NAME), *shape).reshape(-1)[-5:]
     np.testing.assert_allclose(got, CONTENT["orthogonal"][f"{shape[0]}x{shape[1]}"], rtol=0, atol=1e-5)
+
+
+GPU_TYPES = ("float32", "bfloat16", "float16", "float8_e5m2", "float8_e4m3fn")
+
+
+def by_triton(interpreted, law, dtype, size):
+    """The hash of what the GPU's kernels write, under Triton's interpreter."""
+    draw, kind = law.law().element_draw(), np.dtype(storage_type(dtype))
+    low, high = (float(inward(bound, kind, up=up)) for bound, up in ((draw.low, True), (draw.high, False)))
+    where = {"start": 0, "rows": 1, "run": size, "pitch": size, "step": 0}
+    numbers = {"scale": float(np.float32(draw.scale)), "shift": float(np.float32(draw.shift)), "low": low, "high": high}
+    what = {"kind": draw.kind, "window": draw.window, "stream": Stream.of(golden.SEED, golden.NAME)}
+    codes = interpreted("fill", dtype=dtype, size=size, **where, **numbers, **what)
+    return hashlib.sha256(codes.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("dtype", GPU_TYPES)
+@pytest.mark.parametrize("law", [law for law in golden.LAWS if not law.startswith("Constant")])
+def test_bits_of_the_gpu_kernels(interpreted, law, dtype):
+    expected = CONTENT["sha256"][law][dtype]
+    # the interpreter is slow: the larger size in two types, whose draws the others round
+    for size in (1, 7, 16, 64, 65, 4096)[: 6 if dtype in ("float32", "bfloat16") else 5]:
+        assert by_triton(interpreted, golden.LAWS[law], dtype, size) == expected[str(size)], size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["Normal(std=1.0)", "Uniform(low=-0.3, high=0.1)"])
+def test_a_million_of_the_gpu_kernels(interpreted, law):
+    assert (
+        by_triton(interpreted, golden.LAWS[law], "float32", 1_000_003) == CONTENT["sha256"][law]["float32"]["1000003"]
+    )
+
+
+@pytest.mark.parametrize(("law", "dtype"), [(law, dtype) for law in golden.LAWS for dtype in CONTENT["sha256"][law]])
+def test_bits_of_the_reference(law, dtype):
+    """The plain NumPy definition, which every kernel is held to."""
+    stream, draw = Stream.of(golden.SEED, golden.NAME), golden.LAWS[law].law().element_draw()
+    for size in (1, 65, 4096):
+        values = reference.values(stream, np.arange(size, dtype=np.uint64), draw, storage_type(dtype))
+        assert golden.digest(values) == CONTENT["sha256"][law][dtype][str(size)]
