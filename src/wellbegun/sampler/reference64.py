@@ -87,7 +87,7 @@ def standard_truncated64(stream: Stream, index: Indices, window: Window) -> Doub
     if window.inverse:
         words, own = blocks64(stream, index)
         word = words[own, np.arange(index.size)]
-        u = ((word >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        u = ((word >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
         upper = window.upper_tail - u * window.mass
         value = np.minimum(np.maximum(upper_quantile(upper), window.near), window.far)
         return -value if window.reflected else value

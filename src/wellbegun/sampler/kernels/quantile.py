@@ -47,10 +47,10 @@ def quantiles(words, tiles, z, near, far, upper_tail, mass, sign):  # type: igno
 
 @compiled
 def quantiles64(words, tiles, z, near, far, upper_tail, mass, sign):  # type: ignore[no-untyped-def]
-    """Write standard truncated normals of so many tiles by the quantile of 53 bits."""
+    """Write standard truncated normals of so many tiles by the quantile of 52 bits."""
     for tile in range(tiles):
         for j in range(4):
             for lane in range(LANES):
-                u = (np.float64(np.int64(joined(words, j, tile * LANES + lane) >> np.uint64(11))) + 0.5) * 2.0**-53
+                u = (np.float64(np.int64(joined(words, j, tile * LANES + lane) >> np.uint64(12))) + 0.5) * 2.0**-52
                 value = min(max(upper_quantile(upper_tail - u * mass), near), far)
                 z[tile * TILE + j * LANES + lane] = sign * value
