@@ -79,3 +79,25 @@ def test_two_processes_compile_at_once(copy):
     processes = [start(copy) for _ in range(3)]
     assert {finish(process)[0] for process in processes} == {expected()}
     assert finish(start(copy))[:2] == (expected(), 1)
+
+
+def test_a_change_to_any_source_is_compiled_anew(copy):
+    """Numba alone would go on with the old kernel: it looks at the file of the function that is called."""
+    first = finish(start(copy))
+    step = copy / "wellbegun" / "sampler" / "kernels" / "single.py"
+    text = step.read_text()
+    changed = text.replace("z[at + lane] = r * cosine", "z[at + lane] = -(r * cosine)")
+    assert changed != text
+    step.write_text(changed)
+    second = finish(start(copy))
+    step.write_text(text)
+    third = finish(start(copy))
+    assert first[0] == third[0] == expected() != second[0]
+    assert (first[1], second[1], third[1]) == (0, 0, 1)
+
+
+def test_the_folder_that_is_asked_for_is_used(copy, tmp_path):
+    env = {"NUMBA_CACHE_DIR": str(tmp_path / "elsewhere")}
+    assert [finish(start(copy, **env))[1] for _ in range(2)] == [0, 1]
+    assert list((tmp_path / "elsewhere").glob("kernels-*/**/*.nbc"))
+    assert not list((copy / "wellbegun").rglob("*.nbc"))
