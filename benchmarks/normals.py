@@ -90,7 +90,7 @@ def laws() -> list[Law]:
     ]
 
 
-@numba.njit(nogil=True, fastmath={"reassoc", "contract"})
+@numba.njit(nogil=True, fastmath=True)
 def _sums(z: Any, powers: Any, crossed: Any) -> None:
     """Add the sums of z^1 to z^8, and of x^a · y^b over Box-Muller pairs (x, y) for a, b = 1 to 4."""
     for i in range(z.size):
@@ -107,14 +107,14 @@ def _sums(z: Any, powers: Any, crossed: Any) -> None:
                     crossed[a, b] += xs[a] * ys[b]
 
 
-@numba.njit(nogil=True, fastmath={"reassoc", "contract"})
+@numba.njit(nogil=True, fastmath=True)
 def _lagged(z: Any, count: int, lags: Any, out: Any) -> None:
     """Add the sums of z[i] · z[i + lag], block by block so that a block stays in the first cache."""
     for first in range(0, count, 2048):
         for k in range(lags.size):
-            lag, total = lags[k], 0.0
-            for i in range(first, first + 2048):
-                total += z[i] * z[i + lag]
+            early, late, total = z[first : first + 2048], z[first + lags[k] : first + lags[k] + 2048], 0.0
+            for i in range(2048):
+                total += early[i] * late[i]
             out[k] += total
 
 
