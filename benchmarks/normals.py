@@ -203,8 +203,9 @@ def score(name: str, got: float, want: float, variance: float, n: float) -> Row:
 
 
 def binomial(count: int, n: int, p: float) -> float:
-    below, above = scipy.stats.binom.cdf(count, n, p), scipy.stats.binom.sf(count - 1, n, p)
-    return min(1.0, 2 * float(min(below, above)))
+    """Two-sided, half of the chance of the count itself on either side (mid-p), since few counts are possible far out."""
+    below = float(scipy.stats.binom.cdf(count, n, p) - scipy.stats.binom.pmf(count, n, p) / 2)
+    return 2 * min(below, 1 - below)
 
 
 def chi_square(name: str, counts: Any, expected: float) -> Row:
