@@ -203,7 +203,7 @@ def score(name: str, got: float, want: float, variance: float, n: float) -> Row:
 
 
 def binomial(count: int, n: int, p: float) -> float:
-    """Two-sided, half of the chance of the count itself on either side (mid-p), since few counts are possible far out."""
+    """Two-sided, with half of the chance of the count itself on either side (mid-p): far out few counts occur."""
     below = float(scipy.stats.binom.cdf(count, n, p) - scipy.stats.binom.pmf(count, n, p) / 2)
     return 2 * min(below, 1 - below)
 
