@@ -154,3 +154,10 @@ def test_types_without_random_numbers_are_refused(dtype):
 def test_positions_beyond_2_63_are_refused(start, step):
     with pytest.raises(ArgumentError, match=str(start)):
         write(np.empty((4, 4), np.float32), Draw.uniform(-1.0, 1.0), STREAM, start, step)
+
+
+@pytest.mark.parametrize("shape", [(1, 50), (50, 1), (1, 1), (5, 10), (50,)])
+def test_matrices_of_every_form(shape):
+    out = np.zeros(shape, np.float32)
+    write(out, DRAWS["normal"], STREAM, 7, out.shape[-1] if out.ndim == 2 else 0)
+    assert_same_bits(out.reshape(-1), from_kernel("normal", 7, 50 if out.size == 50 else 1))

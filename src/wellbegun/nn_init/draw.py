@@ -22,6 +22,7 @@ STREAM = "torch.nn.init"
 
 _CPU = torch.device("cpu")
 _PLAIN = (Tensor, torch.nn.Parameter)
+_NUMBERS = frozenset((int, float))
 
 
 def take_seed(generator: torch.Generator | None) -> int:
@@ -79,8 +80,7 @@ def _write(
     tensor: Tensor, generator: torch.Generator | None, law: Callable[..., Law | float], *numbers: float
 ) -> Tensor:
     # a law made of plain numbers is the same one each time; others (tensors) may change between calls
-    plain = all(type(number) in (int, float) for number in numbers)
-    made = _made(law, *numbers) if plain else law(*numbers)
+    made = _made(law, *numbers) if _NUMBERS.issuperset(map(type, numbers)) else law(*numbers)
     if untouched(tensor):
         return tensor
     seed = take_seed(generator)

@@ -44,9 +44,14 @@ def write(out: Array, draw: Draw, stream: Stream, start: int, step: int = 0) -> 
         ArgumentError: memory of another form, a dtype without random numbers, or positions beyond 2**63.
     """
     rows, run = out.shape if out.ndim == 2 else (1, out.size)
+    in_order = out.flags.carray and out.ndim <= 2
     size = out.itemsize
-    whole_items = run <= 1 or out.strides[-1] == size
-    if out.ndim not in (1, 2) or not whole_items or not out.flags.aligned or (rows > 1 and out.strides[0] % size):
+    if not in_order and (
+        out.ndim not in (1, 2)
+        or (run > 1 and out.strides[-1] != size)
+        or not out.flags.aligned
+        or (rows > 1 and out.strides[0] % size)
+    ):
         raise ArgumentError(f"out must be a vector, or a matrix with contiguous rows, got strides {out.strides}")
     if rows * run == 0:
         return 0
@@ -60,9 +65,9 @@ def write(out: Array, draw: Draw, stream: Stream, start: int, step: int = 0) -> 
         return sum(write(row, draw, stream, start + r * step) for r, row in enumerate(out))
     view, kernel, settings = _prepared(draw, out.dtype)
     key = (*stream.key, stream.word, counter_tag(draw.purpose, 0))
-    memory = out if out.dtype == view else out.view(view)
-    if out.flags.c_contiguous:
-        memory = memory.reshape(-1)
+    memory = out if view is None else out.view(view)
+    if in_order:
+        memory = memory.reshape(-1) if out.ndim == 2 else memory
     else:
         memory = np.lib.stride_tricks.as_strided(memory, ((rows - 1) * pitch + run,), (size,))
     if rows * run < 2 * SHARE or WORKERS.count == 1:
@@ -99,7 +104,7 @@ def _parts(rows: int, run: int, start: int) -> Iterator[tuple[int, int, int, int
 
 @functools.lru_cache(maxsize=512)
 def _prepared(draw: Draw, dtype: np.dtype[Any]) -> tuple[Any, Any, tuple[Any, ...]]:
-    """Return the type under which the kernel sees the memory, the kernel, and its settings."""
+    """Return the type under which the kernel sees the memory (None: its own), the kernel, and its settings."""
     from wellbegun.sampler import kernels
 
     if dtype.name not in LARGEST or dtype.kind == "c":
@@ -114,7 +119,8 @@ def _prepared(draw: Draw, dtype: np.dtype[Any]) -> tuple[Any, Any, tuple[Any, ..
         kind = kernels.Quantile(window.near, window.far, window.upper_tail, window.mass, sign)
     elif window is not None:
         kind = kernels.Redraw(window.low, window.high)
-    return kernels.VIEWS[dtype.name], kernels.fill, (kind, numbers)
+    view = kernels.VIEWS[dtype.name]
+    return None if view == dtype else view, kernels.fill, (kind, numbers)
 
 
 def _constant(draw: Draw, dtype: np.dtype[Any]) -> Any:

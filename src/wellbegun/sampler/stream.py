@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wellbegun.errors import ArgumentError
 
@@ -15,8 +15,7 @@ SAMPLER_VERSION = 1
 _HEAD, _WORDS = struct.Struct("<QIQQQ"), struct.Struct("<3I")
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(NamedTuple):
     """The numbers of one tensor: element *i* of a stream is a pure function, there is no state.
 
     >>> Stream.of(7, "layer.weight") == Stream.of(7, "layer.weight")
@@ -43,7 +42,8 @@ class Stream:
         Raises:
             ArgumentError: the seed is not such an integer, or the name is not text.
         """
-        check_seed(seed)
+        if type(seed) is not int or not 0 <= seed < 2**64:
+            check_seed(seed)
         if not isinstance(name, str):
             raise ArgumentError(f"name must be a string, not {name!r}; it is what gives a tensor its own numbers")
         text = name.encode("utf-8", "surrogatepass")

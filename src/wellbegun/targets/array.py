@@ -98,6 +98,9 @@ def check_memory(out: Array) -> None:
 
 def _fill_elements(out: Array, draw: Draw, stream: Stream, shape: tuple[int, ...], offset: Offset) -> None:
     """Write an element-wise draw into a part of a logical tensor, in place where rows lie in order."""
+    if offset == 0 and out.flags.carray and out.dtype.isnative:
+        write(out.reshape(-1), draw, stream, 0)
+        return
     if out.ndim == 0:
         out, shape = out.reshape(1), (*shape, 1) if isinstance(offset, tuple) else shape
         offset = (0,) if isinstance(offset, tuple) else offset

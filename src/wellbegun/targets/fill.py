@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from wellbegun.targets.tensor import check_tensor, mark_changed, tensor_array, t
 
 if TYPE_CHECKING:
     import torch
+
+_Master = TypeVar("_Master")
 
 NARROW = ("bfloat16", "float16", "float8_e5m2", "float8_e4m3fn")
 """Storage types that float32 draws are rounded to."""
@@ -87,8 +90,7 @@ def _fill_array(
     out: NDArray[Any], law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
 ) -> NDArray[np.float32] | None:
     check_memory(out)
-    _check_master(out.dtype.name if with_master else "", with_master)
-    master = np.empty(out.shape, np.float32) if with_master else None
+    master = _master(out.dtype.name, lambda: np.empty(out.shape, np.float32)) if with_master else None
     fill_array(out, law, stream, shape, offset, None, master)
     return master
 
@@ -97,8 +99,8 @@ def _fill_tensor(
     out: torch.Tensor, law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
 ) -> torch.Tensor | None:
     check_tensor(out)
-    _check_master(type_name(out.dtype), with_master)
-    master = out.new_empty(out.shape, dtype=sys.modules["torch"].float32) if with_master else None
+    single = sys.modules["torch"].float32
+    master = _master(type_name(out.dtype), lambda: out.new_empty(out.shape, dtype=single)) if with_master else None
     if out.is_cuda:
         from wellbegun.targets.device import fill_on_device
 
@@ -109,6 +111,7 @@ def _fill_tensor(
     return master
 
 
-def _check_master(dtype: str, with_master: bool) -> None:
-    if with_master and dtype not in NARROW:
+def _master(dtype: str, made: Callable[[], _Master]) -> _Master:
+    if dtype not in NARROW:
         raise ArgumentError(f"with_master is for {', '.join(NARROW)}; {dtype} is not a rounding of float32")
+    return made()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _FOREIGN = {"bfloat16": "uint16", "float8_e5m2": "uint8", "float8_e4m3fn": "uint8"}
 """Types that torch does not hand to NumPy, and the integers that it does."""
 
+_USUAL = ("float32", "float64", "bfloat16", "float16")
+"""Types that a contiguous tensor may have without any further question."""
+
 
 @functools.cache
 def type_name(dtype: torch.dtype) -> str:
@@ -25,23 +28,36 @@ def type_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+@functools.cache
+def _plain_types() -> tuple[type, ...]:
+    import torch
+
+    return torch.Tensor, torch.nn.Parameter
+
+
 def check_tensor(tensor: torch.Tensor) -> None:
     """Raise ArgumentError unless the tensor has memory of its own, on the CPU or a CUDA device."""
     import torch
 
+    if (
+        tensor.is_cpu
+        and type(tensor) in _plain_types()
+        and tensor.layout == torch.strided
+        and tensor.is_contiguous()
+        and type_name(tensor.dtype) in _USUAL
+    ):
+        return
     if tensor.is_meta:
         raise ArgumentError("a meta tensor has no memory to fill; wb.apply(plan, model) gives a model its memory")
     if not tensor.is_cpu and not tensor.is_cuda:
         raise ArgumentError(
             f"the sampler writes on the CPU and on CUDA devices, not on {tensor.device}; fill on the CPU, then move"
         )
-    if tensor.layout != torch.strided or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+    if tensor.layout != torch.strided or type(tensor) not in _plain_types():
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
     name = type_name(tensor.dtype)
     if name not in LARGEST and name not in WHOLE:
         raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {name}")
-    if tensor.is_contiguous() and not tensor.is_complex():
-        return
     if tensor.is_conj() or tensor.is_neg():
         raise ArgumentError("the tensor is a lazy conjugate or negative; fill the tensor that it came from")
     size = tensor.element_size()
