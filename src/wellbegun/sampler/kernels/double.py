@@ -7,8 +7,7 @@ import numpy as np
 from wellbegun.sampler import coefficients as c
 from wellbegun.sampler.kernels.compiled import compiled, inlined
 from wellbegun.sampler.kernels.philox import SHIFT, draw_words, philox
-from wellbegun.sampler.kernels.window import MANY, count_outside, list_outside, replace_outside
-from wellbegun.sampler.layout import LANES, LOW_HALF, MAX_ATTEMPTS, TILE, counter_tag
+from wellbegun.sampler.layout import LANES, LOW_HALF, TILE, counter_tag
 
 LOW_TAG = np.uint64(counter_tag(LOW_HALF, 0))
 _LN2_HIGH, _LN2_LOW, _SQRT_HALF = c.LN2_HIGH64, c.LN2_LOW64, np.int64(c.SQRT_HALF_BITS64)
@@ -110,40 +109,19 @@ def normals(words, tiles, z):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high):  # type: ignore[no-untyped-def]
-    """Draw again what lies outside the window and return how many draws that took; arguments as in single.redraw."""
-    attempt, total = 1, 0
-    outside = count_outside(z[place : place + take], low, high)
-    while outside * MANY > take and attempt < MAX_ATTEMPTS:
-        again = tag + np.uint64(attempt)
-        draw_words(block, tiles * LANES, again, word, k0, k1, words[0], words[1], words[2], words[3])
-        low_words(words, tiles, block, again, word, k0, k1)
-        normals(words, tiles, fresh)
-        replace_outside(z[place : place + take], fresh[place : place + take], low, high)
-        total += outside
-        attempt += 1
-        outside = count_outside(z[place : place + take], low, high)
-    waiting = list_outside(z, place, take, low, high, picks, flags)
-    while waiting > 0 and attempt < MAX_ATTEMPTS:
-        total += waiting
-        again = tag + np.uint64(attempt)
-        for m in range(waiting):
-            i = picks[m]
-            counter = block + np.uint64((i // TILE) * LANES + i % LANES)
-            x0, x1, x2, x3 = philox(counter, again, word, k0, k1)
-            y0, y1, y2, y3 = philox(counter, again + LOW_TAG, word, k0, k1)
-            first_pair = (i & (2 * LANES)) == 0
-            r = radius(x0 << SHIFT | y0 if first_pair else x2 << SHIFT | y2)
-            cosine, sine = direction(x1 << SHIFT | y1 if first_pair else x3 << SHIFT | y3)
-            fresh[m] = r * (cosine if (i & LANES) == 0 else sine)
-        still = 0
-        for m in range(waiting):
-            i, value = picks[m], fresh[m]
-            z[i] = value
-            picks[still] = i
-            still += (value < low) | (value > high)
-        waiting = still
-        attempt += 1
-    for m in range(waiting):
-        z[picks[m]] = min(max(z[picks[m]], low), high)
-    return total
+def fresh_batch(words, fresh, tiles, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]
+    """Write the standard normals of so many tiles under another tag; `words` is scratch."""
+    draw_words(block, tiles * LANES, tag, word, k0, k1, words[0], words[1], words[2], words[3])
+    low_words(words, tiles, block, tag, word, k0, k1)
+    normals(words, tiles, fresh)
+
+
+@inlined
+def fresh_one(i, counter, tag, word, k0, k1):  # type: ignore[no-untyped-def]
+    """Return the standard normal of place i of a batch under another tag."""
+    x0, x1, x2, x3 = philox(counter, tag, word, k0, k1)
+    y0, y1, y2, y3 = philox(counter, tag + LOW_TAG, word, k0, k1)
+    first_pair = (i & (2 * LANES)) == 0
+    r = radius(x0 << SHIFT | y0 if first_pair else x2 << SHIFT | y2)
+    cosine, sine = direction(x1 << SHIFT | y1 if first_pair else x3 << SHIFT | y3)
+    return r * (cosine if (i & LANES) == 0 else sine)

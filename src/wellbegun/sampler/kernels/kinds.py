@@ -10,6 +10,7 @@ from numba.extending import overload
 
 from wellbegun.sampler.kernels import double, quantile, single
 from wellbegun.sampler.kernels.compiled import OPTIONS
+from wellbegun.sampler.kernels.redraw import redraw
 
 
 class Uniform(NamedTuple):
@@ -69,7 +70,7 @@ def _normal(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag,
 def _redraw(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]
     single.normals(words, tiles, z)
     low, high = np.float32(kind.low), np.float32(kind.high)
-    return single.redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high)
+    return redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high)
 
 
 def _quantile(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]  # noqa: ARG001
@@ -93,7 +94,7 @@ def _redraw64(kind, z, words, picks, flags, fresh, tiles, place, take, block, ta
     double.low_words(words, tiles, block, tag, word, k0, k1)
     double.normals(words, tiles, z)
     low, high = kind.low, kind.high
-    return double.redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high)
+    return redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high)
 
 
 def _quantile64(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]  # noqa: ARG001

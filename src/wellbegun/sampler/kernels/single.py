@@ -7,8 +7,7 @@ import numpy as np
 from wellbegun.sampler import coefficients as c
 from wellbegun.sampler.kernels.compiled import compiled, inlined
 from wellbegun.sampler.kernels.philox import draw_words, philox
-from wellbegun.sampler.kernels.window import MANY, count_outside, list_outside, replace_outside
-from wellbegun.sampler.layout import LANES, MAX_ATTEMPTS, TILE
+from wellbegun.sampler.layout import LANES, TILE
 
 _ONE, _TWO, _HALF, _ZERO = np.float32(1), np.float32(2), np.float32(0.5), np.float32(0)
 _2_31, _2_32 = np.float32(2.0**-31), np.float32(2.0**-32)
@@ -78,42 +77,17 @@ def normals(words, tiles, z):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high):  # type: ignore[no-untyped-def]
-    """Draw again what lies outside the window and return how many draws that took.
+def fresh_batch(words, fresh, tiles, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]
+    """Write the standard normals of so many tiles under another tag; rows 4 to 7 of `words` are scratch."""
+    draw_words(block, tiles * LANES, tag, word, k0, k1, words[4], words[5], words[6], words[7])
+    normals(words[4:], tiles, fresh)
 
-    `block` is the counter of the batch's first tile; rows 4 to 7 of `words`, `picks`, `flags` and `fresh` are scratch.
-    """
-    attempt, total = 1, 0
-    outside = count_outside(z[place : place + take], low, high)
-    while outside * MANY > take and attempt < MAX_ATTEMPTS:
-        # so many are outside that a fresh batch, eight or sixteen lanes at a time, costs less than their single draws
-        again = tag + np.uint64(attempt)
-        draw_words(block, tiles * LANES, again, word, k0, k1, words[4], words[5], words[6], words[7])
-        normals(words[4:], tiles, fresh)
-        replace_outside(z[place : place + take], fresh[place : place + take], low, high)
-        total += outside
-        attempt += 1
-        outside = count_outside(z[place : place + take], low, high)
-    waiting = list_outside(z, place, take, low, high, picks, flags)
-    while waiting > 0 and attempt < MAX_ATTEMPTS:
-        total += waiting
-        again = tag + np.uint64(attempt)
-        for m in range(waiting):
-            i = picks[m]
-            counter = block + np.uint64((i // TILE) * LANES + i % LANES)
-            x0, x1, x2, x3 = philox(counter, again, word, k0, k1)
-            first_pair = (i & (2 * LANES)) == 0
-            r = radius(np.uint32(x0 if first_pair else x2))
-            cosine, sine = direction(np.uint32(x1 if first_pair else x3))
-            fresh[m] = r * (cosine if (i & LANES) == 0 else sine)
-        still = 0
-        for m in range(waiting):
-            i, value = picks[m], fresh[m]
-            z[i] = value
-            picks[still] = i
-            still += (value < low) | (value > high)
-        waiting = still
-        attempt += 1
-    for m in range(waiting):
-        z[picks[m]] = min(max(z[picks[m]], low), high)
-    return total
+
+@inlined
+def fresh_one(i, counter, tag, word, k0, k1):  # type: ignore[no-untyped-def]
+    """Return the standard normal of place i of a batch under another tag."""
+    x0, x1, x2, x3 = philox(counter, tag, word, k0, k1)
+    first_pair = (i & (2 * LANES)) == 0
+    r = radius(np.uint32(x0 if first_pair else x2))
+    cosine, sine = direction(np.uint32(x1 if first_pair else x3))
+    return r * (cosine if (i & LANES) == 0 else sine)
