@@ -41,6 +41,12 @@ def same(one, other):
     return torch.equal(one.contiguous().view(torch.uint8), other.contiguous().view(torch.uint8))
 
 
+def assert_nearly(one, other):
+    """Orthogonal matrices agree to 1e-5; narrower types may then round one step apart."""
+    step = {4: 1e-5, 2: 1e-2, 1: 0.3}[one.element_size()]
+    torch.testing.assert_close(one.float(), other.float(), rtol=step, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("law", LAWS, ids=repr)
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -52,7 +58,10 @@ def test_layouts(law, dtype, layout):
             fill_on_device(out, law, STREAM, shape, 0)
         return
     assert fill_on_device(out, law, STREAM, shape, 0) == 280
-    assert same(out, on_cpu(law, kind, shape)[0])
+    if isinstance(law, wb.Orthogonal) and dtype not in ("float64", "complex64"):
+        assert_nearly(out, on_cpu(law, kind, shape)[0])
+    else:
+        assert same(out, on_cpu(law, kind, shape)[0])
     around = out._base
     if around is not None and around.numel() > out.numel():
         assert int((around != 0).sum()) == int((out != 0).sum())
@@ -88,8 +97,12 @@ def test_master_values(law, dtype):
     out, master = torch.zeros(40, 7, dtype=kind).t(), torch.zeros(shape)
     fill_on_device(out, law, STREAM, shape, 0, None, master)
     expected, values = on_cpu(law, kind, shape, with_master=True)
-    assert same(out, expected)
-    assert same(master, values)
+    if isinstance(law, wb.Orthogonal):
+        torch.testing.assert_close(master, values, rtol=0, atol=1e-5)
+        assert same(out, master.to(kind))
+    else:
+        assert same(out, expected)
+        assert same(master, values)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
@@ -113,3 +126,21 @@ def test_bounds_of_the_storage_type():
     out = torch.zeros(20_000, dtype=torch.bfloat16)
     fill_on_device(out, wb.TruncatedNormal(0.02, match_std=False), STREAM, (20_000,), 0)
     assert float(out.float().abs().max()) == np.float32(0.039794921875)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3, 700), (700, 3), (300, 300), (600, 280), (280, 600), (7, 4, 3)])
+def test_orthogonal_is_made_on_the_device(shape):
+    """Panels of 256, tall and wide, against the CPU's construction, and orthogonal by itself."""
+    law, out = wb.Orthogonal(gain=2.0), torch.zeros(shape)
+    fill_on_device(out, law, STREAM, shape, 0)
+    torch.testing.assert_close(out, on_cpu(law, torch.float32, shape)[0], rtol=0, atol=1e-5)
+    q = out.reshape(shape[0], -1).double() / 2
+    product = q @ q.t() if q.shape[0] <= q.shape[1] else q.t() @ q
+    torch.testing.assert_close(product, torch.eye(len(product), dtype=torch.float64), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("law", "shape"), [(wb.Orthogonal(blocks=4), (40, 9)), (wb.Orthogonal(batch=1), (5, 8, 6))])
+def test_orthogonal_blocks_and_batches_on_the_device(law, shape):
+    out = torch.zeros(shape, dtype=torch.bfloat16)
+    fill_on_device(out, law, STREAM, shape, 0)
+    assert_nearly(out, on_cpu(law, torch.bfloat16, shape)[0])

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wellbegun.laws import Law
+from wellbegun.laws import Law, Orthogonal
 from wellbegun.sampler import SHARE, Draw, Stream, inward, storage_type
 from wellbegun.sampler.gpu import STORAGE, fill_device
 from wellbegun.targets.array import Array, fill_array
+from wellbegun.targets.device_orthogonal import fill_orthogonal
 from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
 from wellbegun.targets.storage import check_storage
 from wellbegun.targets.tensor import tensor_array, type_name
@@ -32,8 +33,8 @@ def fill_on_device(
 ) -> int:
     """Fill a tensor on a GPU with a part of a logical tensor and return the number of elements written.
 
-    Element-wise laws in float32 and narrower types are drawn by the GPU's kernels, in place. Everything else is drawn
-    on the CPU and copied: float64 and complex numbers in chunks, laws that shape a whole block as that block.
+    Element-wise laws and whole orthogonal tensors in float32 and narrower types are drawn on the GPU. Everything else
+    is drawn on the CPU and copied: float64 and complex numbers in chunks, other laws that shape a block as that block.
 
     Args: those of `fill_array`; `tensor` and `master` are torch tensors on one device.
     """
@@ -44,6 +45,12 @@ def fill_on_device(
     if tensor.numel() == 0:
         return 0
     plain = tensor.detach()
+    if isinstance(law, Orthogonal) and name in STORAGE and part == shape:
+        drawn = plain if master is None else master
+        fill_orthogonal(drawn, law, stream, _draw_run)
+        if master is not None:
+            plain.copy_(master)
+        return tensor.numel()
     if law.structured or law.points(shape) is not None:
         host = plain.new_empty(part, device="cpu")
         values = None if master is None else master.new_empty(part, device="cpu")
@@ -94,6 +101,10 @@ def _fill_stack(stack: torch.Tensor, law: Law, draw: Draw, stream: Stream, start
                 for r, row in enumerate(rows) if apart != length else ((0, rows.reshape(-1)),):
                     fill_array(row, law, stream, (2**63 - 1,), first + r * apart)
             piece.copy_(buffer)
+
+
+def _draw_run(memory: torch.Tensor, draw: Draw, stream: Stream, start: int) -> None:
+    _launch(memory, 1, memory.numel(), 0, draw, stream, start, 0)
 
 
 def _launch(

@@ -50,7 +50,8 @@ def fill(
             float16, float8_e5m2 and float8_e4m3fn hold the float32 draw rounded once to nearest even; float64 draws
             64 bits of its own, whose values the float32 ones approximate; complex64 and complex128 (normal, uniform
             and constant laws) hold two independent parts that share the variance; integers and booleans take whole
-            constants.
+            constants. On a CUDA device, float32 and narrower types are drawn there (extra `gpu`); float64, complex
+            numbers and laws that shape a whole matrix, orthogonal ones excepted, are drawn on the CPU and copied.
         initializer: a law such as Normal(std=0.02), or a rule such as HeNormal(), which needs fans.
         seed: an integer from 0 to 2**64 - 1. There is no default: nothing is random by accident.
         name: the tensor's name. There is no default: no two tensors share numbers by accident.
