@@ -100,8 +100,7 @@ def _fill_tensor(
     out: torch.Tensor, law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
 ) -> torch.Tensor | None:
     check_tensor(out)
-    single = sys.modules["torch"].float32
-    master = _master(type_name(out.dtype), lambda: out.new_empty(out.shape, dtype=single)) if with_master else None
+    master = _master(type_name(out.dtype), lambda: _single_like(out)) if with_master else None
     if out.is_cuda:
         from wellbegun.targets.device import fill_on_device
 
@@ -110,6 +109,12 @@ def _fill_tensor(
         fill_array(tensor_array(out), law, stream, shape, offset, None, None if master is None else master.numpy())
     mark_changed(out)
     return master
+
+
+def _single_like(tensor: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return tensor.new_empty(tensor.shape, dtype=torch.float32)
 
 
 def _master(dtype: str, made: Callable[[], _Master]) -> _Master:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -114,6 +114,11 @@ def _addresses(tensor: torch.Tensor) -> NDArray[Any]:
 
 def mark_changed(tensor: torch.Tensor) -> None:
     """Tell autograd that the tensor was written behind its back, so that a stale backward raises instead of lying."""
+    _increment_version()(tensor)
+
+
+@functools.cache
+def _increment_version() -> Callable[[torch.Tensor], None]:
     import torch
 
-    torch.autograd.graph.increment_version(tensor)
+    return torch.autograd.graph.increment_version
