@@ -76,13 +76,14 @@ def test_after_the_last_attempt_the_value_is_clamped(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("low", [np.inf, 2.4])
-def test_the_work_of_a_kernel_is_bounded(dtype, low):
+@pytest.mark.parametrize("mass", [0.0, 1.0])
+def test_the_work_of_a_kernel_is_bounded(dtype, low, mass):
     """With a window that nothing, or next to nothing, can meet (Window.of refuses such): 63 redraws each, no more."""
     from wellbegun.sampler import kernels
 
     out, key = np.empty(3000, dtype), (*STREAM.key, STREAM.word, 0)
     high = float(np.nextafter(np.float32(2.5), np.float32(0)))
-    redraws = kernels.fill(out, 1, out.size, 0, 0, 0, key, kernels.Redraw(low, high), (1.0, 0.0, -INF, INF))
+    redraws = kernels.fill(out, 1, out.size, 0, 0, 0, key, kernels.Redraw(low, high, mass), (1.0, 0.0, -INF, INF))
     if low == np.inf:
         assert redraws == (MAX_ATTEMPTS - 1) * out.size
         assert (out == high).all()

@@ -118,7 +118,7 @@ def _prepared(draw: Draw, dtype: np.dtype[Any]) -> tuple[Any, Any, tuple[Any, ..
         sign = -1.0 if window.reflected else 1.0
         kind = kernels.Quantile(window.near, window.far, window.upper_tail, window.mass, sign)
     elif window is not None:
-        kind = kernels.Redraw(window.low, window.high)
+        kind = kernels.Redraw(window.low, window.high, window.mass)
     view = kernels.VIEWS[dtype.name]
     return None if view == dtype else view, kernels.fill, (kind, numbers)
 

@@ -30,6 +30,7 @@ class Redraw(NamedTuple):
 
     low: float
     high: float
+    mass: float
 
 
 class Quantile(NamedTuple):
@@ -70,7 +71,7 @@ def _normal(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag,
 def _redraw(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]
     single.normals(words, tiles, z)
     low, high = np.float32(kind.low), np.float32(kind.high)
-    return redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high)
+    return redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high, kind.mass)
 
 
 def _quantile(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]  # noqa: ARG001
@@ -94,7 +95,7 @@ def _redraw64(kind, z, words, picks, flags, fresh, tiles, place, take, block, ta
     double.low_words(words, tiles, block, tag, word, k0, k1)
     double.normals(words, tiles, z)
     low, high = kind.low, kind.high
-    return redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high)
+    return redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high, kind.mass)
 
 
 def _quantile64(kind, z, words, picks, flags, fresh, tiles, place, take, block, tag, word, k0, k1):  # type: ignore[no-untyped-def]  # noqa: ARG001

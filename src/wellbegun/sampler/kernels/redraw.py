@@ -41,13 +41,15 @@ def _choose_one(z, i, counter, tag, word, k0, k1):  # type: ignore[no-untyped-de
 
 
 @compiled
-def redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high):  # type: ignore[no-untyped-def]
+def redraw(z, words, picks, flags, fresh, place, take, tiles, block, tag, word, k0, k1, low, high, mass):  # type: ignore[no-untyped-def]
     """Draw again what lies outside the window and return how many draws that took.
 
-    `block` is the counter of the batch's first tile; `words`, `picks`, `flags` and `fresh` are scratch.
+    `block` is the counter of the batch's first tile; `words`, `picks`, `flags` and `fresh` are scratch. The mass of the
+    window only tells whether it is worth counting.
     """
-    attempt, total = 1, 0
-    outside = count_outside(z[place : place + take], low, high)
+    attempt, total, outside = 1, np.int64(0), np.int64(0)
+    if (1.0 - mass) * MANY > 0.5:
+        outside = count_outside(z[place : place + take], low, high)
     while outside * MANY > take and attempt < MAX_ATTEMPTS:
         # so many are outside that a fresh batch, eight or sixteen lanes at a time, costs less than their single draws
         _fresh_batch(z, words, fresh, tiles, block, tag + np.uint64(attempt), word, k0, k1)
