@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from wellbegun.sampler import Draw, Stream, reference, write
+from wellbegun.sampler import Draw, Stream, definition, reference, write
 from wellbegun.sampler.kernels.philox import draw_words
 from wellbegun.sampler.layout import LANES, LOW_HALF, TILE, counter_tag
 
@@ -182,6 +182,6 @@ def check() -> None:
     np.testing.assert_array_equal(next(names_one_by_one(SEED))[2 * STREAMS :][:9], third)
     word = int(next(reversed_bits(SEED))[5])
     assert f"{word:032b}"[::-1] == f"{int(own_words(stream, 5, 1)[0]):032b}"
-    z = reference.values(stream, np.arange(TILE, dtype=np.uint64), Draw.normal(0.0, 1.0), np.float64)
+    z = definition.values(stream, np.arange(TILE, dtype=np.uint64), Draw.normal(0.0, 1.0), np.float64)
     back = [math.erfc(-number / math.sqrt(2)) * 2.0**31 for number in (z[3], z[3 + LANES])]
     assert np.abs(next(normal_pairs(SEED))[6:8] - np.array(back)).max() <= 1

@@ -17,6 +17,7 @@ from wellbegun.sampler import (
     Stream,
     Window,
     coefficients,
+    definition,
     orthogonal,
     reference,
     reference64,
@@ -60,7 +61,7 @@ def vector_row(seed, name, index):
         json.dumps(name, ensure_ascii=False),
         str(index),
         f"{reference.own_words(stream, at)[0]:08x}",
-        *(hex32(reference.values(stream, at, draw)[0]) for draw in DRAWS),
+        *(hex32(definition.values(stream, at, draw)[0]) for draw in DRAWS),
     ]
 
 
@@ -72,7 +73,7 @@ def double_row(seed, name, index):
         json.dumps(name, ensure_ascii=False),
         str(index),
         f"{words[own[0], 0]:016x}",
-        *(double_hex(reference.values(stream, at, draw, np.float64)[0]) for draw in DRAWS),
+        *(double_hex(definition.values(stream, at, draw, np.float64)[0]) for draw in DRAWS),
     ]
 
 
@@ -80,7 +81,7 @@ def complex_row(seed, name, index):
     stream, at = Stream.of(seed, name), np.array([index], np.uint64)
     cells = []
     for draw in DRAWS[:2]:
-        value = reference.values(stream, at, draw, np.complex64)[0]
+        value = definition.values(stream, at, draw, np.complex64)[0]
         cells += [hex32(value.real), hex32(value.imag)]
     return [str(seed), json.dumps(name, ensure_ascii=False), str(index), *cells]
 

@@ -22,10 +22,10 @@ import wellbegun as wb
 from wellbegun.sampler import (
     SAMPLER_VERSION,
     Stream,
+    definition,
     get_num_threads,
     inward,
     orthogonal,
-    reference,
     set_num_threads,
     storage_type,
 )
@@ -139,5 +139,5 @@ def test_bits_of_the_reference(law, dtype):
     """The plain NumPy definition, which every kernel is held to."""
     stream, draw = Stream.of(golden.SEED, golden.NAME), golden.LAWS[law].law().element_draw()
     for size in (1, 65, 4096):
-        values = reference.values(stream, np.arange(size, dtype=np.uint64), draw, storage_type(dtype))
+        values = definition.values(stream, np.arange(size, dtype=np.uint64), draw, storage_type(dtype))
         assert golden.digest(values) == CONTENT["sha256"][law][dtype][str(size)]

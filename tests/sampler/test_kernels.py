@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellbegun.errors import ArgumentError
-from wellbegun.sampler import LARGEST, Draw, Stream, Window, reference, storage_type, write
+from wellbegun.sampler import LARGEST, Draw, Stream, Window, definition, reference, storage_type, write
 
 INF = float("inf")
 STREAM = Stream.of(20261123, "layers.3.weight")
@@ -38,7 +38,7 @@ def from_kernel(name, start, size, dtype="float32", stream=STREAM):
 
 def from_reference(name, start, size, dtype="float32", stream=STREAM):
     index = np.uint64(start) + np.arange(size, dtype=np.uint64)
-    return reference.values(stream, index, DRAWS[name], storage_type(dtype))
+    return definition.values(stream, index, DRAWS[name], storage_type(dtype))
 
 
 def assert_same_bits(one, other):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellbegun.errors import ArgumentError
-from wellbegun.sampler import launch
-from wellbegun.sampler.launch import LONE_LANES, Part, launch_of, parts
+from wellbegun.sampler.gpu import launch
+from wellbegun.sampler.gpu.launch import LONE_LANES, Part, launch_of, parts
 from wellbegun.sampler.layout import TILE
 
 

@@ -16,7 +16,8 @@ import torch
 import triton
 import triton.language as tl
 
-from wellbegun.sampler import gpu, gpu_kernels, gpu_steps, launch
+from wellbegun.sampler import gpu
+from wellbegun.sampler.gpu import kernels, launch, steps
 
 CODES = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 
@@ -24,7 +25,7 @@ CODES = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 @triton.jit
 def _store_all(values, codes, SIZE: tl.constexpr, STORAGE: tl.constexpr):  # type: ignore[no-untyped-def]
     lane = tl.arange(0, SIZE)
-    tl.store(codes + lane, gpu_steps.stored(tl.load(values + lane), STORAGE))
+    tl.store(codes + lane, steps.stored(tl.load(values + lane), STORAGE))
 
 
 def fill(dtype: str, size: int, stream, start: int, *, capacity: int | None = None, **arguments) -> np.ndarray:
@@ -107,5 +108,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    assert gpu_kernels
+    assert kernels
     main()

@@ -1,4 +1,4 @@
-"""The steps of the definition as Triton functions: equal to reference.py bit for bit. Imported only by gpu_kernels.py.
+"""The steps of the definition as Triton functions: equal to reference.py bit for bit. Imported only by kernels.py.
 
 Sums and products are written with the tensor on the left: Triton's interpreter calls Python's own operators, and a
 `tl.constexpr` on the left would wrap the result.

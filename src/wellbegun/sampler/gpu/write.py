@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from wellbegun.errors import ArgumentError, MissingExtraError
-from wellbegun.sampler.launch import LONE_LANES, Launch, Part, launch_of, parts
+from wellbegun.sampler.gpu.codes import NORMAL, QUANTILE, REDRAW, STORAGE, UNIFORM
+from wellbegun.sampler.gpu.launch import LONE_LANES, Launch, Part, launch_of, parts
 from wellbegun.sampler.layout import ELEMENT_DRAW, counter_tag
 
 if TYPE_CHECKING:
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
     from wellbegun.sampler.window import Window
 
 Kind = Literal["uniform", "normal", "truncated"]
-
-STORAGE = {"float32": 0, "bfloat16": 1, "float16": 2, "float8_e5m2": 3, "float8_e4m3fn": 4}
-"""Types that the kernels store, and the number by which the kernels know each."""
-
-UNIFORM, NORMAL, REDRAW, QUANTILE = range(4)
-"""Draws, by the numbers by which the kernels know them."""
 
 _CODES = {"bfloat16": "uint16", "float16": "uint16", "float8_e5m2": "uint8", "float8_e4m3fn": "uint8"}
 _LISTED = 32  # elements that a program of `redraw_listed` takes at a time: one for each thread of a warp
@@ -77,9 +72,9 @@ def fill_device(
         raise MissingExtraError("Triton", "gpu", "filling a tensor in a GPU's memory")
     import triton
 
-    from wellbegun.sampler import gpu_kernels
+    from wellbegun.sampler.gpu import kernels
 
-    interpreted = not isinstance(gpu_kernels.fill_groups, triton.JITFunction)
+    interpreted = not isinstance(kernels.fill_groups, triton.JITFunction)
     if out.device.type == "cpu" and not interpreted:
         raise ArgumentError("a kernel runs where the tensor lies, and this one lies on the CPU: use the CPU's sampler")
     arguments = {
@@ -112,7 +107,7 @@ def fill_device(
 def _fill_part(
     out: Any, part: Part, launch: Launch, arguments: dict[str, Any], quantile: dict[str, Any], code: str | None
 ) -> None:
-    from wellbegun.sampler import gpu_kernels as kernels
+    from wellbegun.sampler.gpu import kernels
 
     target = out[part.offset :] if code is None else _seen_as(out[part.offset :], code)
     common = {"start": part.start, "step": part.step, "pitch": part.pitch, "run": part.run, **arguments}

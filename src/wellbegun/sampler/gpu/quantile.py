@@ -1,4 +1,4 @@
-"""The normal quantile in float64 as Triton functions, equal to reference.py bit for bit; imported by gpu_kernels.py.
+"""The normal quantile in float64 as Triton functions, equal to reference.py bit for bit; imported by kernels.py.
 
 A minus is written as a product with -1, which flips the sign of a zero too; some releases of Triton compile a minus as
 a difference from 0, which does not. Without a rounding mode in its name, float64 division and square root are exact on

@@ -12,13 +12,14 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from wellbegun.sampler import gpu, layout
-from wellbegun.sampler.gpu_quantile import quantile
-from wellbegun.sampler.gpu_steps import clamp, direction, philox, radius, stored, symmetric_uniform
+from wellbegun.sampler import layout
+from wellbegun.sampler.gpu import codes
+from wellbegun.sampler.gpu.quantile import quantile
+from wellbegun.sampler.gpu.steps import clamp, direction, philox, radius, stored, symmetric_uniform
 
 LANES, TILE, MAX_ATTEMPTS = tl.constexpr(layout.LANES), tl.constexpr(layout.TILE), tl.constexpr(layout.MAX_ATTEMPTS)
-UNIFORM, NORMAL = tl.constexpr(gpu.UNIFORM), tl.constexpr(gpu.NORMAL)
-REDRAW, QUANTILE = tl.constexpr(gpu.REDRAW), tl.constexpr(gpu.QUANTILE)
+UNIFORM, NORMAL = tl.constexpr(codes.UNIFORM), tl.constexpr(codes.NORMAL)
+REDRAW, QUANTILE = tl.constexpr(codes.REDRAW), tl.constexpr(codes.QUANTILE)
 
 
 @triton.jit
