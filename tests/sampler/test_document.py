@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wellbegun.laws import Sparse, TruncatedNormal
+from wellbegun.laws import Sparse, TruncatedNormal, Uniform
 from wellbegun.sampler import (
     SAMPLER_VERSION,
     Draw,
@@ -130,6 +130,24 @@ def test_streams(row):
 @pytest.mark.parametrize("row", table("vectors"), ids=lambda row: "-".join(row[:3]))
 def test_vectors(row):
     assert row == vector_row(int(row[0]), json.loads(row[1]), int(row[2]))
+
+
+CORNERS = {
+    "TruncatedNormal(0.02, low=1, high=3, mean=0.1, match_std=False)": TruncatedNormal(
+        0.02, low=1, high=3, mean=0.1, match_std=False
+    ),
+    "Uniform(0.1, 0.7)": Uniform(0.1, 0.7),
+    "Uniform(-0.0005, -0.0001)": Uniform(-0.0005, -0.0001),
+}
+
+
+@pytest.mark.parametrize("row", table("corners"), ids=lambda row: "-".join(row[:2]))
+def test_corners(row):
+    name, _, part = row[1].partition(", ")
+    stream, at = Stream.of(int(row[2]), json.loads(row[3])), np.array([int(row[4])], np.uint64)
+    value = definition.values(stream, at, CORNERS[row[0]].element_draw(), storage_type(name))
+    value = {"real": value.real, "imaginary": value.imag, "": value}[part]
+    assert np.ascontiguousarray(value).tobytes()[::-1].hex() == row[5]
 
 
 @pytest.mark.parametrize("row", table("doubles"), ids=lambda row: "-".join(row[:3]))
