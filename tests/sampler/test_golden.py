@@ -25,7 +25,6 @@ from wellbegun.sampler import (
     Stream,
     definition,
     get_num_threads,
-    inward,
     orthogonal,
     set_num_threads,
     storage_type,
@@ -110,10 +109,14 @@ GPU_TYPES = ("float32", "bfloat16", "float16", "float8_e5m2", "float8_e4m3fn")
 
 def by_triton(interpreted, law, dtype, size):
     """The hash of what the GPU's kernels write, under Triton's interpreter."""
-    draw, kind = law.law().element_draw(), np.dtype(storage_type(dtype))
-    low, high = (float(inward(bound, kind, up=up)) for bound, up in ((draw.low, True), (draw.high, False)))
+    draw = law.law().element_draw().within(storage_type(dtype))
     where = {"start": 0, "rows": 1, "run": size, "pitch": size, "step": 0}
-    numbers = {"scale": float(np.float32(draw.scale)), "shift": float(np.float32(draw.shift)), "low": low, "high": high}
+    numbers = {
+        "scale": float(np.float32(draw.scale)),
+        "shift": float(np.float32(draw.shift)),
+        "low": draw.low,
+        "high": draw.high,
+    }
     what = {"kind": draw.kind, "window": draw.window, "stream": Stream.of(golden.SEED, golden.NAME)}
     codes = interpreted("fill", dtype=dtype, size=size, **where, **numbers, **what)
     return hashlib.sha256(codes.tobytes()).hexdigest()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from wellbegun.errors import ArgumentError
+from wellbegun.sampler.formats import inward
 from wellbegun.sampler.layout import ELEMENT_DRAW, HOUSEHOLDER_DRAW, IMAGINARY_DRAW
 from wellbegun.sampler.window import Window
 
@@ -57,6 +60,11 @@ class Draw(NamedTuple):
     def householder(cls) -> Draw:
         """The standard normals that Householder vectors are made of."""
         return cls.normal(0.0, 1.0)._replace(purpose=HOUSEHOLDER_DRAW)
+
+    def within(self, dtype: np.dtype[Any]) -> Draw:
+        """Return the same draw with the outermost numbers of a storage type inside its bounds as bounds."""
+        low, high = inward(self.low, dtype, up=True), inward(self.high, dtype, up=False)
+        return self._replace(low=float(low), high=float(high))
 
     def complex_parts(self) -> tuple[Draw, Draw]:
         """Return the draws of real and imaginary part, which share the variance: independent, each with half of it.

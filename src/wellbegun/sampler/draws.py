@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.sampler.draw import Draw
-from wellbegun.sampler.formats import LARGEST, inward
+from wellbegun.sampler.formats import LARGEST
 from wellbegun.sampler.layout import TILE, counter_tag
 from wellbegun.sampler.stream import Stream
 from wellbegun.sampler.workers import WORKERS
@@ -110,8 +110,8 @@ def _prepared(draw: Draw, dtype: np.dtype[Any]) -> tuple[Any, Any, tuple[Any, ..
     if dtype.name not in LARGEST or dtype.kind == "c":
         raise ArgumentError(f"random numbers are written as {', '.join(LARGEST)}, not {dtype.name}")
     precision = np.float64 if dtype == np.float64 else np.float32
-    low, high = (float(inward(bound, dtype, up=up)) for bound, up in ((draw.low, True), (draw.high, False)))
-    numbers = (float(precision(draw.scale)), float(precision(draw.shift)), low, high)
+    inside = draw.within(dtype)
+    numbers = (float(precision(draw.scale)), float(precision(draw.shift)), inside.low, inside.high)
     window = draw.window
     kind: tuple[float, ...] = kernels.Uniform() if draw.kind == "uniform" else kernels.Normal()
     if window is not None and window.inverse:

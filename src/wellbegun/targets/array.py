@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law
 from wellbegun.plans import Entry, Plan
-from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, inward, storage_type, type_name, write
+from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, storage_type, type_name, write
 from wellbegun.targets.memory import check_strides
 from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
 from wellbegun.targets.storage import check_storage, store
@@ -64,9 +63,7 @@ def fill_array(
         for part, draw in zip((out.real, out.imag), law.element_draw().complex_parts(), strict=True):
             _fill_elements(part, draw, stream, shape, offset)
     elif master is not None:
-        low, high = law.bounds() or (-math.inf, math.inf)
-        inside = (float(inward(low, out.dtype, up=True)), float(inward(high, out.dtype, up=False)))
-        _fill_elements(master, law.element_draw()._replace(low=inside[0], high=inside[1]), stream, shape, offset)
+        _fill_elements(master, law.element_draw().within(out.dtype), stream, shape, offset)
         out[...] = master
     else:
         _fill_elements(out, law.element_draw(), stream, shape, offset)
@@ -101,9 +98,8 @@ def _fill_elements(out: Array, draw: Draw, stream: Stream, shape: tuple[int, ...
     if offset == 0 and out.flags.carray and out.dtype.isnative:
         write(out.reshape(-1), draw, stream, 0)
         return
-    if out.ndim == 0:
-        out, shape = out.reshape(1), (*shape, 1) if isinstance(offset, tuple) else shape
-        offset = (0,) if isinstance(offset, tuple) else offset
+    if out.ndim == 0:  # its one element, counted flat
+        out, offset = out.reshape(1), offset or 0
 
     def fill_stack(place: tuple[tuple[int, ...], int, int]) -> int:
         index, start, step = place

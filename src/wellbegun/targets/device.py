@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wellbegun.laws import Law, Orthogonal
-from wellbegun.sampler import SHARE, Draw, Stream, inward, storage_type
+from wellbegun.sampler import SHARE, Draw, Stream, storage_type
 from wellbegun.sampler.gpu import STORAGE, fill_device
 from wellbegun.targets.array import Array, fill_array
 from wellbegun.targets.device_orthogonal import fill_orthogonal
@@ -67,13 +67,10 @@ def fill_on_device(
             if target is not None:
                 target.fill_(float(np.float32(draw.shift)))
         return tensor.numel()
-    if plain.dim() == 0:
-        plain, part, shape = plain.reshape(1), (1,), (*shape, 1) if isinstance(offset, tuple) else shape
-        offset = (0,) if isinstance(offset, tuple) else offset
+    if plain.dim() == 0:  # its one element, counted flat
+        plain, part, offset = plain.reshape(1), (1,), offset or 0
     if name in STORAGE:
-        dtype = storage_type(name)
-        low, high = (float(inward(bound, dtype, up=up)) for bound, up in ((draw.low, True), (draw.high, False)))
-        draw = draw._replace(low=low, high=high)
+        draw = draw.within(storage_type(name))
     drawn = plain if master is None else master.reshape(part)
     for index, start, step in rows_of(part, shape, offset):
         _fill_stack(drawn[index], law, draw, stream, start, step)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,6 @@ from wellbegun.targets.tensor import check_tensor, mark_changed, tensor_array, t
 
 if TYPE_CHECKING:
     import torch
-
-_Master = TypeVar("_Master")
 
 NARROW = ("bfloat16", "float16", "float8_e5m2", "float8_e4m3fn")
 """Storage types that float32 draws are rounded to."""
@@ -91,7 +88,10 @@ def _fill_array(
     out: NDArray[Any], law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
 ) -> NDArray[np.float32] | None:
     check_memory(out)
-    master = _master(out.dtype.name, lambda: np.empty(out.shape, np.float32)) if with_master else None
+    master = None
+    if with_master:
+        _check_narrow(out.dtype.name)
+        master = np.empty(out.shape, np.float32)
     fill_array(out, law, stream, shape, offset, None, master)
     return master
 
@@ -100,7 +100,12 @@ def _fill_tensor(
     out: torch.Tensor, law: Law, stream: Stream, shape: tuple[int, ...], offset: Offset, with_master: bool
 ) -> torch.Tensor | None:
     check_tensor(out)
-    master = _master(type_name(out.dtype), lambda: _single_like(out)) if with_master else None
+    master = None
+    if with_master:
+        import torch
+
+        _check_narrow(type_name(out.dtype))
+        master = torch.empty(out.shape, dtype=torch.float32, device=out.device)
     if out.is_cuda:
         from wellbegun.targets.device import fill_on_device
 
@@ -111,13 +116,6 @@ def _fill_tensor(
     return master
 
 
-def _single_like(tensor: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    return tensor.new_empty(tensor.shape, dtype=torch.float32)
-
-
-def _master(dtype: str, made: Callable[[], _Master]) -> _Master:
+def _check_narrow(dtype: str) -> None:
     if dtype not in NARROW:
         raise ArgumentError(f"with_master is for {', '.join(NARROW)}; {dtype} is not a rounding of float32")
-    return made()
