@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import Normal as Normal
     from wellbegun.laws import Ones as Ones
     from wellbegun.laws import Orthogonal as Orthogonal
+    from wellbegun.laws import Patched as Patched
     from wellbegun.laws import Sparse as Sparse
     from wellbegun.laws import Stored as Stored
     from wellbegun.laws import TruncatedNormal as TruncatedNormal
@@ -55,7 +56,8 @@ _HOMES = {
     "laws": (
         "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform", "Identity",
         "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones", "Orthogonal",
-        "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal", "XavierUniform", "Zeros",
+        "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal", "XavierUniform",
+        "Zeros",
     ),
     "plans": ("Plan", "load_plan"),
     "recipes": ("plan",),

@@ -28,7 +28,9 @@ class Operation:
         shape: of its (first) result.
         weight: the parameter it multiplies with, if any.
         factor: of a "scale".
-        second_moment: of an "input" whose values were given.
+        second_moment: of an "input" whose values were given, and of the result of a "norm" that is not 1 (1/d behind
+            an L2 normalisation of d numbers).
+        scalars: the numbers and texts among its arguments, by position or keyword: ((1, 1.702),) for x * 1.702.
     """
 
     index: int
@@ -39,6 +41,7 @@ class Operation:
     weight: str = ""
     factor: float = 1.0
     second_moment: float | None = None
+    scalars: tuple[tuple[int | str, float | str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Use:
         detail: PyTorch's name of the operation.
         fans: of a weight or bias.
         inputs_first: whether a weight is stored as [inputs, outputs], as in `x @ W`.
+        axes: what each dimension of the parameter serves as, one letter each: "o" outputs, "i" inputs, "b" a stack of
+            separate weights (experts), "k" taps of a kernel, "v" rows that are looked up, "?" unknown. "oi" for
+            nn.Linear, "io" for `x @ W`, "oikk" for a 2-d convolution, "bio" for stacked experts. "" if not known.
+        region: (start, stop) in each dimension, of the part of the parameter that this use is about; None: all of it.
         padding_row: row of a look-up table that stands for padding, and is zero.
     """
 
@@ -61,6 +68,8 @@ class Use:
     detail: str
     fans: Fans | None = None
     inputs_first: bool = False
+    axes: str = ""
+    region: tuple[tuple[int, int], ...] | None = None
     padding_row: int | None = None
 
 

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from wellbegun.laws import Fans
 
 if TYPE_CHECKING:
-    from wellbegun.graph.trace import Recorder
+    from wellbegun.graph.recorder import Recorder
 
 _SAME_NAME = frozenset(
     (

@@ -8,6 +8,7 @@ from wellbegun.laws.fans import Fans
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer, Law
+from wellbegun.laws.patched import Patched
 from wellbegun.laws.record import LAWS, law_from_record, law_to_record
 from wellbegun.laws.scaled import (
     FanInUniform,
@@ -46,6 +47,7 @@ __all__ = [
     "Normal",
     "Ones",
     "Orthogonal",
+    "Patched",
     "Sparse",
     "Stored",
     "TruncatedNormal",

@@ -13,6 +13,7 @@ from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Law
+from wellbegun.laws.patched import Patched
 from wellbegun.laws.sparse import Sparse
 from wellbegun.laws.stored import Stored
 
@@ -29,6 +30,7 @@ LAWS: tuple[type[Law], ...] = (
     Sparse,
     Stored,
     MeanCompensation,
+    Patched,
     Keep,
 )
 _TEXTS = frozenset({"weight"})
@@ -42,6 +44,11 @@ def law_to_record(law: Law) -> dict[str, Any]:
     """
     if isinstance(law, Stored):
         return {"kind": "Stored"} | law.record()
+    if isinstance(law, Patched):
+        patches = [
+            {"region": [list(edge) for edge in region], "law": law_to_record(part)} for region, part in law.patches
+        ]
+        return {"kind": "Patched", "base": law_to_record(law.base), "patches": patches}
     numbers = {f.name: getattr(law, f.name) for f in fields(law)}  # type: ignore[arg-type]
     # JSON has no infinity: an open side of a window is null
     finite = {name: None if value in (-math.inf, math.inf) else value for name, value in numbers.items()}
@@ -62,9 +69,21 @@ def law_from_record(record: object) -> Law:
     if kind is None:
         raise PlanFileError(f"unknown law {record['kind']!r}; this version knows {', '.join(sorted(table))}")
     try:
+        if kind is Patched:
+            return _patched(numbers)
         return Stored.from_record(numbers) if kind is Stored else kind(**_numbers(kind, numbers))
     except ArgumentError as error:
         raise PlanFileError(f"law {kind.__name__}: {error}") from None
+
+
+def _patched(record: dict[str, Any]) -> Patched:
+    patches = record.get("patches")
+    if set(record) != {"base", "patches"} or not isinstance(patches, list):
+        raise PlanFileError(f"law Patched has a base and a list of patches, the file gives {sorted(record)}")
+    if not all(isinstance(patch, dict) and set(patch) == {"region", "law"} for patch in patches):
+        raise PlanFileError("each patch of a law Patched has a region and a law")
+    pairs = tuple((patch["region"], law_from_record(patch["law"])) for patch in patches)
+    return Patched(law_from_record(record["base"]), pairs)
 
 
 def _numbers(kind: type[Law], numbers: dict[str, Any]) -> dict[str, Any]:

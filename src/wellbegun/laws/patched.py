@@ -1,0 +1,139 @@
+"""A law with other laws in rectangles of the tensor: gates, packed projections, rows with a meaning of their own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wellbegun.errors import ArgumentError
+from wellbegun.laws.initializer import Floats, Law
+from wellbegun.sampler import Stream
+
+Region = tuple[tuple[int, int], ...]
+"""(start, stop) in each of the leading dimensions; the others are taken whole."""
+
+
+@dataclass(frozen=True, repr=False)
+class Patched(Law):
+    """A law, and other laws for rectangles of the tensor: the forget gate of an LSTM, the padding rows of a table.
+
+    >>> from wellbegun.laws import Constant
+    >>> Patched(Constant(0.0), [(((64, 128),), Constant(1.0))])
+    Patched(base=Constant(value=0.0), patches=((((64, 128),), Constant(value=1.0)),))
+
+    Formula: element i follows the last patch whose region holds it, else the base. Its number is the one that a whole
+        tensor of that law would hold there, so that a patch changes no number outside of it.
+    Use it for: several weights or biases in one tensor that need different laws.
+    Not for: several tensors: each has an entry of its own. Orthogonal gates of equal size: Orthogonal(blocks=4).
+    Args:
+        base: of every element that no patch holds.
+        patches: pairs (region, law), later ones win. A region holds (start, stop) for each leading dimension. The laws
+            of patches are those whose elements do not depend on one another (constant, normal, uniform, truncated).
+    Source: the order of gates in one tensor follows PyTorch's documentation of nn.LSTM (input, forget, cell, output).
+    """
+
+    base: Law
+    patches: tuple[tuple[Region, Law], ...]
+    structured = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.base, Law) or isinstance(self.base, Patched):
+            raise ArgumentError(
+                f"base must be a law such as Normal(std=0.02), and not patched itself; got {self.base!r}"
+            )
+        object.__setattr__(self, "patches", tuple(_patch(pair) for pair in self.patches))
+
+    @property
+    def companion(self) -> str | None:
+        """That of the base."""
+        return self.base.companion
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ArgumentError for regions that do not lie in the tensor."""
+        self.base.check_shape(shape)
+        for region, _ in self.patches:
+            inside = all(stop <= size for (_, stop), size in zip(region, shape, strict=False))
+            if len(region) > len(shape) or not inside:
+                raise ArgumentError(f"the region {region} does not lie in a tensor of shape {shape}")
+
+    def check_companion(self, shape: tuple[int, ...], companion: tuple[int, ...]) -> None:
+        """Raise ArgumentError if the base cannot fill a tensor of this shape from a companion of that shape."""
+        self.base.check_companion(shape, companion)
+
+    def block(
+        self,
+        stream: Stream,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        companion: Floats | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Return the whole tensor."""
+        self.check_shape(shape)
+        values = np.array(_whole(self.base, stream, shape, dtype, companion, out), dtype)
+        for region, law in self.patches:
+            values[slices(region)] = _whole(law, stream, shape, dtype)[slices(region)]
+        return values
+
+    def reach(self) -> float:
+        """The largest magnitude that any of the laws can have."""
+        return max(law.reach() for law in self._laws())
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Bounds that hold for every element, or None."""
+        found = [(law.value, law.value) if hasattr(law, "value") else law.bounds() for law in self._laws()]
+        known = [pair for pair in found if pair is not None]
+        if len(known) < len(found):
+            return None
+        return min(low for low, _ in known), max(high for _, high in known)
+
+    def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
+        """Mean and standard deviation over all elements."""
+        owner = np.zeros(shape, np.intp)
+        for number, (region, _) in enumerate(self.patches, 1):
+            owner[slices(region)] = number
+        shares = np.bincount(owner.reshape(-1), minlength=len(self.patches) + 1) / max(owner.size, 1)
+        means, stds = zip(*(law.moments(shape) for law in self._laws()), strict=True)
+        mean = float(np.dot(shares, means))
+        second = float(np.dot(shares, np.square(means) + np.square(stds)))
+        return mean, math.sqrt(max(second - mean**2, 0.0))
+
+    def _laws(self) -> list[Law]:
+        return [self.base, *(law for _, law in self.patches)]
+
+
+def slices(region: Region) -> tuple[slice, ...]:
+    """Return a region as an index."""
+    return tuple(slice(start, stop) for start, stop in region)
+
+
+def _whole(
+    law: Law,
+    stream: Stream,
+    shape: tuple[int, ...],
+    dtype: Any,
+    companion: Floats | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    if law.structured:
+        return law.block(stream, shape, dtype, companion, out)
+    values = np.empty(shape, dtype)
+    law.draw(values.reshape(-1), stream, 0)
+    return values
+
+
+def _patch(pair: Any) -> tuple[Region, Law]:
+    try:
+        region, law = pair
+        made = tuple((int(start), int(stop)) for start, stop in region)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"a patch is a pair (((start, stop), ...), law), got {pair!r}") from None
+    if not made or not all(0 <= start < stop for start, stop in made):
+        raise ArgumentError(f"a region holds pairs 0 <= start < stop, got {region!r}")
+    if not isinstance(law, Law) or law.structured or law.companion is not None:
+        raise ArgumentError(f"the law of a patch must be constant, normal, uniform or truncated normal, got {law!r}")
+    return made, law
