@@ -59,6 +59,7 @@ class Use:
             separate weights (experts), "k" taps of a kernel, "v" rows that are looked up, "?" unknown. "oi" for
             nn.Linear, "io" for `x @ W`, "oikk" for a 2-d convolution, "bio" for stacked experts. "" if not known.
         region: (start, stop) in each dimension, of the part of the parameter that this use is about; None: all of it.
+        gates: of a recurrent layer, in the order in which their rows stand in the tensor.
         padding_row: row of a look-up table that stands for padding, and is zero.
     """
 
@@ -71,6 +72,7 @@ class Use:
     axes: str = ""
     region: tuple[tuple[int, int], ...] | None = None
     padding_row: int | None = None
+    gates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

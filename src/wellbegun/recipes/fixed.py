@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wellbegun.graph.graph import Graph
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Constant, Keep, Ones, Zeros
-from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.proposal import Known, Proposal
 
 ZERO_BIAS = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
 """Of a bias that no rule has another use for."""
@@ -36,17 +38,33 @@ _BY_ATTRIBUTE = {
 }
 
 
-def fixed_proposals(graph: Graph) -> dict[str, Proposal]:
-    """Return the proposals that every recipe shares."""
+def fixed_proposals(graph: Graph, known: Mapping[str, Known] | None = None) -> dict[str, Proposal]:
+    """Return the proposals that every recipe shares.
+
+    Args:
+        graph: what the forward pass does.
+        known: what the model's own code puts into its tensors: buffers hold that, and a normalisation whose author
+            starts it elsewhere than at 1 and 0 keeps it (the last of a branch at 0; a scale that is stored as 1 + w).
+    """
+    author = known or {}
     proposals: dict[str, Proposal] = {}
     for variable in graph.variables:
         roles = {use.role for use in graph.uses.get(variable.name, ())} or {_role_of_unused(variable)}
-        known = [_BY_ROLE[role] for role in sorted(roles) if role in _BY_ROLE]
-        if len(roles) == 1 and known:
-            proposals[variable.name] = known[0]
+        rules = [_BY_ROLE[role] for role in sorted(roles) if role in _BY_ROLE]
+        given = author.get(variable.name)
+        if len(roles) == 1 and rules:
+            law = rules[0].initializer.law()
+            own = given is not None and isinstance(given.law, Constant) and given.law != law
+            proposals[variable.name] = _authors(given) if own and given is not None else rules[0]
+        elif variable.kind == "buffer" and given is not None and not isinstance(given.law, Keep):
+            proposals[variable.name] = _authors(given)
         elif variable.kind == "buffer" and not variable.on_meta:
             proposals[variable.name] = Proposal(Keep(), "a buffer that its constructor has computed: kept as it is")
     return proposals
+
+
+def _authors(given: Known) -> Proposal:
+    return Proposal(given.law, f"the author's own value ({given.note})", "the model's own code")
 
 
 def _role_of_unused(variable: Variable) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.errors import ArgumentError, PlanError, UnplannedError
+from wellbegun.errors import ArgumentError, UnplannedError
 from wellbegun.graph.framework import check_module, random_states_kept, require_torch
-from wellbegun.laws import Fans, Initializer, parse_method
-from wellbegun.plans import Entry, Plan, assign_rules, make_rules
+from wellbegun.laws import Initializer, parse_method
+from wellbegun.plans import Plan, assign_rules, make_rules
+from wellbegun.recipes.entries import make_entry
 from wellbegun.sampler import check_seed
 
 if TYPE_CHECKING:
     import torch
 
-    from wellbegun.graph.graph import Graph, Use
+    from wellbegun.graph.graph import Graph
     from wellbegun.graph.variable import Variable
     from wellbegun.recipes.proposal import Proposal, Recipe
 
@@ -74,7 +75,7 @@ def plan(
         if rule is not None:
             proposal = _from_rule(rule.pattern, rule.initializer)
         assert proposal is not None
-        entries.append(_entry(graph, variable, proposal, streams))
+        entries.append(make_entry(graph, variable, proposal, streams.get(variable.name, "")))
     return Plan(tuple(entries), seed, policy.name)
 
 
@@ -101,44 +102,6 @@ def _build(model: object) -> torch.nn.Module:
         with random_states_kept():
             model = model()
     return check_module(model, "planning")
-
-
-def _entry(graph: Graph, variable: Variable, proposal: Proposal, streams: dict[str, str]) -> Entry:
-    uses = graph.uses.get(variable.name, ())
-    fans = _fans(uses)
-    try:
-        if proposal.initializer.needs_fans and fans is None:
-            use = uses[0].detail if uses else "nothing"
-            raise ArgumentError(f"{proposal.initializer!r} needs fans, which its use ({use}) does not give")
-        law = proposal.initializer.law(fans)
-        law.check_shape(variable.shape)
-    except ArgumentError as error:
-        raise PlanError(f"{variable.name} {list(variable.shape)}: {error}") from None
-    roles = list(dict.fromkeys(use.role for use in uses)) or [f"unused {variable.kind}"]
-    return Entry(
-        name=variable.name,
-        kind=variable.kind,
-        shape=variable.shape,
-        dtype=variable.dtype,
-        role=" and ".join(roles),
-        initializer=repr(proposal.initializer),
-        law=law,
-        reason=proposal.reason,
-        source=proposal.source,
-        fans=fans,
-        before=proposal.before,
-        after=proposal.after,
-        stream=streams.get(variable.name, variable.name),
-        ties=variable.ties,
-        zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
-    )
-
-
-def _fans(uses: tuple[Use, ...]) -> Fans | None:
-    """Fans of the tensor's use; of a table that is also the output layer, those of the output layer."""
-    known = [use for use in uses if use.fans is not None]
-    known.sort(key=lambda use: use.role == "embedding weight")
-    return known[0].fans if known else None
 
 
 def _from_rule(pattern: str, initializer: Initializer) -> Proposal:

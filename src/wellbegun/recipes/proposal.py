@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import Initializer
+from wellbegun.laws import Initializer, Law
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,21 @@ class Proposal:
     after: float | None = None
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the model's own code puts into one tensor.
+
+    Attributes:
+        law: its law.
+        note: where and how, for a person ("set to 0 by Block.__init__, my_model.py:12").
+        is_default: whether it is what a layer of the framework draws when nobody asks for anything else.
+    """
+
+    law: Law
+    note: str
+    is_default: bool = False
+
+
 class Recipe(Protocol):
     """A named, versioned policy that turns a graph into proposals."""
 
@@ -35,6 +51,11 @@ class Recipe(Protocol):
         """Name and version, "auto@0"."""
         ...
 
-    def propose(self, graph: Graph) -> dict[str, Proposal]:
-        """Return a proposal for each variable that the recipe has an answer for."""
+    def propose(self, graph: Graph, known: Mapping[str, Known] | None = None) -> dict[str, Proposal]:
+        """Return a proposal for each variable that the recipe has an answer for.
+
+        Args:
+            graph: what the forward pass does.
+            known: what the model's own code puts into its tensors, where that is known.
+        """
         ...

@@ -1,0 +1,77 @@
+"""Tensors with a meaning of their own: the author's values, a known rule, or nothing, so that planning stops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from wellbegun.graph.graph import Graph, Use
+from wellbegun.laws import Constant, Keep, Normal, Uniform
+from wellbegun.recipes.proposal import Known, Proposal
+
+PLAIN = frozenset(
+    {
+        "linear weight", "convolution weight", "transposed convolution weight", "embedding weight", "bilinear weight",
+        "bias", "normalisation scale", "normalisation shift", "running mean", "running variance", "counter",
+        "activation slope", "input weight of gates", "recurrent weight", "projection weight", "gate bias",
+    }
+)  # fmt: skip
+"""Roles that a rule of a recipe knows; every other role is special."""
+
+_TABLES = {
+    "position table": "a table of positions beside signals of second moment 1: std 0.02, as published for ViT and BERT",
+    "token": "a token of its own beside the others: std 0.02, as published for ViT",
+}
+_VIT = "Dosovitskiy et al. (2021), appendix B, and its published code"
+
+
+def special_proposals(graph: Graph, known: Mapping[str, Known]) -> dict[str, Proposal]:
+    """Return proposals for tensors whose role no general rule knows."""
+    made: dict[str, Proposal] = {}
+    for variable in graph.variables:
+        uses = graph.uses.get(variable.name, ())
+        roles = {use.role for use in uses}
+        if variable.kind == "buffer" or (roles and roles <= PLAIN):
+            continue
+        if variable.name in known:
+            what = " and ".join(sorted(roles)) or "not used in this forward pass"
+            made[variable.name] = as_proposal(known[variable.name], f"{what}: the author's own values")
+        elif len(roles) == 1 and (role := next(iter(roles))) in _TABLES:
+            made[variable.name] = Proposal(Normal(0.02), _TABLES[role], _VIT)
+    return made
+
+
+def own_values(graph: Graph, name: str, known: Mapping[str, Known]) -> Proposal | None:
+    """Return the author's values of a weight or bias, if they are more than a default.
+
+    A weight that the author starts at 0 is meant to be 0 (the end of a branch, an adapter, a modulation), and a bias
+    that is neither 0 nor drawn as torch's layers draw theirs has a purpose (a prior, a time step).
+    """
+    author = known.get(name)
+    if author is None or isinstance(author.law, Keep):
+        return None
+    uses = graph.uses.get(name, ())
+    if any(use.role == "bias" for use in uses):
+        default = _is_default_bias(author, uses)
+        return None if default else as_proposal(author, "a bias to which the author gives values of its own")
+    if author.law == Constant(0.0):
+        return as_proposal(
+            author, "a weight that the author starts at zero, so that its branch adds nothing at first", 0.0
+        )
+    return None
+
+
+def as_proposal(author: Known, why: str, after: float | None = None) -> Proposal:
+    """Turn what the author's code does into a proposal."""
+    return Proposal(author.law, f"{why} ({author.note})", "the model's own code", None, after)
+
+
+def _is_default_bias(author: Known, uses: tuple[Use, ...]) -> bool:
+    if author.law == Constant(0.0):
+        return True
+    fans = next((use.fans for use in uses if use.fans is not None), None)
+    if not isinstance(author.law, Uniform) or fans is None:
+        return False
+    # nn.Linear and nn.Conv draw biases from U(±1/sqrt(fan_in)); a transposed convolution takes its own idea of fan_in
+    law = author.law
+    return law.low == -law.high and (author.is_default or math.isclose(law.high, fans.fan_in**-0.5, rel_tol=1e-3))
