@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from wellbegun.graph.graph import Graph, Operation
-from wellbegun.laws import LecunNormal, VarianceScaling, Zeros
+from wellbegun.graph.graph import Graph, Operation, Use
+from wellbegun.laws import LecunNormal, Normal, VarianceScaling, Zeros
 from wellbegun.recipes import deep, recurrent
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
@@ -70,6 +70,9 @@ class _Planner:
         for name, uses in graph.uses.items():
             if uses and all(use.role == "bias" for use in uses):
                 self.proposals[name] = own_values(graph, name, known) or ZERO_BIAS
+        for name, use in graph.unused.items():
+            if name not in self.proposals and (made := _unused(use)) is not None:
+                self.proposals[name] = made
         self.layers, self.lookups = Layers(graph), Lookups(graph)
         self.places, self.signals = Places(graph), Signals(graph)
         self.chains = {operation.index: chain for chain in find_chains(graph) for operation in chain.operations}
@@ -121,8 +124,11 @@ class _Planner:
                 self.proposals |= {name: new for name, new in made.items() if self._is_free(name, operation)}
                 return
         fans = self.layers.fans(operation)
-        variance = goal.target / feed.second_moment
+        factor = self.layers.use(operation).factor ** 2
+        variance = goal.target / (feed.second_moment * factor)
         spread = f"variance {goal.target:.4g}/({fans.fan_in:g}·{feed.second_moment:.4g})"
+        if factor != 1:
+            spread += f"/{factor:.4g}, as the forward pass multiplies the weight by {math.sqrt(factor):.4g},"
         reason = f"{_origin(feed)}; {spread} {goal.purpose}"
         if is_deep:
             reason += f"; {deep.why_not(chain)}"
@@ -168,6 +174,18 @@ class _Planner:
                 self.proposals[operation.weight] = self.lookups.propose(operation, self.known)
         after = self.proposals[operation.weight].after
         return 1.0 if after is None else after
+
+
+def _unused(use: Use) -> Proposal | None:
+    """A tensor that this forward pass does not use, by the type of its module."""
+    aside = "not used in this forward pass, so planned by the type of its module"
+    if use.role == "bias":
+        return Proposal(Zeros(), f"{aside}: a bias of 0")
+    if use.fans is None:
+        return None
+    if use.role == "embedding weight":
+        return Proposal(Normal(1.0), f"{aside}: rows of second moment 1", "wellbegun's pilot (2026), section 4")
+    return Proposal(LecunNormal(), f"{aside}: variance 1/{use.fans.fan_in:g} for an input of second moment 1", _LAYER)
 
 
 def _bare(place: Place, count: int) -> Goal:

@@ -27,14 +27,16 @@ def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str
     Raises:
         PlanError: the proposal does not fit the tensor.
     """
-    uses = graph.uses.get(variable.name, ())
+    uses = uses_of(graph, variable.name)
     fans = main_fans(uses)
     try:
         law = _law(proposal.initializer, variable, uses, fans)
         law.check_shape(variable.shape)
     except ArgumentError as error:
         raise PlanError(f"{variable.name} {list(variable.shape)}: {error}") from None
-    roles = list(dict.fromkeys(use.role for use in uses)) or [f"unused {variable.kind}"]
+    roles = list(dict.fromkeys(use.role for use in uses)) or [variable.kind]
+    if variable.name not in graph.uses:
+        roles[0] = f"unused {roles[0]}"
     return Entry(
         name=variable.name,
         kind=variable.kind,
@@ -52,6 +54,12 @@ def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str
         ties=variable.ties,
         zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
     )
+
+
+def uses_of(graph: Graph, name: str) -> tuple[Use, ...]:
+    """What the forward pass does with a tensor; where it does nothing, what the type of its module says."""
+    unused = graph.unused.get(name)
+    return graph.uses.get(name) or ((unused,) if unused else ())
 
 
 def main_fans(uses: tuple[Use, ...]) -> Fans | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.variable import Variable
 from wellbegun.laws import Constant, Keep, Ones, Zeros
 from wellbegun.recipes.proposal import Known, Proposal
 
@@ -29,13 +28,6 @@ _BY_ROLE = {
         Constant(0.25), "slope of PReLU for negative inputs, as published", "He et al. (2015), section 2.1"
     ),
 }
-_BY_ATTRIBUTE = {
-    "running_mean": "running mean",
-    "running_var": "running variance",
-    "num_batches_tracked": "counter",
-    "weight": "normalisation scale",
-    "bias": "normalisation shift",
-}
 
 
 def fixed_proposals(graph: Graph, known: Mapping[str, Known] | None = None) -> dict[str, Proposal]:
@@ -49,7 +41,8 @@ def fixed_proposals(graph: Graph, known: Mapping[str, Known] | None = None) -> d
     author = known or {}
     proposals: dict[str, Proposal] = {}
     for variable in graph.variables:
-        roles = {use.role for use in graph.uses.get(variable.name, ())} or {_role_of_unused(variable)}
+        unused = graph.unused.get(variable.name)
+        roles = {use.role for use in graph.uses.get(variable.name, ())} or ({unused.role} if unused else set())
         rules = [_BY_ROLE[role] for role in sorted(roles) if role in _BY_ROLE]
         given = author.get(variable.name)
         if len(roles) == 1 and rules:
@@ -65,9 +58,3 @@ def fixed_proposals(graph: Graph, known: Mapping[str, Known] | None = None) -> d
 
 def _authors(given: Known) -> Proposal:
     return Proposal(given.law, f"the author's own value ({given.note})", "the model's own code")
-
-
-def _role_of_unused(variable: Variable) -> str:
-    """A normalisation layer in evaluation mode, or one that was not called, is known by its type."""
-    is_norm = variable.owner.endswith("Norm") or "BatchNorm" in variable.owner or "InstanceNorm" in variable.owner
-    return _BY_ATTRIBUTE.get(variable.attribute, "") if is_norm else ""

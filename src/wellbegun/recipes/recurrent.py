@@ -13,7 +13,7 @@ _FORGET = "Jozefowicz, Zaremba and Sutskever (2015), section 2.2"
 def propose(graph: Graph) -> dict[str, Proposal]:
     """Return proposals for the weights and biases of recurrent layers and cells."""
     made: dict[str, Proposal] = {}
-    for name, uses in graph.uses.items():
+    for name, uses in (*graph.uses.items(), *((name, (use,)) for name, use in graph.unused.items())):
         use = uses[0] if uses else None
         if use is None or use.role not in _RULES:
             continue

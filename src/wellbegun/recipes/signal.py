@@ -29,12 +29,15 @@ class Signal:
             signal average out to zero over the draws of those weights.
         doubt: what makes the second moment an estimate, "" if theory gives it. Sums of branches that share an ancestor,
             pooling, attention and softmax need more than a second moment.
+        least: share of the second moment that is left where attention averages evenly over rows that have nothing in
+            common: attention passes on at most the size of its values, and at least that over the number of rows.
     """
 
     second_moment: float = ASSUMED
     mean: float = 0.0
     fresh: bool = False
     doubt: str = ""
+    least: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,9 @@ class Signals:
         self._summands: dict[int, list[str]] = {}
         for name, uses in graph.uses.items():
             for use in uses:
-                if use.role.startswith("multiplied"):
+                if use.role in ("multiplied", "scalar gate"):
                     self._factors.setdefault(use.operation, []).append(name)
-                elif use.role.startswith(("added", "position table")):
+                elif use.role in ("added", "position table", "token"):
                     self._summands.setdefault(use.operation, []).append(name)
 
     def __getitem__(self, index: int) -> Signal:
@@ -85,6 +88,8 @@ class Signals:
         measured = source.kind == "input" and source.second_moment is not None
         signal = self[operation.inputs[0]]
         size, doubt = signal.second_moment, signal.doubt
+        if operation.kind == "bilinear" and len(operation.inputs) > 1:
+            size *= self[operation.inputs[1]].second_moment
         if size < SILENT:
             size, doubt = ASSUMED, doubt or "a signal that starts at zero"
         return Feed(source.kind, activation, size, measured, doubt)
@@ -99,6 +104,7 @@ class Signals:
         """
         incoming = [self[index] for index in operation.inputs]
         made = self._behind(operation, incoming, target)
+        made = replace(made, least=self._least(operation, incoming, made))
         for name in self._factors.get(operation.index, ()):
             size = _second_moment(proposals.get(name))
             if size is not None:
@@ -120,7 +126,7 @@ class Signals:
             size = operation.second_moment or 1.0
             return Signal(size, 0.0, bool(incoming) and incoming[0].fresh)
         if not incoming:
-            return Signal(1.0)
+            return Signal(0.0 if operation.detail == "token" else 1.0, 0.0, True)
         first = incoming[0]
         if kind == "activation":
             at = behind_activation(self._graph, operation.detail, first.second_moment)
@@ -138,9 +144,11 @@ class Signals:
             is_data = self._graph.source(operation.inputs[0]).kind == "input"  # whose mean nobody has measured
             return replace(first, doubt=doubt) if is_data else _shifted(operation, first, doubt)
         if kind == "concat":
-            shares = [signal.second_moment for signal in incoming]
-            mean = sum(signal.mean for signal in incoming) / len(incoming)
-            return Signal(sum(shares) / len(shares), mean, all(signal.fresh for signal in incoming), doubt)
+            sizes = [max(math.prod(self._graph.operations[index].shape), 1) for index in operation.inputs]
+            shares = [size / sum(sizes) for size in sizes]
+            second = sum(share * signal.second_moment for share, signal in zip(shares, incoming, strict=True))
+            mean = sum(share * signal.mean for share, signal in zip(shares, incoming, strict=True))
+            return Signal(second, mean, all(signal.fresh for signal in incoming), doubt)
         if kind == "matmul":
             return self._matmul(operation, incoming, doubt)
         if kind == "attention":
@@ -151,6 +159,19 @@ class Signals:
         return Signal(
             first.second_moment, first.mean, first.fresh, doubt or (operation.detail if kind == "other" else "")
         )
+
+    def _least(self, operation: Operation, incoming: list[Signal], made: Signal) -> float:
+        if not incoming or operation.kind == "norm":
+            return 1.0
+        if made.doubt == "attention" and not any(signal.doubt == "attention" for signal in incoming):
+            scores = self._graph.operations[operation.inputs[0]].shape
+            rows = scores[-1] if operation.kind == "matmul" else scores[-2]
+            return incoming[-1].least / max(rows, 1)
+        if operation.kind == "add":
+            total = sum(signal.second_moment for signal in incoming)
+            left = sum(signal.second_moment * signal.least for signal in incoming)
+            return left / total if total > SILENT else 1.0
+        return min(signal.least for signal in incoming)
 
     def _product(self, operation: Operation, incoming: list[Signal], doubt: str) -> Signal:
         """Of independent factors; a softmax's shares (of routes, of experts) pass on at most what they weigh."""

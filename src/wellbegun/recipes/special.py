@@ -20,6 +20,7 @@ PLAIN = frozenset(
 
 _TABLES = {
     "position table": "a table of positions beside signals of second moment 1: std 0.02, as published for ViT and BERT",
+    "bias table": "a table that shifts attention scores: std 0.02 leaves attention as even as it is without it",
     "token": "a token of its own beside the others: std 0.02, as published for ViT",
 }
 _VIT = "Dosovitskiy et al. (2021), appendix B, and its published code"
@@ -29,7 +30,7 @@ def special_proposals(graph: Graph, known: Mapping[str, Known]) -> dict[str, Pro
     """Return proposals for tensors whose role no general rule knows."""
     made: dict[str, Proposal] = {}
     for variable in graph.variables:
-        uses = graph.uses.get(variable.name, ())
+        uses = graph.uses.get(variable.name) or tuple(filter(None, [graph.unused.get(variable.name)]))
         roles = {use.role for use in uses}
         if variable.kind == "buffer" or (roles and roles <= PLAIN):
             continue

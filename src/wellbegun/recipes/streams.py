@@ -162,6 +162,6 @@ def _gates(graph: Graph) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for name, uses in graph.uses.items():
         for use in uses:
-            if use.role.startswith("multiplied"):
+            if use.role in ("multiplied", "scalar gate"):
                 found.setdefault(use.operation, []).append(name)
     return found
