@@ -154,32 +154,3 @@ def test_an_embedding_has_its_width() -> None:
 def test_fans_do_not_depend_on_the_batch(batch: int | None) -> None:
     inputs = torch.zeros(8) if batch is None else torch.zeros(batch, 8)
     assert fans_of(nn.Linear(8, 4), inputs) == Fans(8, 4)
-
-
-PACKING = {
-    "lstm": (lambda: nn.LSTM(8, 4), lambda: torch.zeros(3, 2, 8)),
-    "gru": (lambda: nn.GRU(8, 4), lambda: torch.zeros(3, 2, 8)),
-    "rnn cell": (lambda: nn.RNNCell(8, 4), lambda: torch.zeros(2, 8)),
-    "attention": (lambda: nn.MultiheadAttention(8, 2), lambda: (torch.zeros(3, 2, 8),) * 3),
-    "encoder": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), lambda: torch.zeros(2, 3, 8)),
-    "encoder eval": (
-        lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(),
-        lambda: torch.zeros(2, 3, 8),
-    ),
-}
-
-
-@pytest.mark.parametrize("recipe", ["auto", "xavier"])
-@pytest.mark.parametrize("case", PACKING)
-def test_several_weights_in_one_tensor_are_refused(case: str, recipe: str) -> None:
-    make, inputs = PACKING[case]
-    with pytest.raises(wb.errors.UnplannedError, match="several weights in one tensor"):
-        wb.plan(make(), inputs(), seed=0, recipe=recipe)
-
-
-def test_a_rule_that_needs_fans_is_refused_for_several_weights_in_one_tensor() -> None:
-    rules = {"*": wb.Zeros(), "weight_*": wb.XavierUniform()}
-    with pytest.raises(wb.errors.PlanError, match="needs fans"):
-        wb.plan(nn.LSTM(8, 4), torch.zeros(3, 2, 8), seed=0, rules=rules)
-    made = wb.plan(nn.LSTM(8, 4), torch.zeros(3, 2, 8), seed=0, rules=rules | {"weight_*": wb.Normal(0.1)})
-    assert made["weight_hh_l0"].std == pytest.approx(0.1)

@@ -31,7 +31,7 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     arguments, keywords = example_inputs(model, inputs)
     variables = collect_variables(model)
     state: dict[str, torch.Tensor] = {}
-    recorder = Recorder(frozenset(variable.name for variable in variables if variable.packed))
+    recorder = Recorder(variables)
     for variable in variables:
         dtype = getattr(torch, variable.dtype)
         meta = torch.empty(variable.shape, dtype=dtype, device="meta")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-_PACKING = (torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.MultiheadAttention)
+from wellbegun.graph.by_type import TypedRole, role_by_type
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Variable:
         attribute: its name inside that module.
         ties: its other names.
         on_meta: whether it has no storage yet.
-        packed: whether it holds several weights or biases: gates of a recurrent layer, packed projections.
+        typed: what the owner's type, one of torch.nn's, says that it is for.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Variable:
     attribute: str
     ties: tuple[str, ...]
     on_meta: bool
-    packed: bool = False
+    typed: TypedRole | None = None
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -49,10 +49,11 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
         kinds.setdefault(key, kind)
+    modules = dict(model.named_modules(remove_duplicate=False))
     made = []
     for key, (first, *others) in names.items():
         path, _, attribute = first.rpartition(".")
-        tensor, module = tensors[key], model.get_submodule(path)
+        tensor, module = tensors[key], modules[path]
         made.append(
             Variable(
                 name=first,
@@ -63,7 +64,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 attribute=attribute,
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
-                packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
+                typed=role_by_type(module, attribute, tensor),
             )
         )
     return tuple(made)
