@@ -12,7 +12,7 @@ from wellbegun.laws import Fans
 if TYPE_CHECKING:
     from wellbegun.graph.variable import Variable
 
-WEIGHT_KINDS = frozenset({"linear", "convolution", "transposed convolution", "embedding"})
+WEIGHT_KINDS = frozenset({"linear", "convolution", "transposed convolution", "bilinear", "embedding"})
 
 SQUASHERS = frozenset({"sigmoid", "logsigmoid", "hardsigmoid"})
 """Activations that turn logits into probabilities when they end a model."""
