@@ -1,0 +1,147 @@
+"""From a recording to laws and notes, tensor by tensor."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from wellbegun.authors.authored import Authored, Authorship
+from wellbegun.authors.expression import DRAWS
+from wellbegun.authors.memory import Value
+from wellbegun.authors.origin import Origin
+from wellbegun.authors.recorder import Recorder
+from wellbegun.authors.resolve import law_of
+from wellbegun.authors.tape import Ref
+from wellbegun.laws import (
+    Computed,
+    Constant,
+    Law,
+    Normal,
+    Orthogonal,
+    Patched,
+    Stored,
+    TruncatedNormal,
+    Uniform,
+)
+from wellbegun.sampler import WHOLE
+
+
+def judge(
+    recorder: Recorder, tensors: Mapping[str, torch.Tensor], places: Mapping[int, Origin], seen: Callable[[str], bool]
+) -> Authored:
+    """Say what each named tensor holds.
+
+    Args:
+        recorder: that has seen the code run.
+        tensors: by name, before anything is done to them.
+        places: by id of the tensor, where it was registered as a parameter or buffer.
+        seen: whether what an ordinary tensor of that name holds can be relied on.
+    """
+    found: dict[str, Authorship] = {}
+    first_with: dict[int, str] = {}
+    by_identity: dict[int, Authorship] = {}
+    for name, tensor in tensors.items():
+        if id(tensor) not in by_identity:
+            by_identity[id(tensor)] = _judge_one(recorder, name, tensor, places.get(id(tensor)), seen(name), first_with)
+        found[name] = by_identity[id(tensor)]
+    return Authored(found)
+
+
+def _judge_one(
+    recorder: Recorder, name: str, tensor: torch.Tensor, place: Origin | None, seen: bool, first_with: dict[int, str]
+) -> Authorship:
+    memory = recorder.memory(tensor)
+    if memory is None:
+        if tensor.is_meta or not seen:
+            return Authorship(None, "no code was seen that gives it a value")
+        return Authorship(stored(tensor), f"computed by {place}" if place else "computed by its constructor")
+    value = recorder.value(tensor)
+    origin = next((piece.origin for piece in value if piece.origin is not None), place)
+    if any(piece.expression.kind == "nothing" for piece in value):
+        part = "a part of it is" if len(value) > 1 else "it is"
+        return Authorship(None, f"{part} memory that no code was seen to fill" + (f", made by {place}" if place else ""))
+    shape = tuple(tensor.shape)
+    law = law_of(value, shape)
+    if law is None:
+        ref = recorder.ref(tensor)
+        assert isinstance(ref, Ref)
+        made = recorder.tape.play(ref, recorder.seed, name)
+        note = f"replayed: what {origin} does has no law; the numbers are fixed to seed {recorder.seed}"
+        return Authorship(stored(made), note, replayed=True)
+    return Authorship(law, _note(law, value, origin, name, first_with))
+
+
+def stored(tensor: torch.Tensor) -> Law | None:
+    """Return the law of a tensor whose numbers are known: a constant, or the numbers themselves."""
+    plain = tensor.detach()
+    if plain.layout != torch.strided or plain.is_meta or plain.is_complex():
+        return None
+    dtype = str(plain.dtype).removeprefix("torch.")
+    if plain.numel() == 0:
+        return Constant(0.0)
+    if plain.dtype.is_floating_point and dtype != "float64":
+        plain = plain.float()
+    array = plain.cpu().numpy()
+    first = array.reshape(-1)[0]
+    if (array == first).all() and math.isfinite(first) and float(np.float32(first)) == first:
+        return Constant(float(first))
+    if dtype not in WHOLE and not np.isfinite(array).all():
+        return None
+    return Stored(array)
+
+
+def _note(law: Law, value: Value, origin: Origin | None, name: str, first_with: dict[int, str]) -> str:
+    draws = [node for piece in value for node in piece.expression.nodes() if node.kind in DRAWS]
+    verb = "drawn" if draws or isinstance(law, Orthogonal) else "set"
+    text = f"{verb} by {origin}{described(law)}" if origin else f"{verb} by its constructor{described(law)}"
+    if isinstance(law, Patched):
+        text += f", and other laws in {len(law.patches)} part{'s' if len(law.patches) > 1 else ''} of it"
+    if origin is not None and origin.before:
+        text += f"; overwrites {origin.before}"
+    others = {first_with[id(node)] for node in draws if id(node) in first_with} - {name}
+    for node in draws:
+        first_with.setdefault(id(node), name)
+    if others:
+        text += f"; the author's code copies {min(others)}, so that both are equal: here it gets numbers of its own"
+    return text
+
+
+@functools.singledispatch
+def described(law: Law) -> str:
+    """The law in a few words, for a note."""
+    return f" as {law!r}"
+
+
+@described.register
+def _(law: Normal) -> str:
+    return f" at N({law.mean:.4g}, {law.std:.4g}²)"
+
+
+@described.register
+def _(law: Uniform) -> str:
+    even = math.isclose(law.low, -law.high)
+    return f" at U(±{law.high:.4g})" if even else f" at U({law.low:.4g}, {law.high:.4g})"
+
+
+@described.register
+def _(law: TruncatedNormal) -> str:
+    return f" at N({law.mean:.4g}, {law.std:.4g}²) cut at {law.low:.4g} and {law.high:.4g} sigma"
+
+
+@described.register
+def _(law: Constant) -> str:
+    return f" to {law.value:.6g}"
+
+
+@described.register
+def _(law: Computed) -> str:
+    return f" as a function of random numbers ({len(law.steps)} steps)"
+
+
+@described.register
+def _(law: Patched) -> str:
+    return described(law.base)
