@@ -135,7 +135,9 @@ class _Registrations:
             roots = [*(root for root in roots if root is not model), model]
         for root in roots:
             tensors = _tensors(root)
-            vars(root)[ATTRIBUTE] = judge(recorder, tensors, self.places, lambda name, t=tensors: id(t[name]) in self.tensors)
+            vars(root)[ATTRIBUTE] = judge(
+                recorder, tensors, self.places, lambda name, t=tensors: id(t[name]) in self.tensors
+            )
         swapped: dict[int, torch.Tensor] = {}
         for root in roots:
             for module in root.modules():

@@ -63,7 +63,9 @@ def _judge_one(
     origin = next((piece.origin for piece in value if piece.origin is not None), place)
     if any(piece.expression.kind == "nothing" for piece in value):
         part = "a part of it is" if len(value) > 1 else "it is"
-        return Authorship(None, f"{part} memory that no code was seen to fill" + (f", made by {place}" if place else ""))
+        return Authorship(
+            None, f"{part} memory that no code was seen to fill" + (f", made by {place}" if place else "")
+        )
     shape = tuple(tensor.shape)
     law = law_of(value, shape)
     if law is None:

@@ -156,7 +156,9 @@ def _checked(k: int, step: Any) -> Step:
     name, *parts = step
     wanted = _DRAWS.get(name) or _FUNCTIONS.get(name, (0,))[0]
     if not wanted:
-        raise ArgumentError(f"step {k}: no draw or function is called {name!r}; known: {', '.join((*_DRAWS, *_FUNCTIONS))}")
+        raise ArgumentError(
+            f"step {k}: no draw or function is called {name!r}; known: {', '.join((*_DRAWS, *_FUNCTIONS))}"
+        )
     if len(parts) != wanted:
         raise ArgumentError(f"step {k}: {name} takes {wanted} arguments, got {parts}")
     made = []

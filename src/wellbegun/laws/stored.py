@@ -49,7 +49,9 @@ class Stored(Law):
             raise ArgumentError(f"dtype must be 'float32' or 'float64', or the array's own, got {self.dtype!r}")
         dtype = self.dtype or (given.dtype.name if isinstance(self.values, np.ndarray) else "float32")
         if dtype not in _DTYPES:
-            raise ArgumentError(f"values must be of float32, float64 or whole numbers, got {dtype}; convert with dtype='float32'")
+            raise ArgumentError(
+                f"values must be of float32, float64 or whole numbers, got {dtype}; convert with dtype='float32'"
+            )
         with np.errstate(over="ignore"):  # what overflows is found below
             little = given.astype(np.dtype(dtype).newbyteorder("<"))
         if not np.isfinite(little).all():

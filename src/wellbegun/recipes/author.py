@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.authors import Authorship, record_construction, record_initialisation, recorded
@@ -32,13 +32,16 @@ class AuthorRecipe:
 
     name = "author@0"
 
-    def propose(self, graph: Graph, authored: Mapping[str, Authorship]) -> dict[str, Proposal]:
-        """Return a proposal for every variable of the graph.
+    def propose(
+        self, graph: Graph, authored: Mapping[str, Authorship], ruled: Container[str] = ()
+    ) -> dict[str, Proposal]:
+        """Return a proposal for every variable of the graph; those that rules decide may lack one.
 
         Raises:
             UnplannedError: no code was seen that gives a tensor its value; each is named.
         """
-        missing = [v for v in graph.variables if v.name not in authored or authored[v.name].law is None]
+        unknown = [v for v in graph.variables if v.name not in authored or authored[v.name].law is None]
+        missing = [variable for variable in unknown if variable.name not in ruled]
         if missing:
             lines = [f"  {v.name} {list(v.shape)} ({v.kind} of {v.owner}; {_why(authored, v.name)})" for v in missing]
             raise UnplannedError(
@@ -49,9 +52,9 @@ class AuthorRecipe:
             )
         found = {}
         for variable in graph.variables:
-            authorship = authored[variable.name]
-            assert authorship.law is not None
-            found[variable.name] = Proposal(authorship.law, authorship.note, SOURCE)
+            authorship = authored.get(variable.name)
+            if authorship is not None and authorship.law is not None:
+                found[variable.name] = Proposal(authorship.law, authorship.note, SOURCE)
         return found
 
 

@@ -29,7 +29,9 @@ def check_storage(dtype: str, law: Law) -> None:
     if dtype in WHOLE and isinstance(law, Stored) and _fits(dtype, law):
         return
     if dtype in WHOLE:
-        raise ArgumentError(f"a tensor of {dtype} takes whole constants and stored numbers that fit it only, not {law!r}")
+        raise ArgumentError(
+            f"a tensor of {dtype} takes whole constants and stored numbers that fit it only, not {law!r}"
+        )
     raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {dtype}")
 
 
