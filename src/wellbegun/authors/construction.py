@@ -135,9 +135,8 @@ class _Registrations:
             roots = [*(root for root in roots if root is not model), model]
         for root in roots:
             tensors = _tensors(root)
-            vars(root)[ATTRIBUTE] = judge(
-                recorder, tensors, self.places, lambda name, t=tensors: id(t[name]) in self.tensors
-            )
+            built = {name for name, tensor in tensors.items() if id(tensor) in self.tensors}
+            vars(root)[ATTRIBUTE] = judge(recorder, tensors, self.places, built)
         swapped: dict[int, torch.Tensor] = {}
         for root in roots:
             for module in root.modules():

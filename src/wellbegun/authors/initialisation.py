@@ -54,6 +54,7 @@ def record_initialisation(
     from wellbegun.graph.trace import attributes_kept
 
     recorder = Recorder(seed)
+    names = _tensors(model)
     real = {name for name, tensor in _tensors(model).items() if not tensor.is_meta}
     buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)} & real
     with attributes_kept(model), random_states_kept(), _stand_ins(model, recorder):
@@ -66,9 +67,17 @@ def record_initialisation(
             _run_outermost(model)
             if function is not None:
                 function(model)
-        found = judge(recorder, _tensors(model), {}, lambda name: name in buffers)
-    before = recorded(model) or {}
+        found = _tied_again(judge(recorder, _tensors(model), {}, buffers), names)
+    before = recorded(model) or Authored({})
     return Authored({name: a if a.law is not None else before.get(name, a) for name, a in found.items()})
+
+
+def _tied_again(found: Authored, tensors: dict[str, torch.Tensor]) -> Authored:
+    """Every name of a tied tensor leads to what its first name holds."""
+    from wellbegun.authors.authored import Authored
+
+    first: dict[int, str] = {}
+    return Authored({name: found[first.setdefault(id(tensor), name)] for name, tensor in tensors.items()})
 
 
 def _run_outermost(module: torch.nn.Module) -> None:
@@ -104,14 +113,16 @@ def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
     """Put memory that nothing was written to in the place of parameters, and copies in the place of buffers.
 
     Marks that a module or tensor is initialised already (transformers) are taken off for the time; `attributes_kept`
-    puts them and the tensors back.
+    puts them and the tensors back. Where a model ties its weights by a method of its own, it does so when they are
+    initialised: until then each has its own stand-in, and the first of them is the one that stays.
     """
     import torch
 
     swapped: dict[int, torch.Tensor] = {}
+    ties_later = any(callable(getattr(module, "tie_weights", None)) for module in model.modules())
 
     def stand_in(tensor: torch.Tensor) -> torch.Tensor:
-        if id(tensor) in swapped:
+        if id(tensor) in swapped and not ties_later:
             return swapped[id(tensor)]
         is_parameter = isinstance(tensor, torch.nn.Parameter)
         if not is_parameter and not tensor.is_meta:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 import torch
 
 from wellbegun.authors.authored import Authored, Authorship
-from wellbegun.authors.expression import DRAWS
+from wellbegun.authors.expression import DRAWS, Expression
 from wellbegun.authors.memory import Value
 from wellbegun.authors.origin import Origin
 from wellbegun.authors.recorder import Recorder
@@ -31,7 +31,7 @@ from wellbegun.sampler import WHOLE
 
 
 def judge(
-    recorder: Recorder, tensors: Mapping[str, torch.Tensor], places: Mapping[int, Origin], seen: Callable[[str], bool]
+    recorder: Recorder, tensors: Mapping[str, torch.Tensor], places: Mapping[int, Origin], seen: Container[str]
 ) -> Authored:
     """Say what each named tensor holds.
 
@@ -39,42 +39,70 @@ def judge(
         recorder: that has seen the code run.
         tensors: by name, before anything is done to them.
         places: by id of the tensor, where it was registered as a parameter or buffer.
-        seen: whether what an ordinary tensor of that name holds can be relied on.
+        seen: names of the ordinary tensors whose numbers can be relied on.
     """
-    found: dict[str, Authorship] = {}
-    first_with: dict[int, str] = {}
-    by_identity: dict[int, Authorship] = {}
+    canonical: dict[int, str] = {}
     for name, tensor in tensors.items():
-        if id(tensor) not in by_identity:
-            by_identity[id(tensor)] = _judge_one(recorder, name, tensor, places.get(id(tensor)), seen(name), first_with)
-        found[name] = by_identity[id(tensor)]
-    return Authored(found)
+        canonical.setdefault(id(tensor), name)
+    first_with: dict[int, str] = {}
+    known: dict[int, tuple[str, Law]] = {}
+    made: dict[str, Authorship] = {}
+    for name in canonical.values():
+        tensor = tensors[name]
+        done = _from_laws(recorder, name, tensor, places.get(id(tensor)), name in seen, first_with)
+        if done is None:
+            continue
+        made[name] = done
+        draw = _draw_of(recorder, tensor)
+        if draw is not None and done.law is not None:
+            known.setdefault(id(draw), (name, done.law))
+    for name in canonical.values():
+        if name not in made:
+            made[name] = _replayed(recorder, name, tensors[name], known)
+    return Authored({name: made[canonical[id(tensor)]] for name, tensor in tensors.items()})
 
 
-def _judge_one(
+def _from_laws(
     recorder: Recorder, name: str, tensor: torch.Tensor, place: Origin | None, seen: bool, first_with: dict[int, str]
-) -> Authorship:
-    memory = recorder.memory(tensor)
-    if memory is None:
+) -> Authorship | None:
+    """What a tensor holds, None if only a replay can tell."""
+    if recorder.memory(tensor) is None:
         if tensor.is_meta or not seen:
             return Authorship(None, "no code was seen that gives it a value")
         return Authorship(stored(tensor), f"computed by {place}" if place else "computed by its constructor")
     value = recorder.value(tensor)
-    origin = next((piece.origin for piece in value if piece.origin is not None), place)
+    origin = _origin(value) or place
     if any(piece.expression.kind == "nothing" for piece in value):
         part = "a part of it is" if len(value) > 1 else "it is"
-        return Authorship(
-            None, f"{part} memory that no code was seen to fill" + (f", made by {place}" if place else "")
-        )
-    shape = tuple(tensor.shape)
-    law = law_of(value, shape)
-    if law is None:
-        ref = recorder.ref(tensor)
-        assert isinstance(ref, Ref)
-        made = recorder.tape.play(ref, recorder.seed, name)
-        note = f"replayed: what {origin} does has no law; the numbers are fixed to seed {recorder.seed}"
-        return Authorship(stored(made), note, replayed=True)
-    return Authorship(law, _note(law, value, origin, name, first_with))
+        maker = f", made by {place}" if place else ""
+        return Authorship(None, f"{part} memory that no code was seen to fill{maker}")
+    law = law_of(value, tuple(tensor.shape))
+    return None if law is None else Authorship(law, _note(law, value, origin, name, first_with))
+
+
+def _replayed(recorder: Recorder, name: str, tensor: torch.Tensor, known: Mapping[int, tuple[str, Law]]) -> Authorship:
+    ref = recorder.ref(tensor)
+    assert isinstance(ref, Ref)
+    made = recorder.tape.play(ref, recorder.seed, name, known)
+    law, origin = stored(made), _origin(recorder.value(tensor))
+    if not any(step.is_random for step in recorder.tape.slice_for(ref.memory)):
+        return Authorship(law, f"computed by {origin}" if origin else "computed by its constructor")
+    where = origin or "its constructor"
+    note = f"replayed: what {where} does has no law; the numbers are fixed to seed {recorder.seed}"
+    return Authorship(law, note, replayed=True)
+
+
+def _origin(value: Value) -> Origin | None:
+    return next((piece.origin for piece in value if piece.origin is not None), None)
+
+
+def _draw_of(recorder: Recorder, tensor: torch.Tensor) -> Expression | None:
+    """The draw that a tensor holds as it came."""
+    if recorder.memory(tensor) is None:
+        return None
+    value = recorder.value(tensor)
+    expression = value[0].expression
+    return expression if len(value) == 1 and expression.kind in (*DRAWS, "law") else None
 
 
 def stored(tensor: torch.Tensor) -> Law | None:

@@ -46,7 +46,7 @@ def meaning(name: str, arguments: tuple[Any, ...], keywords: dict[str, Any], rea
         numbers = _numbers(_DRAWS[name][1], arguments[1:], keywords)
         return None if numbers is None else (Piece(everything, drawn(_DRAWS[name][0], *numbers)),)
     if name.removesuffix("_like") in _STANDARD and name != "randn_":
-        kind, *numbers = _STANDARD[name.removesuffix("_like")]  # type: ignore[assignment]
+        kind, *numbers = _STANDARD[name.removesuffix("_like")]
         return (Piece(everything, Expression(kind, tuple(numbers))),)
     if name == "zero":
         return (Piece(everything, constant(0.0)),)

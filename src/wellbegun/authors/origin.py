@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-_HERE = str(Path(__file__).parent)
+_HERE = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Origin:
         while frame is not None:
             file, code = frame.f_code.co_filename, frame.f_code
             if _is_torch_layer(file):
-                function = function or f"nn.{_name(frame)}"
+                function = function or _name(frame)
             elif not _is_machinery(file) and not code.co_name.startswith("<"):
                 where = f"{Path(file).name}:{frame.f_lineno}"
                 if not function:
@@ -50,15 +50,19 @@ class Origin:
         return replace(self, before=before.function)
 
     def __str__(self) -> str:
-        return f"{self.function} for {self.place}" if self.place else f"{self.function} ({self.line or 'unknown line'})"
+        if self.place:
+            return f"{self.function} for {self.place}"
+        return f"{self.function} ({self.line})" if self.line else self.function
 
 
 def _name(frame: FrameType) -> str:
     """Qualified name, with the class of the object and not the one that the method is inherited from."""
     name = frame.f_code.co_qualname.replace(".<locals>", "")
     owner = frame.f_locals.get("self")
-    inherited = owner is not None and "." in name and not isinstance(owner, type)
-    return f"{type(owner).__name__}.{frame.f_code.co_name}" if inherited else name
+    if owner is None or "." not in name or isinstance(owner, type):
+        return name
+    home = "nn." if type(owner).__module__.startswith("torch.nn.") else ""
+    return f"{home}{type(owner).__name__}.{frame.f_code.co_name}"
 
 
 def _is_torch_layer(file: str) -> bool:

@@ -29,14 +29,14 @@ LOOKED_AT = 0
 """Seed of the numbers that code gets to see when it asks for a random value while it is recorded."""
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Memory that random numbers go into is not filled but written down: what it would hold, and how.
 
     Every other tensor is computed as usual. A storage that is not known here is an ordinary one.
     """
 
     def __init__(self, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seed = seed
         self.tape = Tape()
         self.memories: dict[int, Memory] = {}
@@ -92,13 +92,13 @@ class Recorder(TorchDispatchMode):
             inside = self._whole(func, args, kwargs)
             if inside is not None:
                 return inside[0]
-            if not random and self._settled(tensors) and not _is_simple(name):
+            if not random and self._settled(tensors) and not self._stays(name, args):
                 for tensor in tensors:
                     self.settle(tensor)
                 return func(*args, **kwargs)
-        return self._record(func, name, args, kwargs)
+        return self._record(func, name, args, kwargs, random)
 
-    def _record(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _record(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool) -> Any:
         shapes, needs_numbers = self._shapes(func, args, kwargs)
         if needs_numbers:
             return func(*self.numbers(args), **self.numbers(kwargs))
@@ -128,7 +128,8 @@ class Recorder(TorchDispatchMode):
             if target.numel():
                 self._write(target, value or (Piece(whole(tuple(target.shape)), OPAQUE),), plain in KEEPS_ORIGIN)
         if name not in EMPTIES:
-            self._tape(func, arguments, keywords, targets)
+            drawn = value[0].expression if random and value is not None else None
+            self._tape(func, arguments, keywords, targets, drawn)
         return made
 
     def _write(self, target: torch.Tensor, value: Value, copied: bool = False) -> None:
@@ -148,7 +149,7 @@ class Recorder(TorchDispatchMode):
         """Random numbers go into a tensor that was computed: from now on it is recorded, its numbers so far given."""
         storage = target.untyped_storage()
         count = storage.nbytes() // target.dtype.itemsize
-        flat = torch.empty(0, dtype=target.dtype, device=target.device).set_(storage, 0, (count,), (1,))  # type: ignore[call-overload]
+        flat = torch.empty(0, dtype=target.dtype, device=target.device).set_(storage, 0, (count,), (1,))
         dense = target.numel() == count
         given = target.detach().clone() if dense else flat.clone()
         memory = self.watch(target.detach() if dense else flat, Expression("given", (given,)))
@@ -158,9 +159,11 @@ class Recorder(TorchDispatchMode):
         )
         return memory
 
-    def _tape(self, func: Any, arguments: Any, keywords: Any, targets: list[torch.Tensor]) -> None:
+    def _tape(
+        self, func: Any, arguments: Any, keywords: Any, targets: list[torch.Tensor], drawn: Expression | None = None
+    ) -> None:
         refs = tuple(ref for ref in map(self.ref, targets) if isinstance(ref, Ref))
-        self.tape.steps.append(Step(func, arguments, keywords, refs, frozenset(ref.memory for ref in refs)))
+        self.tape.steps.append(Step(func, arguments, keywords, refs, frozenset(ref.memory for ref in refs), drawn))
 
     def _whole(self, func: Any, args: Any, kwargs: Any) -> tuple[Any] | None:
         """Handle what happens inside a function that is seen as a whole."""
@@ -172,7 +175,7 @@ class Recorder(TorchDispatchMode):
         if frame is not self._inside:
             self._inside = frame
             self._write(target, (Piece(whole(tuple(target.shape)), expression),))
-            self._tape(function, (self.ref(target),), arguments, [target])
+            self._tape(function, (self.ref(target),), arguments, [target], expression)
         written = [argument for argument in _written(func, args, kwargs) if isinstance(argument, torch.Tensor)]
         if written:
             for tensor in written:
@@ -196,6 +199,13 @@ class Recorder(TorchDispatchMode):
             for memory in memories
         )
 
+    def _stays(self, name: str, args: tuple[Any, ...]) -> bool:
+        """Whether memory that holds one number need not be computed for this operation."""
+        if name.rstrip("_") in {"neg", "clone", "_to_copy", "zero"}:
+            return True
+        ordinary = [t for t in args if isinstance(t, torch.Tensor) and self.memory(t) is None and t.numel() > 1]
+        return name.rstrip("_") in {"fill", "copy", "mul", "div", "add", "sub"} and not ordinary
+
     def settle(self, tensor: torch.Tensor) -> None:
         """Compute a memory that holds numbers only, in its place."""
         memory = self.memory(tensor)
@@ -203,7 +213,7 @@ class Recorder(TorchDispatchMode):
             return
         del self.memories[memory.storage._cdata]
         size, stride, offset = memory.base
-        base = torch.empty(0, dtype=memory.dtype, device=tensor.device).set_(memory.storage, offset, size, stride)  # type: ignore[call-overload]
+        base = torch.empty(0, dtype=memory.dtype, device=tensor.device).set_(memory.storage, offset, size, stride)
         for cell in memory.cells:
             base[tuple(slice(*edge) for edge in cell.box)].fill_(cell.expression.arguments[0])
 
@@ -259,14 +269,9 @@ def _one_number(tensor: torch.Tensor) -> float | None:
     return float(tensor.item()) if tensor.numel() == 1 and not tensor.is_meta and not tensor.is_complex() else None
 
 
-def _is_simple(name: str) -> bool:
-    """Whether numbers stay numbers under this operation without being computed."""
-    return name.rstrip("_") in {"fill", "zero", "copy", "mul", "div", "add", "sub", "neg", "clone", "_to_copy"}
-
-
 @functools.cache
 def _is_view(func: Any) -> bool:
-    """Whether the results share the memory of an argument, or the operation changes how a tensor lies in memory only."""
+    """Whether the results share an argument's memory, or only the way a tensor lies in memory changes."""
     if torch.Tag.inplace_view in func.tags:
         return True
     infos = [argument.alias_info for argument in func._schema.arguments]

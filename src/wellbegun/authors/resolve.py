@@ -53,7 +53,7 @@ def law_of(value: Value, shape: tuple[int, ...]) -> Law | None:
     for law, piece in zip(known, value, strict=True):
         by_law[law] = by_law.get(law, 0) + math.prod(stop - start for start, stop in piece.box)
     base = max(by_law, key=lambda law: by_law[law])
-    patches = sorted((_trimmed(p.box, shape), law) for p, law in zip(value, known, strict=True) if law != base)  # type: ignore[type-var]
+    patches = sorted((_trimmed(p.box, shape), law) for p, law in zip(value, known, strict=True) if law != base)
     return Patched(base, tuple(patches))
 
 
@@ -134,7 +134,7 @@ def _plus(left: tuple[dict[Key, Term], float], right: Any) -> tuple[dict[Key, Te
 
 
 def _quantile(inner: Expression, path: Key) -> tuple[dict[Key, Term], float] | None:
-    """erfinv of a uniform number is z/sqrt(2), with z normal inside a window: how torch composed its truncated normal."""
+    """erfinv of a uniform number is z/sqrt(2) with z normal in a window: how truncated normals are composed."""
     from scipy.special import erfinv
 
     found = _affine(inner, path)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+from wellbegun.authors.expression import Expression
 from wellbegun.authors.region import Layout
+from wellbegun.laws import Law
 from wellbegun.sampler import Draw, Stream, write
 
 
@@ -31,13 +34,22 @@ class Given:
 
 @dataclass(frozen=True)
 class Step:
-    """One operation: a function of torch, its arguments with tensors as Ref or Given, and where its results lie."""
+    """One operation: a function of torch, its arguments with tensors as Ref or Given, and where its results lie.
+
+    `drawn` is the draw that it makes, where that is one.
+    """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
     results: tuple[Ref, ...]
     writes: frozenset[int]
+    drawn: Expression | None = None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it takes random numbers."""
+        return self.drawn is not None or torch.Tag.nondeterministic_seeded in getattr(self.function, "tags", ())
 
 
 @dataclass
@@ -56,13 +68,21 @@ class Tape:
                 needed.update(leaf.memory for leaf in leaves if isinstance(leaf, Ref))
         return found[::-1]
 
-    def play(self, wanted: Ref, seed: int, name: str) -> torch.Tensor:
+    def play(
+        self, wanted: Ref, seed: int, name: str, known: Mapping[int, tuple[str, Law]] | None = None
+    ) -> torch.Tensor:
         """Carry out what decides a tensor, on the CPU, with the random numbers of (seed, name).
 
         Normal and uniform numbers come from the sampler's streams "name/0", "name/1" ..., others (permutations,
         Bernoulli) from a torch generator whose seed is one of the stream's words.
+
+        Args:
+            wanted: the tensor.
+            seed, name: of its random numbers.
+            known: by id of a draw, the tensor that it ends up in, and its law: the numbers are then that tensor's, so
+                that the gains of a weight normalisation are the norms of the directions that will be written.
         """
-        player = _Player(seed, name)
+        player = _Player(seed, name, known or {})
         for step in self.slice_for(wanted.memory):
             player.run(step)
         return player.tensor(wanted).clone()
@@ -71,7 +91,8 @@ class Tape:
 class _Player:
     """Memory of a replay."""
 
-    def __init__(self, seed: int, name: str) -> None:
+    def __init__(self, seed: int, name: str, known: Mapping[int, tuple[str, Law]]) -> None:
+        self.known = known
         self.seed, self.name, self.draws = seed, name, 0
         self.storages: dict[int, torch.UntypedStorage] = {}
         self.generator = torch.Generator().manual_seed(Stream.of(seed, name).key[0])
@@ -82,11 +103,11 @@ class _Player:
         reach = offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
         storage = self.storages.get(ref.memory)
         if storage is None or storage.nbytes() < reach * width:
-            grown = torch.UntypedStorage(reach * width).fill_(0)
+            grown = torch.zeros(reach * width, dtype=torch.uint8).untyped_storage()
             if storage is not None:
                 grown[: storage.nbytes()] = storage
             storage = self.storages[ref.memory] = grown
-        return torch.empty(0, dtype=ref.dtype).set_(storage, offset, size, stride)  # type: ignore[call-overload]
+        return torch.empty(0, dtype=ref.dtype).set_(storage, offset, size, stride)
 
     def run(self, step: Step) -> None:
         def real(leaf: Any) -> Any:
@@ -94,7 +115,9 @@ class _Player:
 
         arguments, keywords = tree_map(real, (step.arguments, step.keywords))
         with torch.no_grad():
-            drawn = self._draw(step.function, arguments, keywords)
+            drawn = self._known(step)
+            if drawn is None:
+                drawn = self._draw(step.function, arguments, keywords)
             if drawn is not None:
                 made = drawn
             else:
@@ -106,6 +129,20 @@ class _Player:
             target = self.tensor(ref)
             if target.data_ptr() != leaf.data_ptr():
                 target.copy_(leaf)
+
+    def _known(self, step: Step) -> torch.Tensor | None:
+        """The numbers of the tensor that a draw ends up in."""
+        if id(step.drawn) not in self.known or len(step.results) != 1:
+            return None
+        name, law = self.known[id(step.drawn)]
+        target = self.tensor(step.results[0])
+        precision = np.float64 if target.dtype == torch.float64 else np.float32
+        values = np.empty(tuple(target.shape), precision)
+        if law.structured:
+            values = law.block(Stream.of(self.seed, name), values.shape, precision)
+        else:
+            law.draw(values.reshape(-1), Stream.of(self.seed, name), 0)
+        return target.copy_(torch.from_numpy(values))
 
     def _draw(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> torch.Tensor | None:
         """Normal and uniform numbers by the sampler."""

@@ -1,4 +1,4 @@
-"""Functions of torch.nn.init that are seen as a whole: their steps (redraws, a QR decomposition) tell less than their name."""
+"""Functions of torch.nn.init that are seen as a whole: their steps tell less than their name."""
 
 from __future__ import annotations
 

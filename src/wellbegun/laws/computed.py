@@ -156,12 +156,11 @@ def _checked(k: int, step: Any) -> Step:
     name, *parts = step
     wanted = _DRAWS.get(name) or _FUNCTIONS.get(name, (0,))[0]
     if not wanted:
-        raise ArgumentError(
-            f"step {k}: no draw or function is called {name!r}; known: {', '.join((*_DRAWS, *_FUNCTIONS))}"
-        )
+        known = ", ".join((*_DRAWS, *_FUNCTIONS))
+        raise ArgumentError(f"step {k}: no draw or function is called {name!r}; known: {known}")
     if len(parts) != wanted:
         raise ArgumentError(f"step {k}: {name} takes {wanted} arguments, got {parts}")
-    made = []
+    made: list[Any] = []
     for part in parts:
         if isinstance(part, str):
             if name in _DRAWS or not (part[:1] == "%" and part[1:].isdigit() and int(part[1:]) < k):
