@@ -101,7 +101,7 @@ class Memory:
         self.cells = [*kept, Cell(box, box, expression, origin)]
 
     def _aligned(self, cell: Cell, box: Box, layout: Layout) -> Expression:
-        """The expression if its elements are met in the order they were written in, else a node that says they are not."""
+        """The expression if its elements are met in the order of writing, else a node that says they are not."""
         if cell.expression.kind in ("constant", "nothing", "opaque"):
             return cell.expression
         lengths = tuple(stop - start for start, stop in box)

@@ -15,7 +15,7 @@ from wellbegun.authors.expression import NOTHING, OPAQUE, Expression, constant
 from wellbegun.authors.memory import Cell, Memory, Piece, Value
 from wellbegun.authors.operations import CONSTANTS, COPIES, EMPTIES, meaning
 from wellbegun.authors.origin import Origin
-from wellbegun.authors.region import Layout, whole
+from wellbegun.authors.region import Layout, box_of, whole
 from wellbegun.authors.tape import Given, Ref, Step, Tape
 from wellbegun.authors.wholes import find_whole
 
@@ -24,6 +24,9 @@ SMALL = 1 << 16
 
 KEEPS_ORIGIN = COPIES | {"copy"}
 """Operations whose results were made where their argument was."""
+
+FILLS = frozenset("copy_ fill_ zero_ normal_ uniform_ exponential_ trunc_normal_ orthogonal_ sparse_ dirac_".split())
+"""In-place operations that do not read what they overwrite."""
 
 LOOKED_AT = 0
 """Seed of the numbers that code gets to see when it asks for a random value while it is recorded."""
@@ -163,7 +166,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, arguments: Any, keywords: Any, targets: list[torch.Tensor], drawn: Expression | None = None
     ) -> None:
         refs = tuple(ref for ref in map(self.ref, targets) if isinstance(ref, Ref))
-        self.tape.steps.append(Step(func, arguments, keywords, refs, frozenset(ref.memory for ref in refs), drawn))
+        name = getattr(getattr(func, "overloadpacket", func), "__name__", "")
+        covers = name in FILLS and len(targets) == 1 and self._is_all(targets[0])
+        self.tape.steps.append(
+            Step(func, arguments, keywords, refs, frozenset(ref.memory for ref in refs), drawn, covers)
+        )
+
+    def _is_all(self, target: torch.Tensor) -> bool:
+        """Whether a tensor is the whole of its memory."""
+        memory = self.memory(target)
+        return memory is not None and box_of(memory.base, Layout.of(target)) == whole(memory.base.size)
 
     def _whole(self, func: Any, args: Any, kwargs: Any) -> tuple[Any] | None:
         """Handle what happens inside a function that is seen as a whole."""

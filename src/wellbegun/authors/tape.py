@@ -36,7 +36,8 @@ class Given:
 class Step:
     """One operation: a function of torch, its arguments with tensors as Ref or Given, and where its results lie.
 
-    `drawn` is the draw that it makes, where that is one.
+    `drawn` is the draw that it makes, where that is one; `covers` says that it fills a whole memory without a look at
+    what was there.
     """
 
     function: Callable[..., Any]
@@ -45,6 +46,7 @@ class Step:
     results: tuple[Ref, ...]
     writes: frozenset[int]
     drawn: Expression | None = None
+    covers: bool = False
 
     @property
     def is_random(self) -> bool:
@@ -64,8 +66,11 @@ class Tape:
         for step in reversed(self.steps):
             if step.writes & needed:
                 found.append(step)
+                if step.covers:
+                    needed -= step.writes
                 leaves = tree_leaves((step.arguments, step.keywords))
-                needed.update(leaf.memory for leaf in leaves if isinstance(leaf, Ref))
+                written = step.writes if step.covers else frozenset()
+                needed.update(leaf.memory for leaf in leaves if isinstance(leaf, Ref) and leaf.memory not in written)
         return found[::-1]
 
     def play(
