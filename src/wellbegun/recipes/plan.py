@@ -25,7 +25,7 @@ def plan(
     inputs: Any = None,
     *,
     seed: int,
-    recipe: str = "auto",
+    recipe: str | Callable[[Any], object] = "auto",
     rules: Mapping[str, Initializer] | None = None,
     aliases: Mapping[str, str] | None = None,
 ) -> Plan:
@@ -43,7 +43,8 @@ def plan(
             "image:3x224x224", "tokens:16", "float:1x16000"). None: guessed from the first layer. Real data are
             better than a spec: the first layer is then scaled by their second moment.
         seed: an integer from 0 to 2**64 - 1; with the tensor's name it decides every number.
-        recipe: "auto", or one method for all weights ("he", "normal(std=0.02)").
+        recipe: "auto"; "author" for what the model's own code does; one method for all weights ("he",
+            "normal(std=0.02)"); or a function that takes the model and initialises it, which is recorded too.
         rules: {pattern: initializer}, a glob or "re:..." over names; they override the recipe, later ones win.
         aliases: {new name: old name}: a renamed tensor keeps the numbers of its old name.
 
@@ -56,12 +57,21 @@ def plan(
     check_seed(seed)
     chosen_rules = make_rules(rules)
     require_torch("planning a model")
-    policy = find_recipe(recipe)
-    module = _build(model)
     from wellbegun.graph.trace import trace
 
-    graph = trace(module, inputs)
-    proposals = policy.propose(graph)
+    if callable(recipe) or (isinstance(recipe, str) and recipe.strip().lower() in ("author", "author@0")):
+        from wellbegun.recipes.author import AuthorRecipe, author_of
+
+        function = None if isinstance(recipe, str) else recipe
+        module, authored = author_of(model, seed, function)
+        graph, version = trace(module, inputs), AuthorRecipe.name
+        ruled = assign_rules(chosen_rules, [(v.name, *v.ties) for v in graph.variables])
+        proposals = AuthorRecipe().propose(graph, authored, ruled)
+    else:
+        policy = find_recipe(recipe)
+        module = _build(model)
+        graph, version = trace(module, inputs), policy.name
+        proposals = policy.propose(graph)
     names = [(variable.name, *variable.ties) for variable in graph.variables]
     winners = assign_rules(chosen_rules, names)
     streams = _streams(aliases, names)
@@ -76,7 +86,7 @@ def plan(
             proposal = _from_rule(rule.pattern, rule.initializer)
         assert proposal is not None
         entries.append(make_entry(graph, variable, proposal, streams.get(variable.name, "")))
-    return Plan(tuple(entries), seed, policy.name)
+    return Plan(tuple(entries), seed, version)
 
 
 def find_recipe(recipe: str) -> Recipe:

@@ -50,7 +50,8 @@ def fill_array(
         if master is not None:
             _fill_points(master, *points, shape, offset)
     elif law.structured:
-        precision = np.float64 if out.dtype == np.float64 else np.float32
+        exact = out.dtype.kind in "biu"  # stored whole numbers, which float32 would round
+        precision = out.dtype if exact or out.dtype == np.float64 else np.float32
         in_place = out.shape == shape and out.dtype == precision and out.flags.carray
         whole = law.block(stream, shape, precision, companion, out if in_place else None)
         if whole is out:
