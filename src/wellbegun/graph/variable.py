@@ -23,6 +23,7 @@ class Variable:
         ties: its other names.
         on_meta: whether it has no storage yet.
         packed: whether it holds several weights or biases: gates of a recurrent layer, packed projections.
+        types: for each of its names, the full names of the holding module's class and of that class's bases.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Variable:
     ties: tuple[str, ...]
     on_meta: bool
     packed: bool = False
+    types: tuple[tuple[str, ...], ...] = ()
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -64,9 +66,16 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
                 packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
+                types=tuple(_types(model.get_submodule(name.rpartition(".")[0])) for name in (first, *others)),
             )
         )
     return tuple(made)
+
+
+def _types(module: torch.nn.Module) -> tuple[str, ...]:
+    """Full names of a module's class and of its bases, up to torch.nn.Module."""
+    bases = type(module).__mro__
+    return tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in bases[: bases.index(torch.nn.Module) + 1])
 
 
 def _identity(tensor: torch.Tensor) -> object:

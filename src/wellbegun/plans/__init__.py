@@ -1,5 +1,6 @@
 """Plan and Entry: pure data, saved, loaded, compared and explained."""
 
+from wellbegun.plans.candidate import Candidate
 from wellbegun.plans.entry import Entry
 from wellbegun.plans.file import (
     check_writable,
@@ -10,16 +11,20 @@ from wellbegun.plans.file import (
     write_text_atomically,
 )
 from wellbegun.plans.plan import Plan
-from wellbegun.plans.rules import Rule, assign_rules, make_rules
+from wellbegun.plans.rules import Assignment, Rule, assign_rules, make_rules
+from wellbegun.plans.rules_file import load_rules
 from wellbegun.plans.table import plan_table, plan_text
 
 __all__ = [
+    "Assignment",
+    "Candidate",
     "Entry",
     "Plan",
     "Rule",
     "assign_rules",
     "check_writable",
     "load_plan",
+    "load_rules",
     "make_rules",
     "plan_from_record",
     "plan_table",

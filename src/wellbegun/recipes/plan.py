@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError, PlanError, UnplannedError
 from wellbegun.graph.framework import check_module, random_states_kept, require_torch
-from wellbegun.laws import Fans, Initializer, parse_method
-from wellbegun.plans import Entry, Plan, assign_rules, make_rules
+from wellbegun.laws import Initializer, parse_method
+from wellbegun.plans import Entry, Plan, Rule, assign_rules, make_rules
 from wellbegun.sampler import check_seed
 
 if TYPE_CHECKING:
     import torch
 
-    from wellbegun.graph.graph import Graph, Use
+    from wellbegun.graph.graph import Graph
     from wellbegun.graph.variable import Variable
     from wellbegun.recipes.proposal import Proposal, Recipe
 
@@ -25,7 +26,7 @@ def plan(
     *,
     seed: int,
     recipe: str = "auto",
-    rules: Mapping[str, Initializer] | None = None,
+    rules: Mapping[Any, Initializer | str] | tuple[Rule, ...] | None = None,
     aliases: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan the starting value of every parameter and buffer of a model; nothing is written.
@@ -43,7 +44,9 @@ def plan(
             better than a spec: the first layer is then scaled by their second moment.
         seed: an integer from 0 to 2**64 - 1; with the tensor's name it decides every number.
         recipe: "auto", or one method for all weights ("he", "normal(std=0.02)").
-        rules: {pattern: initializer}, a glob or "re:..." over names; they override the recipe, later ones win.
+        rules: {pattern: initializer}, or what `load_rules` read; they override the recipe, later ones win. A pattern
+            is a name, a glob, "re:...", "type:Linear", a module class, or a function of a tensor's description; an
+            initializer may be text, "normal(std=0.02)". See docs/rules.md.
         aliases: {new name: old name}: a renamed tensor keeps the numbers of its old name.
 
     Raises:
@@ -58,11 +61,14 @@ def plan(
     policy = find_recipe(recipe)
     module = _build(model)
     from wellbegun.graph.trace import trace
+    from wellbegun.recipes.candidates import candidates
 
     graph = trace(module, inputs)
     proposals = policy.propose(graph)
-    names = [(variable.name, *variable.ties) for variable in graph.variables]
-    winners = assign_rules(chosen_rules, names)
+    known = {candidate.name: candidate for candidate in candidates(graph)}
+    names = [candidate.names for candidate in known.values()]
+    assigned = assign_rules(chosen_rules, known.values())
+    winners = assigned.winners
     streams = _streams(aliases, names)
     left = [v for v in graph.variables if v.name not in proposals and v.name not in winners]
     if left:
@@ -72,8 +78,11 @@ def plan(
         rule = winners.get(variable.name)
         proposal = proposals.get(variable.name)
         if rule is not None:
-            proposal = _from_rule(rule.pattern, rule.initializer)
+            proposal = _from_rule(rule)
         assert proposal is not None
+        note = assigned.note(known[variable.name], proposal.initializer)
+        if note:
+            proposal = replace(proposal, reason=f"{proposal.reason}; {note}")
         entries.append(_entry(graph, variable, proposal, streams))
     return Plan(tuple(entries), seed, policy.name)
 
@@ -104,8 +113,10 @@ def _build(model: object) -> torch.nn.Module:
 
 
 def _entry(graph: Graph, variable: Variable, proposal: Proposal, streams: dict[str, str]) -> Entry:
+    from wellbegun.recipes.candidates import fans_of, role_of
+
     uses = graph.uses.get(variable.name, ())
-    fans = _fans(uses)
+    fans = fans_of(uses)
     try:
         if proposal.initializer.needs_fans and fans is None:
             use = uses[0].detail if uses else "nothing"
@@ -114,13 +125,12 @@ def _entry(graph: Graph, variable: Variable, proposal: Proposal, streams: dict[s
         law.check_shape(variable.shape)
     except ArgumentError as error:
         raise PlanError(f"{variable.name} {list(variable.shape)}: {error}") from None
-    roles = list(dict.fromkeys(use.role for use in uses)) or [f"unused {variable.kind}"]
     return Entry(
         name=variable.name,
         kind=variable.kind,
         shape=variable.shape,
         dtype=variable.dtype,
-        role=" and ".join(roles),
+        role=role_of(variable, uses),
         initializer=repr(proposal.initializer),
         law=law,
         reason=proposal.reason,
@@ -134,17 +144,11 @@ def _entry(graph: Graph, variable: Variable, proposal: Proposal, streams: dict[s
     )
 
 
-def _fans(uses: tuple[Use, ...]) -> Fans | None:
-    """Fans of the tensor's use; of a table that is also the output layer, those of the output layer."""
-    known = [use for use in uses if use.fans is not None]
-    known.sort(key=lambda use: use.role == "embedding weight")
-    return known[0].fans if known else None
-
-
-def _from_rule(pattern: str, initializer: Initializer) -> Proposal:
+def _from_rule(rule: Rule) -> Proposal:
     from wellbegun.recipes.proposal import Proposal
 
-    return Proposal(initializer, f"your rule {pattern!r}")
+    said = f"your {rule}"
+    return Proposal(rule.initializer, f"{said}: {rule.reason}" if rule.reason else said)
 
 
 def _streams(aliases: Mapping[str, str] | None, names: list[tuple[str, ...]]) -> dict[str, str]:
