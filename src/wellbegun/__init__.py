@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import Zeros as Zeros
     from wellbegun.plans import Plan as Plan
     from wellbegun.plans import load_plan as load_plan
+    from wellbegun.plans import load_rules as load_rules
     from wellbegun.recipes import plan as plan
     from wellbegun.sampler import get_num_threads as get_num_threads
     from wellbegun.sampler import set_num_threads as set_num_threads
@@ -61,7 +62,7 @@ _HOMES = {
         "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal", "XavierUniform",
         "Zeros",
     ),
-    "plans": ("Plan", "load_plan"),
+    "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": ("apply", "fill", "initialize", "to_numpy"),

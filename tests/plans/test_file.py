@@ -92,7 +92,7 @@ def set_law(key: str, value: Any) -> Any:
     return lambda record: record["entries"][1]["law"].update({key: value})
 
 
-HEAD = ["wellbegun_plan", "sampler", "recipe", "seed", "hash", "entries"]
+HEAD = ["schema", "sampler", "recipe", "seed", "hash", "entries"]
 FIELDS = [
     "name",
     "kind",
@@ -117,7 +117,7 @@ DAMAGE = {
     **{
         f"entry with {key} true": set_entry(key, True) for key in ("name", "shape", "law", "fans", "zero_row", "stream")
     },
-    "unknown version": set_head("wellbegun_plan", 2),
+    "unknown version": set_head("schema", "wellbegun.plan/3"),
     "unknown sampler": set_head("sampler", 99),
     "seed as text": set_head("seed", "7"),
     "seed negative": set_head("seed", -1),
@@ -199,6 +199,34 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(OutputError):
             sample().save(path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_versions_are_told_apart(file: Path) -> None:
+    record = json.loads(file.read_text("utf-8"))
+    with pytest.raises(
+        PlanFileError, match=r"format is 'wellbegun\.plan/9'; this release reads .*newer wellbegun: upd"
+    ):
+        plan_from_record(record | {"schema": "wellbegun.plan/9"})
+    with pytest.raises(PlanFileError, match=r"sampler is 2; this release reads 1; .*newer"):
+        plan_from_record(record | {"sampler": 2})
+    with pytest.raises(PlanFileError, match=r"format is 'wellbegun\.plan/1'.*make the plan again"):
+        plan_from_record({"wellbegun_plan": 1, "sampler": 1})
+
+
+def test_a_file_that_was_cut_off_says_so(file: Path) -> None:
+    text = file.read_text("utf-8")
+    for length in (len(text) - 3, len(text) // 2, 10):
+        file.write_text(text[:length], "utf-8")
+        with pytest.raises(PlanFileError, match=r"plan\.json' is not JSON"):
+            load_plan(file)
+    file.write_text(text[:-3], "utf-8")
+    with pytest.raises(PlanFileError, match="ends too early"):
+        load_plan(file)
+
+
+def test_each_entry_has_a_line(file: Path) -> None:
+    lines = file.read_text("utf-8").splitlines()
+    assert sum('"name":' in line for line in lines) == len(sample())
 
 
 def test_a_failure_half_way_keeps_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

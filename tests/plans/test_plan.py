@@ -1,6 +1,9 @@
 """Plans as values: look-up, hash, differences, explanations."""
 
+import io
+import time
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -58,23 +61,6 @@ def test_the_hash_covers_recipe_and_sampler() -> None:
     assert len({plan().hash, replace(plan(), recipe="he@0").hash, replace(plan(), sampler=2).hash}) == 3
 
 
-def test_differences() -> None:
-    first = plan(entry("a"), entry("b"), entry("c", reason="x"))
-    second = plan(entry("b", law=Normal(0.25)), entry("c", reason="y"), entry("d"), seed=9)
-    assert first.diff(second) == [
-        "- a: only in the first plan",
-        "+ d: only in the second plan",
-        "~ b: Normal(std=0.5) [4, 6] -> Normal(std=0.25) [4, 6]",
-    ]
-    assert first.diff(first.with_seed(3)) == []
-
-
-def test_every_difference_shows() -> None:
-    for change in ({"stream": "x"}, {"ties": ("x",)}, {"zero_row": 1}):
-        (line,) = plan(entry()).diff(plan(replace(entry(), **change)))
-        assert line.startswith("~ h.0.weight")
-
-
 def test_explanations() -> None:
     made = plan(
         entry(fans=Fans(6, 4), before=0.5, after=1.0, source="He (2015)", ties=("tied",), stream="old", zero_row=1)
@@ -102,7 +88,7 @@ def test_explanations() -> None:
 
 def test_the_table_names_everything() -> None:
     text = str(plan())
-    for part in ("auto@0", "2 tensors, 28 numbers", "seed 7", "h.0.weight", "= t.bias", "a reason"):
+    for part in ("auto@0", "2 tensors in 2 rows, 28 numbers", "seed 7", "h.0.weight", "= t.bias", "a reason"):
         assert part in text
 
 
@@ -123,3 +109,64 @@ def test_sizes_and_deviations() -> None:
     assert entry().std == 0.5
     assert entry(law=Keep()).std != entry(law=Keep()).std
     assert entry().stream == "h.0.weight"
+
+
+def test_ten_thousand_entries_take_a_moment() -> None:
+    entries = tuple(entry(f"layers.{i}.weight") for i in range(10_000))
+    start = time.perf_counter()
+    made = plan(*entries)
+    assert all(made[found.name] is found for found in entries)
+    assert "layers.{0..9999}.weight" in str(made)
+    assert time.perf_counter() - start < 5  # linear work: 0.2 s here; the square of it would be minutes
+
+
+def test_parameter_groups() -> None:
+    made = plan(
+        entry("table", role="embedding weight", shape=(9, 4)),
+        entry("w"),
+        entry("b", role="bias", shape=(4,)),
+        entry("rows", role="bias", shape=(2, 4)),
+        entry("n", role="normalisation scale", shape=(4,)),
+        entry("seen", kind="buffer", shape=()),
+    )
+    assert made.param_groups(1e-3, weight_decay=0.1) == [
+        {"names": ["table", "w"], "lr": 1e-3, "weight_decay": 0.1},
+        {"names": ["b", "rows", "n"], "lr": 1e-3, "weight_decay": 0.0},
+    ]
+    assert plan(entry("w")).param_groups(0.1) == [{"names": ["w"], "lr": 0.1, "weight_decay": 0.0}]
+    for bad in ({"lr": -1}, {"lr": "x"}, {"lr": 1, "weight_decay": float("nan")}):
+        with pytest.raises(ArgumentError):
+            made.param_groups(**bad)
+
+
+def test_parameter_groups_of_a_model_are_what_an_optimizer_takes() -> None:
+    import torch
+
+    import wellbegun as wb
+
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3))
+    made = wb.initialize(model, seed=0)
+    optimizer = torch.optim.AdamW(made.param_groups(0.1, weight_decay=0.5, model=model))
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 3]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.5, 0.0]
+    with pytest.raises(ArgumentError, match=r"no parameter '0\.weight'"):
+        made.param_groups(0.1, model=torch.nn.Linear(2, 2))
+
+
+def test_a_notebook_shows_one_element_that_needs_nothing_else() -> None:
+    made = plan(entry(reason="<b>a & b</b>", source='"quoted"'), entry("h.0.bias", ties=("t.bias",)))
+    html = made._repr_html_()
+    parsed = ElementTree.fromstring(html.replace("<br>", "<br/>"))
+    assert parsed.tag == "div"
+    assert "<script" not in html
+    assert "http" not in html
+    assert "<b>a & b</b>" in "".join(parsed.itertext())
+    assert len(parsed.findall(".//tbody/tr")) == 2
+
+
+def test_rich_prints_a_plan() -> None:
+    from rich.console import Console
+
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(plan())
+    assert console.export_text().startswith("plan by auto@0")

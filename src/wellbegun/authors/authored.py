@@ -16,12 +16,14 @@ class Authorship:
     Attributes:
         law: None if no code was seen that gives it a value.
         note: one sentence for a person: by which function, how, and from which line.
+        stands: whether it was read off the tensor itself, and not from code.
         replayed: whether the law holds numbers of one seed, because no law describes what the code does.
     """
 
     law: Law | None
     note: str
     replayed: bool = False
+    stands: bool = False
 
 
 class Authored(Mapping[str, Authorship]):

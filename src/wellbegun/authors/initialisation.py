@@ -51,7 +51,7 @@ def record_initialisation(
     from wellbegun.authors.construction import _tensors, recorded
     from wellbegun.authors.judge import judge
     from wellbegun.authors.recorder import Recorder
-    from wellbegun.graph.trace import attributes_kept
+    from wellbegun.graph.stage import attributes_kept
 
     recorder = Recorder(seed)
     names = _tensors(model)

@@ -25,14 +25,14 @@ def plan_command(
     json_file: Annotated[str, typer.Option("--json", metavar="FILE", help="Write the plan; '-' for stdout.")] = "",
 ) -> None:
     """Show what every parameter and buffer of a model would hold, and why."""
-    from wellbegun.plans import plan_table, plan_to_record
+    from wellbegun.plans import plan_to_record
     from wellbegun.recipes import plan
 
     made = plan(load_factory(model), inputs or None, seed=seed, recipe=recipe)
     if json_file == "-":
         print(json.dumps(plan_to_record(made), indent=1))
         return
-    Console().print(plan_table(made))
+    Console().print(made)
     if json_file:
         made.save(Path(json_file))
 

@@ -24,6 +24,7 @@ class Variable:
         ties: its other names.
         on_meta: whether it has no storage yet.
         typed: what the owner's type, one of torch.nn's, says that it is for.
+        types: for each of its names, the full names of the holding module's class and of that class's bases.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Variable:
     ties: tuple[str, ...]
     on_meta: bool
     typed: TypedRole | None = None
+    types: tuple[tuple[str, ...], ...] = ()
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -68,9 +70,16 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
                 typed=role_by_type(module, first.rpartition(".")[2], tensor),
+                types=tuple(_types(owners[name]) for name in (first, *others)),
             )
         )
     return tuple(made)
+
+
+def _types(module: torch.nn.Module) -> tuple[str, ...]:
+    """Full names of a module's class and of its bases, up to torch.nn.Module."""
+    bases = type(module).__mro__
+    return tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in bases[: bases.index(torch.nn.Module) + 1])
 
 
 def _identity(tensor: torch.Tensor) -> object:

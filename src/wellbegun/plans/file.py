@@ -4,40 +4,46 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from wellbegun.errors import OutputError, PlanFileError
-from wellbegun.laws import Fans, law_from_record, law_to_record
+from wellbegun.laws import Fans, Keep, law_from_record, law_to_record
 from wellbegun.plans.entry import Entry
 from wellbegun.plans.plan import Plan
+from wellbegun.plans.values import side_files, split_record, with_side_file
 from wellbegun.sampler import SAMPLER_VERSION
 
-FORMAT = 1
+FORMAT = 2
+SCHEMA = f"wellbegun.plan/{FORMAT}"
 _TEXTS = ("name", "kind", "dtype", "role", "initializer", "reason", "source", "stream")
 _OPTIONAL_NUMBERS = ("before", "after")
 
 
 def plan_to_record(plan: Plan) -> dict[str, Any]:
-    """Return the plan as plain data."""
-    entries = [asdict(entry) | {"law": law_to_record(entry.law)} for entry in plan]
-    head = {"wellbegun_plan": FORMAT, "sampler": plan.sampler, "recipe": plan.recipe, "seed": plan.seed}
-    return head | {"hash": plan.hash, "entries": entries}
+    """Return the plan as plain data, stored numbers among them."""
+    entries = [asdict(replace(entry, law=Keep())) | {"law": law_to_record(entry.law)} for entry in plan]
+    head = {"schema": SCHEMA, "sampler": plan.sampler, "recipe": plan.recipe, "seed": plan.seed}
+    return head | {"hash": plan.hash, "values": None, "entries": entries}
 
 
-def plan_from_record(record: Any) -> Plan:
+def plan_from_record(record: Any, folder: str | Path | None = None) -> Plan:
     """Make the plan that plain data describes.
 
+    Args:
+        record: what `plan_to_record` or a plan's file gives.
+        folder: where the file with its stored numbers lies, if it has one.
+
     Raises:
-        PlanFileError: not a plan, a version that this release does not know, or content that does not match its hash.
+        PlanFileError: not a plan, a version that this release does not know, content that does not match its hash, or
+            the file with its stored numbers is missing or damaged.
     """
-    if not isinstance(record, dict) or "wellbegun_plan" not in record:
-        raise PlanFileError("this is no wellbegun plan: the key 'wellbegun_plan' is missing")
-    for key, known in (("wellbegun_plan", FORMAT), ("sampler", SAMPLER_VERSION)):
-        if record.get(key) != known:
-            raise PlanFileError(f"{key} is {record.get(key)!r}; this release reads {known}")
+    _check_versions(record)
+    record = with_side_file(record, folder)
     try:
         entries = tuple(_entry(item) for item in record["entries"])
         plan = Plan(entries, record["seed"], record["recipe"], record["sampler"])
@@ -49,31 +55,65 @@ def plan_from_record(record: Any) -> Plan:
 
 
 def save_plan(plan: Plan, path: str | Path) -> None:
-    """Write a plan as JSON through a temporary file in the same folder.
+    """Write a plan as JSON, and stored numbers that are many into a safetensors file beside it.
+
+    The file beside it is called after the plan and its own SHA-256, and is written first: an interruption leaves the
+    old plan with its old numbers.
 
     Raises:
         OutputError: the folder does not exist or cannot be written.
     """
-    write_text_atomically(path, json.dumps(plan_to_record(plan), indent=1) + "\n")
+    target = Path(path)
+    check_writable(target)
+    record, side = split_record(plan_to_record(plan), target.name)
+    old, made = side_files(target), None
+    if side is not None:
+        made = target.parent / record["values"]["file"]
+        write_bytes_atomically(made, side)
+    try:
+        write_text_atomically(target, "".join(_lines(record)))
+    except OutputError:
+        if made is not None and made not in old:
+            made.unlink(missing_ok=True)
+        raise
+    for stale in old:
+        if stale != made:
+            stale.unlink(missing_ok=True)
 
 
 def load_plan(path: str | Path) -> Plan:
     """Read a plan that `save` wrote.
 
     Raises:
-        PlanFileError: the file cannot be read or is no plan.
+        PlanFileError: the file cannot be read or is no plan, or the file with its stored numbers is missing or damaged.
     """
     try:
-        record = json.loads(Path(path).read_text("utf-8"))
+        text = Path(path).read_text("utf-8")
+        record = json.loads(text)
     except OSError as error:
         raise PlanFileError(f"cannot read the plan {str(path)!r}: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        cut = ": it ends too early, as a file does that was cut off" if error.pos >= len(text.rstrip()) - 1 else ""
+        raise PlanFileError(f"{str(path)!r} is not JSON{cut}: {error}") from None
     except ValueError as error:
         raise PlanFileError(f"{str(path)!r} is not JSON: {error}") from None
-    return plan_from_record(record)
+    try:
+        return plan_from_record(record, Path(path).parent)
+    except PlanFileError as error:
+        raise PlanFileError(f"{str(path)!r}: {error}") from None
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
     """Write a text file so that it appears whole or not at all.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written.
+    """
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: str | Path, content: bytes) -> None:
+    """Write a file so that it appears whole or not at all.
 
     Raises:
         OutputError: the folder does not exist or cannot be written.
@@ -84,8 +124,10 @@ def write_text_atomically(path: str | Path, text: str) -> None:
     except OSError as error:
         raise OutputError(f"cannot write into {str(target.parent)!r}: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         # mkstemp makes private files; give the result the permissions that open() would have given it
         mask = os.umask(0)
         os.umask(mask)
@@ -115,6 +157,31 @@ def check_writable(path: str | Path) -> None:
     Path(temporary).unlink()
 
 
+def _check_versions(record: Any) -> None:
+    if not isinstance(record, dict) or not ("schema" in record or "wellbegun_plan" in record):
+        raise PlanFileError("this is no wellbegun plan: the key 'schema' is missing")
+    schema = record.get("schema", f"wellbegun.plan/{record.get('wellbegun_plan')}")
+    for what, given, known in (("format", schema, SCHEMA), ("sampler", record.get("sampler"), SAMPLER_VERSION)):
+        if given != known or isinstance(given, bool):
+            newer = _number(given) > _number(known)
+            hint = "it was made by a newer wellbegun: update" if newer else "make the plan again"
+            raise PlanFileError(f"{what} is {given!r}; this release reads {known!r}; {hint}")
+
+
+def _number(version: object) -> int:
+    found = re.search(r"\d+$", str(version))
+    return int(found[0]) if found else 0
+
+
+def _lines(record: dict[str, Any]) -> Iterator[str]:
+    """The record as JSON with one entry a line, so that tools for text show which tensors changed."""
+    head = {key: value for key, value in record.items() if key != "entries"}
+    yield json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False)[:-2] + ',\n "entries": ['
+    for position, entry in enumerate(record["entries"]):
+        yield ("," if position else "") + "\n  " + json.dumps(entry, ensure_ascii=False, allow_nan=False)
+    yield "\n ]\n}\n"
+
+
 def _entry(item: dict[str, Any]) -> Entry:
     values = dict(item)
     for name in _TEXTS:
@@ -126,7 +193,7 @@ def _entry(item: dict[str, Any]) -> Entry:
     shape = tuple(values["shape"])
     if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
         raise PlanFileError(f"{values['name']}: shape must be a list of sizes, got {values['shape']!r}")
-    if not isinstance(values["ties"], list) or not all(isinstance(name, str) for name in values["ties"]):
+    if not isinstance(values["ties"], (list, tuple)) or not all(isinstance(name, str) for name in values["ties"]):
         raise PlanFileError(f"{values['name']}: ties must be a list of names, got {values['ties']!r}")
     if values["kind"] not in ("parameter", "buffer"):
         raise PlanFileError(f"{values['name']}: kind must be 'parameter' or 'buffer', got {values['kind']!r}")

@@ -7,11 +7,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError, closest_names, join_names
-from wellbegun.laws import Keep, MeanCompensation, law_to_record
+from wellbegun.laws import Keep, MeanCompensation
 from wellbegun.plans.entry import Entry
+from wellbegun.plans.identity import entry_identity
 from wellbegun.sampler import SAMPLER_VERSION, check_seed
+
+if TYPE_CHECKING:
+    from wellbegun.plans.diff import PlanDiff
+    from wellbegun.plans.table import PlanView
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
-        names = [name for entry in self.entries for name in (entry.name, *entry.ties)]
-        if len(set(names)) != len(names):
-            doubled = sorted({name for name in names if names.count(name) > 1})
-            raise ArgumentError(f"a plan holds each tensor once; twice here: {', '.join(doubled)}")
-
+        index: dict[str, Entry] = {}
+        for entry in self.entries:
+            for name in (entry.name, *entry.ties):
+                if name in index:
+                    raise ArgumentError(f"a plan holds each tensor once; twice here: {name}")
+                index[name] = entry
+        object.__setattr__(self, "_index", index)
         for entry in self.entries:
             needed = entry.law.companion
             if needed is None:
@@ -52,20 +60,36 @@ class Plan:
         return iter(self.entries)
 
     def __contains__(self, name: object) -> bool:
-        return any(name == entry.name or name in entry.ties for entry in self.entries)
+        return name in self._names
 
     def __getitem__(self, name: str) -> Entry:
-        for entry in self.entries:
-            if name == entry.name or name in entry.ties:
-                return entry
-        near = closest_names(name, [entry.name for entry in self.entries])
+        found = self._names.get(name)
+        if found is not None:
+            return found
+        near = closest_names(str(name), self._names)
         offer = f"; did you mean {join_names(near)}?" if near else ""
         raise KeyError(f"the plan has no entry {name!r}{offer}")
+
+    @property
+    def _names(self) -> dict[str, Entry]:
+        """Every name with its entry, further names of tied tensors too."""
+        index: dict[str, Entry] = self.__dict__["_index"]
+        return index
 
     def __str__(self) -> str:
         from wellbegun.plans.table import plan_text
 
         return plan_text(self)
+
+    def __rich__(self) -> PlanView:
+        from wellbegun.plans.table import PlanView
+
+        return PlanView(self)
+
+    def _repr_html_(self) -> str:
+        from wellbegun.plans.html import plan_html
+
+        return plan_html(self)
 
     def with_seed(self, seed: int) -> Plan:
         """Return the same plan for another seed."""
@@ -77,33 +101,45 @@ class Plan:
 
         return entry_text(self, self[name])
 
-    def diff(self, other: Plan) -> list[str]:
-        """Return what differs from another plan, one line for each tensor; seeds and reasons do not count."""
-        mine, theirs = ({entry.name: entry for entry in plan} for plan in (self, other))
-        lines = [f"- {name}: only in the first plan" for name in mine if name not in theirs]
-        lines += [f"+ {name}: only in the second plan" for name in theirs if name not in mine]
-        for name in mine:
-            if name in theirs and _identity(mine[name]) != _identity(theirs[name]):
-                lines.append(f"~ {name}: {_brief(mine[name])} -> {_brief(theirs[name])}")
-        return lines
+    def diff(self, other: Plan) -> PlanDiff:
+        """Return what differs from another plan: print it, iterate over it, or ask for its `findings`.
+
+        Seeds, reasons and storage types do not count. It is false where the plans agree: `if plan.diff(other): ...`
+        """
+        from wellbegun.plans.diff import PlanDiff
+
+        if not isinstance(other, Plan):
+            raise ArgumentError(f"diff compares with another plan, got {type(other).__name__}")
+        return PlanDiff(self, other)
+
+    def param_groups(self, lr: float, *, weight_decay: float = 0.0, model: Any = None) -> list[dict[str, Any]]:
+        """Return the parameter groups of an optimizer: those that weight decay is for, and those that it is not for.
+
+        Decay is for weights of two or more dimensions (matrices, kernels, look-up tables); biases, normalisation and
+        other single vectors are in the group without. Every parameter has the learning rate `lr`: no recipe of this
+        version scales learning rates by tensor.
+
+        Args:
+            lr: learning rate.
+            weight_decay: of the first group; the second has 0.
+            model: where the plan was applied. With it, "params" holds tensors, as torch.optim takes them; without,
+                "names" alone says which parameters are meant.
+
+        Raises:
+            ArgumentError: lr or weight_decay is negative, or the model lacks a parameter of the plan.
+        """
+        from wellbegun.plans.optimizer import param_groups
+
+        return param_groups(self, lr, weight_decay, model)
 
     @property
     def hash(self) -> str:
         """Hash of names, shapes, laws and versions; not of seed, reasons or storage type."""
-        content = [self.recipe, self.sampler, [_identity(entry) for entry in self.entries]]
+        content = [self.recipe, self.sampler, [entry_identity(entry) for entry in self.entries]]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def save(self, path: str | Path) -> None:
-        """Write the plan as JSON; the file appears whole or not at all."""
+        """Write the plan as JSON, with large stored numbers in a file beside it; it appears whole or not at all."""
         from wellbegun.plans.file import save_plan
 
         save_plan(self, path)
-
-
-def _identity(entry: Entry) -> list[object]:
-    law = law_to_record(entry.law)
-    return [entry.name, list(entry.ties), list(entry.shape), entry.stream, law, entry.zero_row]
-
-
-def _brief(entry: Entry) -> str:
-    return f"{entry.law!r} {list(entry.shape)}"

@@ -1,96 +1,195 @@
-"""Rules that the user declares: patterns of names, each with what the matching tensors shall hold."""
+"""Rules that the user declares: patterns, each with what the matching tensors shall hold."""
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from wellbegun.errors import ArgumentError, PlanError, ShadowedRuleError, UnusedRuleError, closest_names, join_names
-from wellbegun.laws import Initializer
+from wellbegun.errors import (
+    ArgumentError,
+    PlanError,
+    ShadowedRuleError,
+    UnusedRuleError,
+    WellbegunError,
+    closest_names,
+    join_names,
+)
+from wellbegun.laws import Initializer, Keep, parse_method
+from wellbegun.plans.candidate import NORMALISATION, Candidate
+from wellbegun.plans.patterns import Pattern, make_pattern
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One pattern and its initializer; "re:..." is a regular expression, anything else a glob, both for whole names."""
+    """One pattern and its initializer.
 
-    pattern: str
+    Attributes:
+        pattern: which tensors.
+        initializer: what they shall hold.
+        origin: file and line that it was read from, or "".
+        reason: the user's own words, or "".
+    """
+
+    pattern: Pattern
     initializer: Initializer
+    origin: str = ""
+    reason: str = ""
 
-    def matches(self, name: str) -> bool:
-        """Say whether the pattern covers this name."""
-        if self.pattern.startswith("re:"):
-            return re.fullmatch(self.pattern[3:], name) is not None
-        return fnmatch.fnmatchcase(name, self.pattern)
+    def __str__(self) -> str:
+        return f"rule {self.pattern.text!r}" + (f" ({self.origin})" if self.origin else "")
 
 
-def make_rules(rules: Mapping[str, Initializer] | None) -> tuple[Rule, ...]:
-    """Check the user's mapping and make rules of it.
+@dataclass(frozen=True)
+class Assignment:
+    """Which rule each tensor follows.
+
+    Attributes:
+        winners: canonical name to rule.
+        passed: canonical name to the last rule that matches the tensor by its name and is not about its kind.
+    """
+
+    winners: dict[str, Rule] = field(default_factory=dict)
+    passed: dict[str, Rule] = field(default_factory=dict)
+
+    def note(self, candidate: Candidate, planned: Initializer) -> str:
+        """Say in words that a rule matches a normalisation by name, asks for something else and leaves it alone."""
+        rule = self.passed.get(candidate.name)
+        if rule is None or candidate.name in self.winners or candidate.group != NORMALISATION:
+            return ""
+        if rule.initializer.needs_fans or rule.initializer.law() != planned.law():
+            return f"your rule {rule.pattern.text!r} is not about normalisation (say 'norm:...' if it shall be)"
+        return ""
+
+
+def make_rules(rules: Any) -> tuple[Rule, ...]:
+    """Check the user's rules.
+
+    >>> [rule.initializer for rule in make_rules({"*": "normal(std=0.02)", "*.bias": "zeros"})]
+    [Normal(std=0.02), Zeros()]
+
+    Args:
+        rules: {pattern: initializer}, in which an initializer may be text; or rules made before, or None.
 
     Raises:
-        ArgumentError: a pattern is no valid text, or a value is no initializer.
+        ArgumentError: a pattern or an initializer cannot be read.
     """
-    if not isinstance(rules or {}, Mapping) or not all(isinstance(pattern, str) for pattern in rules or {}):
-        raise ArgumentError(f"rules must be a dictionary {{name or pattern: initializer}}, got {rules!r}")
-    made = []
-    for pattern, initializer in (rules or {}).items():
-        if not isinstance(initializer, Initializer):
-            raise ArgumentError(
-                f"rule {pattern!r} must give an initializer such as wb.Zeros() or wb.HeNormal(), got {initializer!r}"
-            )
-        if pattern.startswith("re:"):
-            try:
-                re.compile(pattern[3:])
-            except re.error as error:
-                raise ArgumentError(f"rule {pattern!r} is no valid regular expression: {error}") from None
-        made.append(Rule(pattern, initializer))
-    return tuple(made)
+    if rules is None:
+        return ()
+    if isinstance(rules, tuple) and all(isinstance(rule, Rule) for rule in rules):
+        return rules
+    if not isinstance(rules, Mapping):
+        raise ArgumentError(
+            f"rules must be a dictionary {{pattern: initializer}} or what load_rules gives; got {rules!r}"
+        )
+    return tuple(make_rule(key, value) for key, value in rules.items())
 
 
-def assign_rules(rules: tuple[Rule, ...], tensors: Iterable[tuple[str, ...]]) -> dict[str, Rule]:
-    """Give each tensor its rule: of two that match, the later wins.
+def make_rule(key: object, value: object, origin: str = "", reason: str = "") -> Rule:
+    """Read one rule.
+
+    Raises:
+        ArgumentError: its pattern or its initializer cannot be read.
+    """
+    pattern = make_pattern(key)
+    if isinstance(value, str):
+        try:
+            value = parse_initializer(value)
+        except ArgumentError as error:
+            raise ArgumentError(f"rule {pattern.text!r}: {error}") from None
+    if not isinstance(value, Initializer):
+        raise ArgumentError(
+            f"rule {pattern.text!r} must give an initializer such as wb.Zeros(), wb.HeNormal() or 'normal(std=0.02)', "
+            f"got {value!r}"
+        )
+    return Rule(pattern, value, origin, reason)
+
+
+def parse_initializer(text: str) -> Initializer:
+    """Read an initializer from text; "keep" leaves a tensor's own value.
+
+    >>> parse_initializer("orthogonal(gain=0.5)")
+    Orthogonal(gain=0.5)
+    """
+    if text.strip().lower() in ("keep", "keep()"):
+        return Keep()
+    method, arguments = parse_method(text)
+    return method.make(**arguments)
+
+
+def assign_rules(rules: tuple[Rule, ...], candidates: Iterable[Candidate]) -> Assignment:
+    """Give each tensor its rule: of two that are about it, the later wins.
 
     Args:
         rules: in the user's order.
-        tensors: all names of each tensor, the canonical one first.
+        candidates: every tensor of the model.
 
     Raises:
         UnusedRuleError: a rule matches nothing; the closest names are offered.
-        ShadowedRuleError: later rules take over everything that a rule matches.
+        ShadowedRuleError: later rules take over everything that a rule is about.
         PlanError: two rules ask for different things under two names of one tensor.
     """
-    groups = list(tensors)
-    winner: dict[str, Rule] = {}
-    matched: dict[Rule, list[str]] = {rule: [] for rule in rules}
-    for names in groups:
-        hits = [rule for rule in rules if any(rule.matches(name) for name in names)]
-        for rule in hits:
-            matched[rule].append(names[0])
-        if hits:
-            winner[names[0]] = hits[-1]
-            _check_agreement(hits, names)
-    for rule, names_of in matched.items():
-        if not names_of:
-            near = closest_names(rule.pattern.removeprefix("re:"), [name for names in groups for name in names])
-            offer = f"; the closest names are {join_names(near)}" if near else ""
-            raise UnusedRuleError(f"rule {rule.pattern!r} matches no parameter or buffer{offer}")
-        if rule not in winner.values():
-            takers = sorted({winner[name].pattern for name in names_of})
+    everything = list(candidates)
+    hits: dict[str, list[tuple[Rule, frozenset[str]]]] = {}
+    reach: list[list[str]] = []
+    passed: dict[str, Rule] = {}
+    for rule in rules:
+        names = {candidate.name: _hits(rule, candidate) for candidate in everything}
+        matched = [candidate for candidate in everything if names[candidate.name]]
+        reached = rule.pattern.reached(matched, isinstance(rule.initializer, Keep))
+        if not reached:
+            raise UnusedRuleError(_unused(rule, matched, everything))
+        reach.append([candidate.name for candidate in reached])
+        taken = set(reach[-1])
+        passed |= {candidate.name: rule for candidate in matched if candidate.name not in taken}
+        for name in reach[-1]:
+            hits.setdefault(name, []).append((rule, names[name]))
+    for candidate in everything:
+        _check_agreement(hits.get(candidate.name, []), candidate.names)
+    winners = {name: found[-1][0] for name, found in hits.items()}
+    winning = set(map(id, winners.values()))
+    for rule, names_of in zip(rules, reach, strict=True):
+        if id(rule) not in winning:
+            takers = ", ".join(dict.fromkeys(winners[name].pattern.text for name in sorted(names_of)))
             raise ShadowedRuleError(
-                f"rule {rule.pattern!r} has no effect: later rules ({', '.join(takers)}) take over all it matches; "
-                "put the more special rule last"
+                f"{rule} has no effect: later rules ({takers}) take over all it matches; put the more special rule last"
             )
-    return winner
+    return Assignment(winners, passed)
 
 
-def _check_agreement(hits: list[Rule], names: tuple[str, ...]) -> None:
+def _hits(rule: Rule, candidate: Candidate) -> frozenset[str]:
+    try:
+        return rule.pattern.hits(candidate)
+    except WellbegunError:
+        raise
+    except Exception as error:
+        raise ArgumentError(f"{rule} failed for {candidate.name}: {type(error).__name__}: {error}") from error
+
+
+def _unused(rule: Rule, matched: list[Candidate], everything: list[Candidate]) -> str:
+    if matched:  # a prefix asks for a group that the pattern has nothing of
+        kinds = " and ".join(sorted({candidate.group for candidate in matched}))
+        return f"{rule} matches only {kinds}, and its prefix asks for {rule.pattern.group}"
+    text = rule.pattern.text
+    if text.startswith("type:"):
+        known = {full.rpartition(".")[2] for c in everything for types in c.types for full in types}
+        wanted, what = text.removeprefix("type:").rpartition(".")[2], "no module with parameters or buffers"
+        near = closest_names(wanted, known)
+    else:
+        known = {name for candidate in everything for name in candidate.names}
+        wanted, what = text.removeprefix("norm:").removeprefix("buffer:").removeprefix("re:"), "no parameter or buffer"
+        near = closest_names(wanted, known)
+    return f"{rule} matches {what}" + (f"; the closest names are {join_names(near)}" if near else "")
+
+
+def _check_agreement(hits: list[tuple[Rule, frozenset[str]]], names: tuple[str, ...]) -> None:
     """Raise PlanError where another rule shares no name with the winner, so that it is not overridden but ignored."""
-    winner = hits[-1]
-    for rule in hits[:-1]:
-        together = any(rule.matches(name) and winner.matches(name) for name in names)
-        if not together and rule.initializer != winner.initializer:
+    if not hits:
+        return
+    winner, its_names = hits[-1]
+    for rule, other_names in hits[:-1]:
+        if not its_names & other_names and rule.initializer != winner.initializer:
             raise PlanError(
-                f"{' and '.join(names)} are one tensor, but rule {rule.pattern!r} asks for {rule.initializer!r} and "
-                f"rule {winner.pattern!r} for {winner.initializer!r}; give both the same"
+                f"{' and '.join(names)} are one tensor, but {rule} asks for {rule.initializer!r} and {winner} for "
+                f"{winner.initializer!r}; give both the same, or end with a rule that matches both names"
             )

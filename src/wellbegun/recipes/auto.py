@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.laws import LecunNormal, Normal, VarianceScaling, Zeros
 from wellbegun.recipes import deep, recurrent
@@ -13,7 +14,7 @@ from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
-from wellbegun.recipes.proposal import Known, Proposal
+from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import Feed, Signals, behind_activation
 from wellbegun.recipes.special import own_values, special_proposals
 
@@ -48,8 +49,9 @@ class Auto:
     """
 
     name = "auto@0"
+    needs_author = False
 
-    def propose(self, graph: Graph, known: Mapping[str, Known] | None = None) -> dict[str, Proposal]:
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
         """Return proposals for every tensor that the graph or the author's code accounts for.
 
         Args:
@@ -62,7 +64,7 @@ class Auto:
 class _Planner:
     """One walk through a graph in the order of execution."""
 
-    def __init__(self, graph: Graph, known: Mapping[str, Known]) -> None:
+    def __init__(self, graph: Graph, known: Mapping[str, Authorship]) -> None:
         self.graph, self.known = graph, known
         self.proposals = fixed_proposals(graph, known)
         self.proposals |= recurrent.propose(graph)

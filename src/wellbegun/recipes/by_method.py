@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import FanInUniform, Initializer, Method, Orthogonal
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
-from wellbegun.recipes.proposal import Known, Proposal
+from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import Signals, activation_of
 from wellbegun.recipes.special import special_proposals
 from wellbegun.theory import gain
@@ -23,6 +24,8 @@ class ByMethod:
     without a gain takes that of the activation that feeds the layer.
     """
 
+    needs_author = False
+
     def __init__(self, method: Method, arguments: dict[str, Any]) -> None:
         self.method, self.arguments = method, arguments
         self.initializer = method.make(**arguments)
@@ -32,7 +35,7 @@ class ByMethod:
         """Name and version."""
         return f"{self.method.name}@0"
 
-    def propose(self, graph: Graph, known: Mapping[str, Known] | None = None) -> dict[str, Proposal]:
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
         """Return proposals for weights, biases and normalisation, and the author's values for special tensors."""
         proposals = fixed_proposals(graph, known) | special_proposals(graph, known or {})
         source = self.method.card().source

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import Constant, Keep, Ones, Zeros
-from wellbegun.recipes.proposal import Known, Proposal
+from wellbegun.recipes.proposal import Proposal, as_proposal
 
 ZERO_BIAS = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
 """Of a bias that no rule has another use for."""
@@ -30,7 +31,7 @@ _BY_ROLE = {
 }
 
 
-def fixed_proposals(graph: Graph, known: Mapping[str, Known] | None = None) -> dict[str, Proposal]:
+def fixed_proposals(graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
     """Return the proposals that every recipe shares.
 
     Args:
@@ -47,14 +48,17 @@ def fixed_proposals(graph: Graph, known: Mapping[str, Known] | None = None) -> d
         given = author.get(variable.name)
         if len(roles) == 1 and rules:
             law = rules[0].initializer.law()
-            own = given is not None and isinstance(given.law, Constant) and given.law != law
-            proposals[variable.name] = _authors(given) if own and given is not None else rules[0]
+            own = (
+                given is not None
+                and isinstance(given.law, Constant)
+                and given.law != law
+                and variable.kind == "parameter"
+            )
+            proposals[variable.name] = (
+                as_proposal(given, "the author's own start") if own and given is not None else rules[0]
+            )
         elif variable.kind == "buffer" and given is not None and not isinstance(given.law, Keep):
-            proposals[variable.name] = _authors(given)
+            proposals[variable.name] = as_proposal(given, "the author's own value")
         elif variable.kind == "buffer" and not variable.on_meta:
             proposals[variable.name] = Proposal(Keep(), "a buffer that its constructor has computed: kept as it is")
     return proposals
-
-
-def _authors(given: Known) -> Proposal:
-    return Proposal(given.law, f"the author's own value ({given.note})", "the model's own code")

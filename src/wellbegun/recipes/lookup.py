@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.laws import Normal
 from wellbegun.recipes.goal import LOGITS
-from wellbegun.recipes.proposal import Known, Proposal
-from wellbegun.recipes.special import as_proposal
+from wellbegun.recipes.proposal import Proposal, as_proposal
 
 SMALL = 0.02
 """Standard deviation of tables of positions that are added to attention scores or to signals of second moment 1."""
@@ -24,7 +24,7 @@ class Lookups:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
-    def propose(self, operation: Operation, known: Mapping[str, Known]) -> Proposal:
+    def propose(self, operation: Operation, known: Mapping[str, Authorship]) -> Proposal:
         """Return what a table holds, from where its rows go."""
         graph = self._graph
         if self._shifts_attention(operation):
@@ -74,7 +74,7 @@ class Lookups:
             factor *= step.factor if step.kind == "scale" else 1.0
             index = step.index
 
-    def _bias(self, operation: Operation, known: Mapping[str, Known]) -> Proposal:
+    def _bias(self, operation: Operation, known: Mapping[str, Authorship]) -> Proposal:
         author = known.get(operation.weight)
         if author is not None:
             return as_proposal(author, "a table that shifts attention scores: the author's values")

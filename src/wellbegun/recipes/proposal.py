@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import Initializer, Law
+from wellbegun.laws import Initializer
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,10 @@ class Proposal:
     after: float | None = None
 
 
-@dataclass(frozen=True)
-class Known:
-    """What the model's own code puts into one tensor.
-
-    Attributes:
-        law: its law.
-        note: where and how, for a person ("set to 0 by Block.__init__, my_model.py:12").
-        is_default: whether it is what a layer of the framework draws when nobody asks for anything else.
-    """
-
-    law: Law
-    note: str
-    is_default: bool = False
+def as_proposal(author: Authorship, why: str, after: float | None = None) -> Proposal:
+    """Turn what the author's code does into a proposal."""
+    assert author.law is not None
+    return Proposal(author.law, f"{why} ({author.note})", "the model's own code", None, after)
 
 
 class Recipe(Protocol):
@@ -51,7 +43,12 @@ class Recipe(Protocol):
         """Name and version, "auto@0"."""
         ...
 
-    def propose(self, graph: Graph, known: Mapping[str, Known] | None = None) -> dict[str, Proposal]:
+    @property
+    def needs_author(self) -> bool:
+        """Whether it wants the record of the author's code in any case."""
+        ...
+
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
         """Return a proposal for each variable that the recipe has an answer for.
 
         Args:

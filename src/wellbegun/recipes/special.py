@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Use
 from wellbegun.laws import Constant, Keep, Normal, Uniform
-from wellbegun.recipes.proposal import Known, Proposal
+from wellbegun.recipes.proposal import Proposal, as_proposal
 
 PLAIN = frozenset(
     {
@@ -26,7 +27,7 @@ _TABLES = {
 _VIT = "Dosovitskiy et al. (2021), appendix B, and its published code"
 
 
-def special_proposals(graph: Graph, known: Mapping[str, Known]) -> dict[str, Proposal]:
+def special_proposals(graph: Graph, known: Mapping[str, Authorship]) -> dict[str, Proposal]:
     """Return proposals for tensors whose role no general rule knows."""
     made: dict[str, Proposal] = {}
     for variable in graph.variables:
@@ -42,32 +43,50 @@ def special_proposals(graph: Graph, known: Mapping[str, Known]) -> dict[str, Pro
     return made
 
 
-def own_values(graph: Graph, name: str, known: Mapping[str, Known]) -> Proposal | None:
+def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Proposal | None:
     """Return the author's values of a weight or bias, if they are more than a default.
 
-    A weight that the author starts at 0 is meant to be 0 (the end of a branch, an adapter, a modulation), and a bias
-    that is neither 0 nor drawn as torch's layers draw theirs has a purpose (a prior, a time step).
+    A weight that the author starts at 0 is meant to be 0 where its result is added to, or multiplied with, another
+    signal (the end of a branch, an adapter, a modulation), and a bias that is neither 0 nor drawn as torch's layers
+    draw theirs has a purpose (a prior, a time step).
     """
     author = known.get(name)
     if author is None or isinstance(author.law, Keep):
         return None
     uses = graph.uses.get(name, ())
     if any(use.role == "bias" for use in uses):
-        default = _is_default_bias(author, uses)
+        default = _is_default_bias(author, uses) or (author.stands and _size(graph, name) < 2)
         return None if default else as_proposal(author, "a bias to which the author gives values of its own")
-    if author.law == Constant(0.0):
+    if author.law == Constant(0.0) and all(_may_be_zero(graph, use.operation, author) for use in uses):
         return as_proposal(
             author, "a weight that the author starts at zero, so that its branch adds nothing at first", 0.0
         )
     return None
 
 
-def as_proposal(author: Known, why: str, after: float | None = None) -> Proposal:
-    """Turn what the author's code does into a proposal."""
-    return Proposal(author.law, f"{why} ({author.note})", "the model's own code", None, after)
+def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
+    """Whether the result of a weight operation only ever joins another signal, or is an output by the author's wish."""
+    waiting, seen = [index], {index}
+    if index in graph.output_layers():
+        return not author.stands
+    while waiting:
+        steps = graph.consumers(waiting.pop())
+        for step in steps:
+            if step.kind in ("add", "multiply"):
+                continue
+            if step.kind not in ("view", "dropout", "shift", "scale"):
+                return False
+            if step.index not in seen:
+                seen.add(step.index)
+                waiting.append(step.index)
+    return True
 
 
-def _is_default_bias(author: Known, uses: tuple[Use, ...]) -> bool:
+def _size(graph: Graph, name: str) -> int:
+    return next(math.prod(variable.shape) for variable in graph.variables if variable.name == name)
+
+
+def _is_default_bias(author: Authorship, uses: tuple[Use, ...]) -> bool:
     if author.law == Constant(0.0):
         return True
     fans = next((use.fans for use in uses if use.fans is not None), None)
@@ -75,4 +94,6 @@ def _is_default_bias(author: Known, uses: tuple[Use, ...]) -> bool:
         return False
     # nn.Linear and nn.Conv draw biases from U(±1/sqrt(fan_in)); a transposed convolution takes its own idea of fan_in
     law = author.law
-    return law.low == -law.high and (author.is_default or math.isclose(law.high, fans.fan_in**-0.5, rel_tol=1e-3))
+    return law.low == -law.high and (
+        "reset_parameters" in author.note or math.isclose(law.high, fans.fan_in**-0.5, rel_tol=1e-3)
+    )

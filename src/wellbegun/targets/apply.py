@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ApplyError, ArgumentError, closest_names
 from wellbegun.graph.framework import check_module
 from wellbegun.laws import Initializer, Keep
-from wellbegun.plans import Entry, Plan
+from wellbegun.plans import Entry, Plan, Rule
 from wellbegun.recipes import plan as make_plan
 from wellbegun.targets.array import fill_entry
 from wellbegun.targets.storage import check_storage
@@ -83,7 +83,7 @@ def initialize(
     *,
     seed: int,
     recipe: str = "auto",
-    rules: Mapping[str, Initializer] | None = None,
+    rules: Mapping[Any, Initializer | str] | tuple[Rule, ...] | None = None,
     aliases: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Plan:

@@ -1,0 +1,53 @@
+"""What a rule is asked about: one tensor of a model, described without a framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wellbegun.laws import Fans
+
+PARAMETERS, NORMALISATION, BUFFERS = "parameters", "normalisation", "buffers"
+GROUPS = (PARAMETERS, NORMALISATION, BUFFERS)
+"""In this order: a pattern is about the first group that it matches anything of."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One parameter or buffer, as a predicate sees it.
+
+    >>> Candidate("h.0.weight", shape=(4, 6), role="linear weight").names
+    ('h.0.weight',)
+
+    Attributes:
+        name: canonical name.
+        kind: "parameter" or "buffer".
+        shape: its shape.
+        role: what the operations that use it make of it ("linear weight", "bias", "normalisation scale").
+        owner: class name of the module that holds it.
+        attribute: its name inside that module.
+        fans: fans of the operation that uses it, or None.
+        ties: its other names.
+        types: for each of its names, the full names of the holding module's class and of that class's bases.
+    """
+
+    name: str
+    kind: str = "parameter"
+    shape: tuple[int, ...] = ()
+    role: str = ""
+    owner: str = ""
+    attribute: str = ""
+    fans: Fans | None = None
+    ties: tuple[str, ...] = ()
+    types: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, the canonical one first."""
+        return (self.name, *self.ties)
+
+    @property
+    def group(self) -> str:
+        """Which of GROUPS it belongs to."""
+        if self.kind == "buffer":
+            return BUFFERS
+        return NORMALISATION if self.role.startswith("normalisation") else PARAMETERS

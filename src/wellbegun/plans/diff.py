@@ -1,0 +1,211 @@
+"""What differs between two plans, by how much, and which known trouble that explains."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from wellbegun.plans.entry import Entry
+from wellbegun.plans.groups import group_names, join_names_of
+from wellbegun.plans.identity import entry_identity, law_identity
+from wellbegun.plans.words import law_words, shape_words, std_words
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+
+    from wellbegun.plans.explanation import Finding
+    from wellbegun.plans.plan import Plan
+
+
+@dataclass(frozen=True)
+class Change:
+    """One tensor that two plans treat differently.
+
+    Attributes:
+        name: its canonical name, in the first plan where it has one.
+        first, second: its entries; None where a plan does not have it.
+    """
+
+    name: str
+    first: Entry | None
+    second: Entry | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Standard deviation in the second plan over that in the first; None where there is no such number."""
+        if self.first is None or self.second is None or not self.first.std > 0 or math.isnan(self.second.std):
+            return None
+        return self.second.std / self.first.std
+
+    @property
+    def what(self) -> str:
+        """What differs, in a few words."""
+        first, second = self.first, self.second
+        if first is None or second is None:
+            return "only in the second plan" if first is None else "only in the first plan"
+        parts = []
+        if law_identity(first.law) != law_identity(second.law):
+            ratio, kinds = self.ratio, law_words(first.law) != law_words(second.law)
+            if ratio is not None and not math.isclose(ratio, 1.0, rel_tol=1e-3):
+                parts.append(f"std ×{ratio:.3g}" if ratio else "set to a constant")
+            elif ratio is not None and kinds:
+                parts.append("same std, another distribution")
+            else:
+                parts.append("another law" if kinds else "other numbers")
+        for what, mine, theirs in (
+            ("shape", shape_words(first.shape), shape_words(second.shape)),
+            ("names", ", ".join(first.ties) or "not tied", ", ".join(second.ties) or "not tied"),
+            ("stream", first.stream, second.stream),
+            ("zero row", str(first.zero_row), str(second.zero_row)),
+        ):
+            if mine != theirs:
+                parts.append(f"{what} {mine} → {theirs}")
+        return "; ".join(parts)
+
+    def __str__(self) -> str:
+        laws = " → ".join("-" if entry is None else repr(entry.law) for entry in (self.first, self.second))
+        return f"{self.name}: {laws} ({self.what})"
+
+
+class PlanDiff:
+    """The differences of two plans: false where there is none, iterable, and printed with repeated layers as one row.
+
+    >>> from wellbegun.laws import Normal
+    >>> from wellbegun.plans import Plan
+    >>> plans = [
+    ...     Plan((Entry("w", "parameter", (4, 4), "float32", "linear weight", "", Normal(std), ""),), 0, "mine")
+    ...     for std in (0.5, 0.25)
+    ... ]
+    >>> [(change.name, change.ratio) for change in plans[0].diff(plans[1])]
+    [('w', 0.5)]
+
+    Attributes:
+        first, second: the plans.
+        changes: one for each tensor, in the order of the first plan, then what only the second has.
+    """
+
+    def __init__(self, first: Plan, second: Plan) -> None:
+        self.first, self.second = first, second
+        self.changes = _changes(first, second)
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    def __getitem__(self, name: str) -> Change:
+        for change in self.changes:
+            if change.name == name:
+                return change
+        raise KeyError(f"the plans do not differ in {name!r}")
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """Known troubles that explain the differences, each for the plan that has it."""
+        from wellbegun.plans.explanation import explain_difference
+
+        return explain_difference(self)
+
+    @property
+    def headings(self) -> tuple[str, str]:
+        """What to call the two plans: by their recipes, where these differ."""
+        names = self.first.recipe, self.second.recipe
+        return names if names[0] != names[1] else ("first", "second")
+
+    @property
+    def headline(self) -> str:
+        """Return what is compared, and how many tensors differ."""
+        count = len({entry.name for plan in (self.first, self.second) for entry in plan})
+        differ = f"{len(self)} of {count} tensors differ" if self.changes else f"the same laws for all {count} tensors"
+        return f"{self.first.recipe} → {self.second.recipe} · {differ}"
+
+    def recipe_of(self, finding: Finding) -> str:
+        """Name the plan that a finding is about: by its recipe, where the two have different ones."""
+        if self.first.recipe == self.second.recipe:
+            return f"{finding.plan} plan"
+        return (self.first if finding.plan == "first" else self.second).recipe
+
+    def grouped(self) -> list[tuple[str, tuple[Change, ...]]]:
+        """Return the changes with those of repeated layers together: (label, changes)."""
+        places = group_names([change.name for change in self.changes], map(_key, self.changes))
+        groups = [[self.changes[i] for i in positions] for positions in places]
+        return [(join_names_of([change.name for change in members]), tuple(members)) for members in groups]
+
+    def __str__(self) -> str:
+        from wellbegun.plans.table import plain_text
+
+        return plain_text(self, 150)
+
+    __repr__ = __str__
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        yield Text(self.headline, style="bold")
+        if not self.changes:
+            return
+        yield _table(self.grouped(), self.headings)
+        for position, finding in enumerate(self.findings):
+            if position:
+                yield Text("")
+            style = {"error": "red", "warning": "yellow", "note": "cyan"}[finding.level]
+            yield Text.assemble((f"{finding.level}, {self.recipe_of(finding)}: ", style), (finding.title, "bold"))
+            yield Padding(Text(finding.text), (0, 0, 0, 4))
+
+    def _repr_html_(self) -> str:
+        from wellbegun.plans.html import diff_html
+
+        return diff_html(self)
+
+
+def cells_of(label: str, change: Change) -> tuple[str, str, str, str, str]:
+    """Return a row: name, shape, both laws with their std, what differs."""
+    entry = change.first or change.second
+    assert entry is not None
+    return label, shape_words(entry.shape), _law(change.first), _law(change.second), change.what
+
+
+def _changes(first: Plan, second: Plan) -> tuple[Change, ...]:
+    made = []
+    for entry in first:
+        other = next((second[name] for name in (entry.name, *entry.ties) if name in second), None)
+        if other is None or entry_identity(entry) != entry_identity(other):
+            made.append(Change(entry.name, entry, other))
+    for entry in second:
+        if not any(name in first for name in (entry.name, *entry.ties)):
+            made.append(Change(entry.name, None, entry))
+    return tuple(made)
+
+
+def _table(groups: list[tuple[str, tuple[Change, ...]]], names: tuple[str, str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    headings = ("tensor", "shape", *names, "what differs")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for label, members in groups:
+        table.add_row(*(Text(cell) for cell in cells_of(label, members[0])))
+    return table
+
+
+def _law(entry: Entry | None) -> str:
+    return "-" if entry is None else f"{law_words(entry.law)} {std_words(entry)}".strip()
+
+
+def _key(change: Change) -> Hashable:
+    sides: list[Any] = []
+    for entry in (change.first, change.second):
+        law = None if entry is None else law_identity(entry.law)
+        numbers = None if entry is None else (entry.shape, entry.role, entry.before, entry.after, len(entry.ties))
+        sides.append((json.dumps(law, sort_keys=True), numbers))
+    return tuple(sides)
