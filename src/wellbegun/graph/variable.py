@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from wellbegun.graph.names import canonical_names
+
 _PACKING = (torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.MultiheadAttention)
 
 
@@ -42,17 +44,20 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     tensors: dict[object, torch.Tensor] = {}
     kinds: dict[object, str] = {}
     listed: list[tuple[str, str, torch.Tensor]] = []
+    canonical = canonical_names(model)
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
-    for kind, name, tensor in listed:
+    owners = {}
+    for kind, actual, tensor in listed:
+        name = canonical[actual]
+        owners.setdefault(name, model.get_submodule(actual.rpartition(".")[0]))
         key = _identity(tensor)
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
         kinds.setdefault(key, kind)
     made = []
     for key, (first, *others) in names.items():
-        path, _, attribute = first.rpartition(".")
-        tensor, module = tensors[key], model.get_submodule(path)
+        tensor, module = tensors[key], owners[first]
         made.append(
             Variable(
                 name=first,
@@ -60,7 +65,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
                 owner=type(module).__name__,
-                attribute=attribute,
+                attribute=first.rpartition(".")[2],
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
                 packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
