@@ -14,6 +14,7 @@ from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.framework import random_states_kept
 from wellbegun.graph.graph import Graph
 from wellbegun.graph.inputs import example_inputs, to_meta
+from wellbegun.graph.parametrised import find_parametrised
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.variable import collect_variables
 
@@ -31,6 +32,8 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     arguments, keywords = example_inputs(model, inputs)
     variables = collect_variables(model)
     state: dict[str, torch.Tensor] = {}
+    parametrised = {weight.path + weight.name: weight for weight in find_parametrised(model)}
+    carriers = {weight.path + carrier for weight in parametrised.values() for carrier in weight.carriers}
     recorder = Recorder(frozenset(variable.name for variable in variables if variable.packed))
     for variable in variables:
         dtype = getattr(torch, variable.dtype)
@@ -44,8 +47,11 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
             recorder.know_input(meta, _second_moment(original))
     try:
         with attributes_kept(model), random_states_kept(), torch.no_grad(), recorder:
+            for name, weight in parametrised.items():  # which is computed from others: the pass sees what it is
+                weight.read_as(state.pop(name))
             result = torch.func.functional_call(model, state, arguments, keywords)
-            made = [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in state]
+            known = carriers | set(state)
+            made = [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in known]
     except Exception as error:
         raise TraceError(_failure(model, arguments, keywords, error)) from error
     if made:

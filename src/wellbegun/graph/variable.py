@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn.utils import parametrize
 
 from wellbegun.graph.names import canonical_names
+from wellbegun.graph.parametrised import find_parametrised
 
 _PACKING = (torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.MultiheadAttention)
 
@@ -25,6 +27,7 @@ class Variable:
         ties: its other names.
         on_meta: whether it has no storage yet.
         packed: whether it holds several weights or biases: gates of a recurrent layer, packed projections.
+        parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Variable:
     ties: tuple[str, ...]
     on_meta: bool
     packed: bool = False
+    parametrised: str = ""
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -48,9 +52,17 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
     owners = {}
+    computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
+    kind_of: dict[str, str] = {}
     for kind, actual, tensor in listed:
-        name = canonical[actual]
-        owners.setdefault(name, model.get_submodule(actual.rpartition(".")[0]))
+        name, weight = canonical[actual], computed.get(actual)
+        if weight is not None:
+            main = weight.carriers[0]
+            if actual != weight.path + main:
+                continue
+            name = name.removesuffix(main) + weight.name
+            kind_of[name] = weight.kind
+        owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
         key = _identity(tensor)
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
@@ -64,11 +76,12 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 kind=kinds[key],
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
-                owner=type(module).__name__,
+                owner=parametrize.type_before_parametrizations(module).__name__,
                 attribute=first.rpartition(".")[2],
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
                 packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
+                parametrised=kind_of.get(first, ""),
             )
         )
     return tuple(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wellbegun.graph.graph import Graph
 from wellbegun.graph.variable import Variable
-from wellbegun.laws import Constant, Keep, Ones, Zeros
+from wellbegun.laws import Constant, Keep, Ones, Orthogonal, Zeros
 from wellbegun.recipes.proposal import Proposal
 
 ZERO_BIAS = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
@@ -34,6 +34,15 @@ _BY_ATTRIBUTE = {
     "weight": "normalisation scale",
     "bias": "normalisation shift",
 }
+
+
+def orthogonal_only(dimensions: int) -> Proposal:
+    """Return the one proposal that a weight under torch's orthogonal parametrisation can follow."""
+    return Proposal(
+        Orthogonal(batch=dimensions - 2),
+        "the orthogonal parametrisation of the weight holds orthogonal matrices only, whose gain is 1",
+        "PyTorch's documentation of torch.nn.utils.parametrizations.orthogonal",
+    )
 
 
 def fixed_proposals(graph: Graph) -> dict[str, Proposal]:

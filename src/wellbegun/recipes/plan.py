@@ -58,12 +58,16 @@ def plan(
     policy = find_recipe(recipe)
     module = _build(model)
     from wellbegun.graph.trace import trace
+    from wellbegun.recipes.fixed import orthogonal_only
 
     graph = trace(module, inputs)
     proposals = policy.propose(graph)
     names = [(variable.name, *variable.ties) for variable in graph.variables]
     winners = assign_rules(chosen_rules, names)
     streams = _streams(aliases, names)
+    for variable in graph.variables:
+        if variable.parametrised == "orthogonal":
+            proposals[variable.name] = orthogonal_only(len(variable.shape))
     left = [v for v in graph.variables if v.name not in proposals and v.name not in winners]
     if left:
         raise UnplannedError(_left_over(graph, left))
