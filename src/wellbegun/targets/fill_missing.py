@@ -124,8 +124,9 @@ def _absent(entry: Entry, state: State, given: dict[str, list[str]]) -> tuple[bo
 def _absent_carriers(entry: Entry, weight: Parametrised, given: dict[str, list[str]]) -> tuple[bool, str, list[str]]:
     """The same for a weight that is computed from others: which of those were given?"""
     texts = given.get(entry.name, [])
-    parts = [{carrier for carrier in weight.carriers if text.endswith(carrier)} for text in texts]
-    absent = set(weight.carriers) if not all(parts) else set().union(*parts)
+    absent = {carrier for carrier in weight.carriers if any(text.endswith(carrier) for text in texts)}
+    if texts and not absent:  # the weight itself was named; the older spectral_norm lists it besides the others
+        absent = set(weight.carriers)
     main = weight.carriers[0]
     if main in absent and (weight.kind != "weight_norm" or len(absent) == 2):
         return True, entry.name, []
