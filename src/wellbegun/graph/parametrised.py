@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn.utils import parametrizations, parametrize
@@ -44,6 +45,12 @@ class Parametrised:
         """The module that computes the weight, in the newer form."""
         step: torch.nn.Module = self.parametrization_list[0]  # type: ignore[index]
         return step
+
+    @property
+    def dim(self) -> int:
+        """Dimension that weight_norm and spectral_norm count the outputs by; -1: weight_norm with one norm in all."""
+        computing: Any = self.hook or self.parametrization
+        return int(computing.dim)
 
     @property
     def parametrization_list(self) -> torch.nn.Module:
@@ -88,7 +95,7 @@ def find_parametrised(model: torch.nn.Module) -> Iterator[Parametrised]:
             if kind:
                 carriers = tuple(name + suffix for suffix in _SUFFIXES[kind])
                 if carriers[0] in module._parameters:
-                    yield Parametrised(module, prefix, name, kind, carriers, hook)  # type: ignore[arg-type]
+                    yield Parametrised(module, prefix, name, kind, carriers, hook)
 
 
 def _in_new_form(module: torch.nn.Module, prefix: str) -> Iterator[Parametrised]:

@@ -119,6 +119,9 @@ def _problems(plan: Plan, entry: Entry, state: State, source: str, kept: bool, o
     for other in entry.ties:
         if tuple(state.tensor(other).shape) != entry.shape:
             yield f"{other} is tied to it, but of another shape"
+        elif state.tensor(other).dtype != tensor.dtype:
+            types = [type_name(t.dtype) for t in (state.tensor(other), tensor)]
+            yield f"{other} is tied to it, but is {types[0]} and not {types[1]}"
         elif state.slots[other].weight and not same_memory(state.tensor(other), tensor):
             yield f"{other} is tied to it and parametrised, and cannot be tied again"
     strangers = sorted({name for n in (entry.name, *entry.ties) for name in state.names_of(n)})

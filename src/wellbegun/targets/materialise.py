@@ -53,4 +53,4 @@ def flatten_recurrent(slots: list[Slot]) -> None:
 
     seen = {id(slot.module): slot.module for slot in slots if isinstance(slot.module, torch.nn.RNNBase)}
     for module in seen.values():
-        module.flatten_parameters()  # type: ignore[operator]
+        module.flatten_parameters()

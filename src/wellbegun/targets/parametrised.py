@@ -83,8 +83,7 @@ def estimate_singular_vectors(weight: Parametrised, plan: Plan, entry: Entry) ->
     if len(weight.carriers) == 1:  # a vector, whose norm needs no estimate
         return
     values = weight.tensor(weight.carriers[0]).detach()
-    dim = (weight.hook or weight.parametrization).dim
-    matrix = values.movedim(dim, 0).flatten(1)
+    matrix = values.movedim(weight.dim, 0).flatten(1)
     matrix = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
     left = torch.empty(len(matrix), dtype=matrix.dtype, device=matrix.device)
     fill_tensor(left, Normal(1.0), Stream.of(plan.seed, f"{entry.stream}:u"))
@@ -100,8 +99,7 @@ def _set_norm(weight: Parametrised, plan: Plan, entry: Entry) -> None:
     import torch
 
     direction, size = (weight.tensor(carrier) for carrier in weight.carriers)
-    dim = (weight.hook or weight.parametrization).dim
-    norms = torch.norm_except_dim(direction, 2, dim)
+    norms = torch.norm_except_dim(direction, 2, weight.dim)
     empty = norms == 0
     if bool(empty.any()):
         drawn = torch.empty_like(direction)
@@ -109,9 +107,9 @@ def _set_norm(weight: Parametrised, plan: Plan, entry: Entry) -> None:
         direction.copy_(torch.where(empty, drawn, direction))
         size.copy_(norms.reshape(size.shape))
         return
-    for candidate in _norms(direction, norms, dim):
+    for candidate in _norms(direction, norms, weight.dim):
         size.copy_(candidate.reshape(size.shape))
-        if torch.equal(torch._weight_norm(direction, size, dim), direction):
+        if torch.equal(torch._weight_norm(direction, size, weight.dim), direction):
             return
 
 
