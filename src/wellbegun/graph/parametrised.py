@@ -13,6 +13,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from wellbegun.graph.names import canonical_names
+
 _KINDS = {"_WeightNorm": "weight_norm", "_SpectralNorm": "spectral_norm", "_Orthogonal": "orthogonal"}
 _HOOKS = ((WeightNorm, "weight_norm", "name"), (SpectralNorm, "spectral_norm", "name"))
 _MAIN = {"weight_norm": "original1", "spectral_norm": "original", "orthogonal": "original"}
@@ -96,6 +98,16 @@ def find_parametrised(model: torch.nn.Module) -> Iterator[Parametrised]:
                 carriers = tuple(name + suffix for suffix in _SUFFIXES[kind])
                 if carriers[0] in module._parameters:
                     yield Parametrised(module, prefix, name, kind, carriers, hook)
+
+
+def parametrised_weights(model: torch.nn.Module) -> dict[str, Parametrised]:
+    """Return the same by canonical name."""
+    names = canonical_names(model)
+    found = {}
+    for weight in find_parametrised(model):
+        main = weight.carriers[0]
+        found[names[weight.path + main].removesuffix(main) + weight.name] = weight
+    return found
 
 
 def _in_new_form(module: torch.nn.Module, prefix: str) -> Iterator[Parametrised]:
