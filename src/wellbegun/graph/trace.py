@@ -70,7 +70,8 @@ def _run(
     example: tuple[tuple[Any, ...], dict[str, Any]],
     moments: list[float | None],
 ) -> Graph:
-    placed, computed = {}, parametrised_weights(model)
+    placed: dict[str, torch.Tensor] = {}
+    computed = parametrised_weights(model)
     carriers = {id(weight.tensor(carrier)) for weight in computed.values() for carrier in weight.carriers}
     for variable in variables:
         recorder.know_variable(tensors[variable.name], variable.name)
