@@ -165,7 +165,7 @@ UNFIT = {
     "a random law for whole numbers": (
         lambda p: changed_entry(p, "norm.num_batches_tracked", law=wb.Normal(1.0)),
         lambda m: m,
-        "whole constants only",
+        "takes whole constants",
     ),
     "a law of another shape": (
         lambda p: changed_entry(p, "head.bias", law=wb.Orthogonal()),
@@ -200,7 +200,7 @@ UNFIT = {
     "packed weights": (
         lambda p: p,
         lambda m: setattr(m.blocks[2][3], "weight", nn.Parameter(torch.zeros(8, 16, dtype=torch.uint8), False)),
-        r"blocks\.2\.3\.weight: a tensor of uint8 takes whole constants only",
+        r"blocks\.2\.3\.weight: a tensor of uint8 takes whole constants",
     ),
     "a tied tensor of another type": (
         lambda p: p,
