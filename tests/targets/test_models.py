@@ -237,3 +237,84 @@ def test_initialize_takes_what_plan_and_apply_take() -> None:
         wb.initialize(network(), "vector:8", seed=3, device="banana")
     with pytest.raises(ArgumentError, match=r"needs a torch\.nn\.Module, got function"):
         wb.initialize(network, "vector:8", seed=3)
+
+
+class Packed(nn.Module):
+    """nn.MultiheadAttention as people call it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.attention(x, x, x)[0]
+
+
+def language_model(name: str, **more: object) -> nn.Module:
+    transformers = pytest.importorskip("transformers")
+    usual = {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "pad_token_id": 0}
+    config = getattr(transformers, f"{name}Config")(**usual, **more)
+    return getattr(transformers, f"{name}ForCausalLM")(config)
+
+
+HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 24}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "head_dim": 8}
+TOKENS = {"input_ids": torch.arange(12).reshape(2, 6)}
+MODELS = {
+    "nn.MultiheadAttention": (Packed, torch.ones(2, 5, 8)),
+    "nn.Transformer": (
+        lambda: nn.Transformer(8, 2, 2, 2, 16, batch_first=True),
+        (torch.ones(2, 5, 8), torch.ones(2, 4, 8)),
+    ),
+    "Llama": (lambda: language_model("Llama", **HEADS), TOKENS),
+    "Llama, tied": (lambda: language_model("Llama", tie_word_embeddings=True, **HEADS), TOKENS),
+    "Qwen3Moe": (lambda: language_model("Qwen3Moe", **HEADS, **EXPERTS), TOKENS),
+    "Mamba": (lambda: language_model("Mamba", state_size=4), TOKENS),
+}
+
+
+@pytest.fixture
+def poisoned_memory() -> Iterator[None]:
+    """Let torch fill memory that nobody has written with NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def without_memory(model: nn.Module) -> nn.Module:
+    """The model with its parameters on meta and its buffers as they are; ties stay."""
+    made: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                meta = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+                vars(meta).update(vars(parameter))
+                module._parameters[name] = made.setdefault(id(parameter), meta)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+@pytest.mark.filterwarnings("ignore:The fast path is not available")
+@pytest.mark.parametrize("name", MODELS)
+def test_models_without_memory_become_those_that_were_built_with_it(name: str, poisoned_memory: None) -> None:
+    build, inputs = MODELS[name]
+    real, meta = build(), without_memory(build())
+    rules = {parameter: wb.Normal(std=0.02) for parameter, _ in real.named_parameters()}
+    plan = wb.plan(meta, inputs, seed=5, rules=rules)
+    assert plan.hash == wb.plan(real, inputs, seed=5, rules=rules).hash
+    covered = [n for entry in plan for n in (entry.name, *entry.ties)]
+    held = [n for n, _ in (*real.named_parameters(remove_duplicate=False), *real.named_buffers(remove_duplicate=False))]
+    assert sorted(covered) == sorted(held)
+    with torch.no_grad():
+        for parameter in real.parameters():
+            parameter.fill_(float("nan"))
+    assert wb.apply(plan, real) == wb.apply(plan, meta)
+    for (n, first), (other, second) in zip(
+        (*real.named_parameters(), *real.named_buffers()),
+        (*meta.named_parameters(), *meta.named_buffers()),
+        strict=True,
+    ):
+        assert n == other
+        assert not torch.isnan(first).any(), n
+        assert torch.equal(first, second), n
+        assert vars(first).keys() == vars(second).keys(), n
