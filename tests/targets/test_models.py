@@ -1,5 +1,7 @@
 """Applying plans to models as people have them: wrapped, with adapters, on meta, partitioned, with special tensors."""
 
+import sys
+import types
 from collections.abc import Iterator
 
 import numpy as np
@@ -88,6 +90,37 @@ def test_adapters_are_left_alone_if_asked() -> None:
     del model[1]
     with pytest.raises(ApplyError, match=r"1\.weight: in the plan, not in the model"):
         wb.apply(plan, model, strict=False, overwrite=True)
+
+
+class Layer(nn.Module):
+    """A layer of adapters as PEFT makes them: the layer that was there inside, the new tensors beside it."""
+
+    def __init__(self, base_layer: nn.Linear) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.lora_A = nn.ModuleDict({"default": nn.Linear(base_layer.in_features, 2, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Linear(2, base_layer.out_features, bias=False)})
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.base_layer(x) + self.lora_B["default"](self.lora_A["default"](x))
+
+
+def test_the_entries_of_the_base_match_under_peft(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = types.ModuleType("peft.tuners.tuners_utils")  # stands for PEFT, whose classes are known by their module
+    library.BaseTunerLayer = Layer
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    plan, model, bare = planned(), network(), network()
+    model[0][2] = Layer(model[0][2])
+    before = {name: t.detach().clone() for name, t in model.named_parameters() if "lora" in name}
+    with pytest.raises(ApplyError, match=r"0\.2\.lora_A\.default\.weight: in the model, not in the plan"):
+        wb.apply(plan, model)
+    done = wb.apply(plan, model, strict=False)
+    wb.apply(plan, bare)
+    assert (done.written, done.skipped) == (len(plan), 2)
+    assert torch.equal(model[0][2].base_layer.weight, bare[0][2].weight)
+    assert all(torch.equal(value, model.get_parameter(name)) for name, value in before.items())
+    done = wb.fill_missing(plan, model, ["0.2.base_layer.weight"], strict=False, overwrite=True)
+    assert (done.written, done.kept, done.skipped) == (1, len(plan) - 1, 2)
 
 
 class Tagged(nn.Parameter):
@@ -187,10 +220,16 @@ def test_distributed_tensors_are_refused(process_group: None) -> None:
 def test_tensors_made_in_inference_mode() -> None:
     with torch.inference_mode():
         model = network()
-    wb.apply(planned(), model)
-    bare = network()
-    wb.apply(planned(), bare)
+    plan, bare = planned(), network()
+    wb.apply(plan, model)
+    wb.apply(plan, bare)
     assert same(model, bare)
+    with torch.device("meta"):
+        later = network()
+    with torch.inference_mode():
+        wb.apply(plan, later)
+    later(torch.ones(2, 8)).sum().backward()
+    assert all(torch.equal(a, b) for a, b in zip(later.parameters(), bare.parameters(), strict=True))
 
 
 def test_parameters_that_share_all_memory_stay_two_objects() -> None:
@@ -318,3 +357,9 @@ def test_models_without_memory_become_those_that_were_built_with_it(name: str, p
         assert not torch.isnan(first).any(), n
         assert torch.equal(first, second), n
         assert vars(first).keys() == vars(second).keys(), n
+
+
+def test_arguments_in_the_wrong_order() -> None:
+    for verb in (wb.apply, lambda model, plan: wb.fill_missing(model, plan, [])):
+        with pytest.raises(ArgumentError, match="the first argument must be a plan, the second the model"):
+            verb(network(), planned())

@@ -12,7 +12,7 @@ from wellbegun.laws import Initializer, Keep
 from wellbegun.plans import Entry, Plan
 from wellbegun.recipes import plan as make_plan
 from wellbegun.targets.array import fill_entry
-from wellbegun.targets.fit import check_device, check_fit, check_names
+from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan
 from wellbegun.targets.materialise import MARK, flatten_recurrent, materialise
 from wellbegun.targets.parametrised import refresh, set_parametrised
 from wellbegun.targets.state import Slot, State
@@ -72,6 +72,7 @@ def apply(
         ApplyError: names, shapes or ties differ, a dtype or device is not supported, a tensor was written before, is
             a part of one (ZeRO-3, DTensor), or cannot be written. Every problem is listed; nothing has been written.
     """
+    check_plan(plan)
     state = State(model, "applying a plan")
     where = check_device(device)
     skipped = check_names(plan, state, strict)
@@ -116,9 +117,12 @@ def carry_out(
     plan: Plan, state: State, sources: Mapping[str, str], kept: frozenset[str], device: str, skipped: int
 ) -> Applied:
     """Give memory, tie and write; `check_fit` has found that all of this works."""
-    for entry in plan:
-        source = sources[entry.name]
-        materialise(state, source, tuple(name for name in (entry.name, *entry.ties) if name != source), device)
+    import torch
+
+    with torch.inference_mode(False):  # or the new tensors could not be trained
+        for entry in plan:
+            source = sources[entry.name]
+            materialise(state, source, tuple(name for name in (entry.name, *entry.ties) if name != source), device)
     written = [entry for entry in plan if entry.name not in kept]
     mark = plan.hash
     elements = sum(_write(plan, entry, state.slots[entry.name], mark) for entry in written)

@@ -9,7 +9,7 @@ from wellbegun.errors import ApplyError
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.apply import Applied, carry_out
-from wellbegun.targets.fit import check_device, check_fit, check_names
+from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan
 from wellbegun.targets.materialise import same_memory
 from wellbegun.targets.parametrised import estimate_singular_vectors, refresh
 from wellbegun.targets.state import State
@@ -58,6 +58,7 @@ def fill_missing(
             planned weight would need is not what the loaded one needs, so such a bias needs a rule of its own).
             Nothing has been written then.
     """
+    check_plan(plan)
     state = State(model, "filling in what is missing")
     given = state.resolve(missing)
     where = check_device(device)

@@ -38,6 +38,12 @@ def check_device(device: str | None) -> str:
     return device or "cpu"
 
 
+def check_plan(plan: object) -> None:
+    """Raise ArgumentError unless this is a plan."""
+    if not isinstance(plan, Plan):
+        raise ArgumentError(f"the first argument must be a plan, the second the model; got {type(plan).__name__} first")
+
+
 def check_names(plan: Plan, state: State, strict: bool) -> int:
     """Return how many names of the model the plan does not know.
 
