@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wellbegun.sampler import set_num_threads as set_num_threads
     from wellbegun.targets import apply as apply
     from wellbegun.targets import fill as fill
+    from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.theory import critical as critical
@@ -65,7 +66,7 @@ _HOMES = {
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
-    "targets": ("apply", "fill", "initialize", "to_numpy"),
+    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy"),
     "theory": ("critical", "gain"),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from wellbegun.graph.fallback import check_memory, copied, real_inputs, real_par
 from wellbegun.graph.graph import Graph
 from wellbegun.graph.inputs import example_inputs
 from wellbegun.graph.names import canonical_names
+from wellbegun.graph.parametrised import parametrised_weights
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
@@ -38,8 +39,9 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     moments = [_second_moment(leaf) if given else None for leaf in tree_leaves(example)]
     actual = {canonical: name for name, canonical in canonical_names(model).items()}
     recorder = Recorder(variables)
-    own = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
-    own = {v.name: own[actual[v.name]] for v in variables}
+    listed = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
+    own = {name: listed[there] for name, there in actual.items()}
+    own |= {name: weight.tensor(weight.carriers[0]) for name, weight in parametrised_weights(model).items()}
     metas = {
         v.name: on_meta_unless_whole(own[v.name])
         if v.kind == "buffer"
@@ -75,16 +77,22 @@ def _run(
     example: tuple[tuple[Any, ...], dict[str, Any]],
     moments: list[float | None],
 ) -> Graph:
-    placed = {}
+    placed: dict[str, torch.Tensor] = {}
+    computed = parametrised_weights(model)
+    carriers = {id(weight.tensor(carrier)) for weight in computed.values() for carrier in weight.carriers}
     for variable in variables:
         recorder.know_variable(tensors[variable.name], variable.name)
-        placed |= {actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties)}
+        placed |= {actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties) if name in actual}
     for leaf, moment in zip(tree_leaves(example), moments, strict=True):
         if isinstance(leaf, torch.Tensor):
             recorder.know_input(leaf, moment)
     with staged(model, placed, convert), WholeNumbers(), recorder:
+        for variable in variables:
+            for name in (variable.name, *variable.ties):
+                if name in computed:
+                    computed[name].read_as(tensors[variable.name])
         result = model(*example[0], **example[1])
-        known = {id(tensor) for tensor in tensors.values()}
+        known = carriers | {id(tensor) for tensor in tensors.values()}
         made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
     if made:
         raise TraceError(

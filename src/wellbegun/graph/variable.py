@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn.utils import parametrize
 
 from wellbegun.graph.by_type import TypedRole, role_by_type
 from wellbegun.graph.names import canonical_names
+from wellbegun.graph.parametrised import find_parametrised
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Variable:
         on_meta: whether it has no storage yet.
         typed: what the owner's type, one of torch.nn's, says that it is for.
         types: for each of its names, the full names of the holding module's class and of that class's bases.
+        parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Variable:
     on_meta: bool
     typed: TypedRole | None = None
     types: tuple[tuple[str, ...], ...] = ()
+    parametrised: str = ""
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -49,9 +53,17 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
     owners = {}
+    computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
+    kind_of: dict[str, str] = {}
     for kind, actual, tensor in listed:
-        name = canonical[actual]
-        owners.setdefault(name, model.get_submodule(actual.rpartition(".")[0]))
+        name, weight = canonical[actual], computed.get(actual)
+        if weight is not None:
+            main = weight.carriers[0]
+            if actual != weight.path + main:
+                continue
+            name = name.removesuffix(main) + weight.name
+            kind_of[name] = weight.kind
+        owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
         key = _identity(tensor)
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
@@ -65,12 +77,13 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 kind=kinds[key],
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
-                owner=type(module).__name__,
+                owner=parametrize.type_before_parametrizations(module).__name__,
                 attribute=first.rpartition(".")[2],
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
                 typed=role_by_type(module, first.rpartition(".")[2], tensor),
                 types=tuple(_types(owners[name]) for name in (first, *others)),
+                parametrised=kind_of.get(first, ""),
             )
         )
     return tuple(made)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import Constant, Keep, Ones, Zeros
+from wellbegun.laws import Constant, Keep, Ones, Orthogonal, Zeros
 from wellbegun.recipes.proposal import Proposal, as_proposal
 
 ZERO_BIAS = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
@@ -29,6 +29,15 @@ _BY_ROLE = {
         Constant(0.25), "slope of PReLU for negative inputs, as published", "He et al. (2015), section 2.1"
     ),
 }
+
+
+def orthogonal_only(dimensions: int) -> Proposal:
+    """Return the one proposal that a weight under torch's orthogonal parametrisation can follow."""
+    return Proposal(
+        Orthogonal(batch=dimensions - 2),
+        "the orthogonal parametrisation of the weight holds orthogonal matrices only, whose gain is 1",
+        "PyTorch's documentation of torch.nn.utils.parametrizations.orthogonal",
+    )
 
 
 def fixed_proposals(graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:

@@ -93,6 +93,8 @@ def _proposals(policy: Recipe, graph: Graph, knowledge: Knowledge, ruled: Mappin
     Raises:
         UnplannedError: a tensor is left over.
     """
+    from wellbegun.recipes.fixed import orthogonal_only
+
     proposals = policy.propose(graph, knowledge.of_graph(graph, policy.needs_author))
     left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left and not knowledge.is_complete:
@@ -100,7 +102,8 @@ def _proposals(policy: Recipe, graph: Graph, knowledge: Knowledge, ruled: Mappin
         left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left:
         raise UnplannedError(_left_over(graph, left, knowledge))
-    return proposals
+    only = {v.name: orthogonal_only(len(v.shape)) for v in graph.variables if v.parametrised == "orthogonal"}
+    return proposals | only
 
 
 def _from_rule(rule: Rule) -> Proposal:
