@@ -71,7 +71,9 @@ class Inputs:
     def tokens(self, length: int | None = None, high: int | None = None) -> torch.Tensor:
         """Random token numbers, none of those that stand for an image, a sound or padding."""
         high = high or self.vocabulary()
-        special = {v for c in self.configs for k, v in vars(c).items() if k.endswith(("_id", "_index")) and type(v) is int}
+        special = {
+            v for c in self.configs for k, v in vars(c).items() if k.endswith(("_id", "_index")) and type(v) is int
+        }
         plain = torch.tensor([token for token in range(high) if token not in special] or [0])
         return plain[self.integers(len(plain), BATCH, length or self.length)]
 
@@ -79,10 +81,23 @@ class Inputs:
         books = self.field("num_codebooks", "n_codebooks", "audio_num_codebooks")
         if self.config.model_type in ("csm", "dia", "higgs_audio_v2") and books:
             return None
-        if self.main in ("pixel_values", "input_values", "input_features") and not {"input_ids"} & set(self.required):
-            if not hasattr(self.config, "text_config"):
-                return None
-        return self.tokens()
+        no_text = self.main in ("pixel_values", "input_values", "input_features") and "input_ids" not in self.required
+        if no_text and not hasattr(self.config, "text_config"):
+            return None
+        ids = self.tokens()
+        question = self.field("question_token_id")
+        if question is not None:
+            ids[:, 2] = question
+        return ids
+
+    def make_task_inputs(self) -> torch.Tensor:
+        return self.integers(50, BATCH, self.config.task_seq_len)
+
+    def make_visual_feats(self) -> torch.Tensor:
+        return self.normal(BATCH, 4, self.config.visual_feat_dim)
+
+    def make_visual_pos(self) -> torch.Tensor:
+        return self.normal(BATCH, 4, self.config.visual_pos_dim)
 
     def make_decoder_input_ids(self) -> torch.Tensor | None:
         decoder = self.config.get_text_config(decoder=True)
@@ -197,13 +212,15 @@ class Inputs:
         strides = self.field("conv_stride", "upsampling_ratios", "downsampling_ratios", default=[320])
         length = 20 * math.prod(strides)
         channels = self.field("audio_channels")
-        if channels is None and not hasattr(self.config, "conv_dim"):
+        if channels is None and not hasattr(self.config, "conv_dim") and self.config.model_type != "moonshine":
             first = next((m for m in self.model.modules() if isinstance(m, torch.nn.Conv1d)), None)
             channels = 1 if first is not None and first.in_channels == 1 else None
         return self.normal(BATCH, *((channels,) if isinstance(channels, int) else ()), length)
 
     def make_past_values(self) -> torch.Tensor:
         size = self.field("input_size", "num_input_channels", default=1)
+        if self.config.model_type.startswith("timesfm"):
+            return self.normal(BATCH, self.config.context_length)
         length = self.config.context_length + max(getattr(self.config, "lags_sequence", None) or [0])
         return self.normal(BATCH, length, *((size,) if size > 1 or not hasattr(self.config, "lags_sequence") else ()))
 
@@ -226,7 +243,7 @@ class Inputs:
     # several kinds in one text
 
     def place_in_text(self, made: dict[str, Any]) -> None:
-        """Put the token that stands for a picture or a sound into the text, as often as the model makes vectors of it."""
+        """Put the token of a picture or a sound into the text, as often as the model makes vectors of it."""
         ids = made.get("input_ids")
         if ids is None:
             return
@@ -280,11 +297,16 @@ class Inputs:
 
 
 # model types that take several pictures (or tiles of one, or frames) for each text
-SEVERAL = dict.fromkeys(
-    ("idefics", "idefics2", "idefics3", "smolvlm", "modernvbert", "ultravbert", "granite_docling", "xclip"), 1
-) | dict.fromkeys(("lightglue", "superglue", "efficientloftr", "instructblipvideo", "llava_next", "llava_next_video"), 2) | {
-    "llava_onevision": 2
-}
+SEVERAL = (
+    dict.fromkeys(("idefics", "idefics2", "idefics3", "smolvlm", "modernvbert", "ultravbert", "granite_docling"), 1)
+    | dict.fromkeys(
+        ("lightglue", "superglue", "efficientloftr", "instructblipvideo", "llava_next", "llava_next_video"), 2
+    )
+    | {
+        "llava_onevision": 2,
+        "xclip": 8,
+    }
+)
 EXTRAS = (
     "image_sizes",
     "pixel_attention_mask",
@@ -298,6 +320,8 @@ USUAL = (
     "input_ids",
     "decoder_input_ids",
     "bbox",
+    "visual_feats",
+    "visual_pos",
     "pixel_values",
     "spatial_shapes",
     "image_grid_thw",

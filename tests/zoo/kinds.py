@@ -46,18 +46,27 @@ HEADS = (
     "SEQUENCE_CLASSIFICATION",
 )
 
+# where the class of the most complete head cannot be run by itself
+OTHER = {"flava": "FlavaModel"}
+
 
 @functools.cache
 def class_names() -> dict[str, tuple[str, str]]:
     """Return {model type: (class name, head)} for every type that is not a part of another."""
     parts = {
-        sub.model_type for kind in CONFIG_MAPPING.values() for sub in kind.sub_configs.values() if hasattr(sub, "model_type")
+        sub.model_type
+        for kind in CONFIG_MAPPING.values()
+        for sub in kind.sub_configs.values()
+        if hasattr(sub, "model_type")
     }
     tables = [(head, getattr(modeling_auto, f"{_mapping(head)}")) for head in HEADS]
     tables.append(("BASE", modeling_auto.MODEL_MAPPING_NAMES))
     found = {}
     for model_type in sorted(set().union(*(table for _, table in tables)) - parts):
         head, names = next((head, table[model_type]) for head, table in tables if model_type in table)
+        if model_type in OTHER:
+            found[model_type] = (OTHER[model_type], "BASE")
+            continue
         found[model_type] = (names if isinstance(names, str) else names[0], head)
     return found
 

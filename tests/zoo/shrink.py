@@ -17,6 +17,9 @@ from .special import SPECIAL
 
 WIDTH, INNER, HEADS, HEAD, VOCABULARY, POSITIONS, IMAGE, PATCH = 64, 128, 4, 16, 128, 128, 64, 16
 
+# the class of these types takes the configuration of a part
+INSTEAD = {"musicgen": "musicgen_decoder", "musicgen_melody": "musicgen_melody_decoder"}
+
 
 def small_config(model_type: str) -> PretrainedConfig:
     """Return a configuration of a model type, small enough to run in a moment.
@@ -24,7 +27,7 @@ def small_config(model_type: str) -> PretrainedConfig:
     >>> small_config("gpt2").n_embd
     64
     """
-    kind = CONFIG_MAPPING[model_type]
+    kind = CONFIG_MAPPING[INSTEAD.get(model_type, model_type)]
     return _small(kind(), Ids())
 
 
@@ -107,8 +110,14 @@ _RULES: tuple[tuple[str, Any], ...] = (
     (r"(image|img|input_image|pretrain_image)_size|^resolution$|train_size", "image"),
     (r"temporal_patch|tubelet|patch_length|patch_stride|patch_temporal|patch_padding", None),
     (r"patch_size$|encoder_stride", "patch"),
-    (r"max_position|n_positions|positions$|max_seq|seq_len|context_length$|n_ctx|max_2d|max_length|n_embed_pos", POSITIONS),
-    (r"kernel|stride|rate|dilation|expan|ratio|factor|mult|channels?_in$|num_channels|_frames?$|^audio_channels$", None),
+    (
+        r"max_position|n_positions|positions$|max_seq|seq_len|context_length$|n_ctx|max_2d|max_length|n_embed_pos",
+        POSITIONS,
+    ),
+    (
+        r"kernel|stride|rate|dilation|expan|ratio|factor|mult|channels?_in$|num_channels|_frames?$|^audio_channels$",
+        None,
+    ),
     (r"sliding_window|window_size|attention_window|local_attention|chunk_size$|context_left|block_size", 16),
     (r"num_mel_bins|n_mels|mel_bins|feature_size|input_feat|feat_per_channel", 16),
     (r"num_codebooks|n_codebooks|num_quantizers|n_q$|_quantizers$", 4),
@@ -119,7 +128,10 @@ _RULES: tuple[tuple[str, Any], ...] = (
     (r"time_step_rank|dt_rank", 4),
     (r"moe_intermediate_size|expert_intermediate|expert_ffn|moe_ffn", 32),
     (r"intermediate|ffn|mlp_dim|d_ff|feed_?forward|ff_dim|d_inner|n_inner|linear_units|inner_dim", INNER),
-    (r"hidden|d_model|n_embd|_dim$|dim$|dims$|dim_per_stage|channel_list|_size$|width|channels|filters|units|d_latents|feats$", WIDTH),
+    (
+        r"hidden|d_model|n_embd|_dim$|dim$|dims$|dim_per_stage|channel_list|_size$|width|channels|filters|units|d_latents|feats$",
+        WIDTH,
+    ),
     (r"num_landmarks|num_global_tokens", 16),
 )
 _COMPILED = tuple((re.compile(pattern), rule) for pattern, rule in _RULES)
@@ -230,4 +242,8 @@ _CHOICE = re.compile(
     r"|intermediate_layers_indices|segmentation_indices|deepstack_layer.*)$"
 )
 _PER_LAYER = ("layer_types", "mlp_layer_types", "indexer_types", "no_rope_layers", "layers_block_type")
-_BASE = {field.name for field in dataclasses.fields(PretrainedConfig)} - {"pad_token_id", "bos_token_id", "eos_token_id"}
+_BASE = {field.name for field in dataclasses.fields(PretrainedConfig)} - {
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+}

@@ -15,7 +15,11 @@ def _with_sections(parameters: dict[str, Any]) -> dict[str, Any]:
         return {key: _with_sections(value) for key, value in parameters.items()}
     half = int(16 * parameters.get("partial_rotary_factor", 1.0)) // 2
     third = max(1, half // 3)
-    return {"rope_theta": 10000.0, "rope_type": "default"} | parameters | {"mrope_section": [half - 2 * third, third, third]}
+    return (
+        {"rope_theta": 10000.0, "rope_type": "default"}
+        | parameters
+        | {"mrope_section": [half - 2 * third, third, third]}
+    )
 
 
 def _resnet(*stages: str) -> Any:
@@ -25,7 +29,11 @@ def _resnet(*stages: str) -> Any:
         from transformers import ResNetConfig
 
         backbone = ResNetConfig(
-            embedding_size=16, hidden_sizes=[16, 24, 32, 40], depths=[1, 1, 1, 1], layer_type="basic", out_features=list(stages)
+            embedding_size=16,
+            hidden_sizes=[16, 24, 32, 40],
+            depths=[1, 1, 1, 1],
+            layer_type="basic",
+            out_features=list(stages),
         )
         return {"backbone_config": backbone}
 
@@ -59,17 +67,30 @@ SPECIAL: dict[str, Any] = {
     "nemotron": {"num_key_value_heads": 2, "head_dim": 16},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "xlnet": {"d_head": 16, "n_head": 4, "d_model": 64},
-    "zamba": {"num_hidden_layers": 6, "layers_block_type": ["mamba", "hybrid"] * 3, "attention_hidden_size": 128, "attention_head_dim": 32},
+    "zamba": {
+        "num_hidden_layers": 6,
+        "layers_block_type": ["mamba", "hybrid"] * 3,
+        "attention_hidden_size": 128,
+        "attention_head_dim": 32,
+    },
     "dory": {"num_hidden_layers": 3, "n_input_layers": 1, "n_recurrent_layers": 1, "n_output_layers": 1},
-    "recurrent_gemma": {"num_hidden_layers": 3, "block_types": ["recurrent", "recurrent", "attention"], "lru_width": 64},
+    "recurrent_gemma": {
+        "num_hidden_layers": 3,
+        "block_types": ["recurrent", "recurrent", "attention"],
+        "lru_width": 64,
+    },
     "xlstm": {"qk_dim_factor": 1.0, "num_heads": 4, "hidden_size": 64},
     "gemma4_assistant": {},
     "lilt": {"hidden_size": 96, "intermediate_size": 128, "channel_shrink_ratio": 4},
     "layoutlmv3": {"coordinate_size": 11, "shape_size": 10, "hidden_size": 64},
-    "nystromformer": {"segment_means_seq_len": 16, "num_landmarks": 4},
+    "nystromformer": {"segment_means_seq_len": 24, "num_landmarks": 4},
     "xmod": {"default_language": "en_XX"},
     "longcat_flash": {"head_dim": 8},
     # several kinds
+    "chameleon": {"vocabulary_map": {"<image>": 100}},
+    "emu3": {"vocabulary_map": {"<|extra_200|>": 5, "<image>": 100}},
+    "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"]},
+    "sam3_video": {},
     "blip-2": {"image_token_index": 101},
     "instructblip": {"image_token_index": 101},
     "instructblipvideo": {"video_token_index": 101},
@@ -89,7 +110,11 @@ SPECIAL: dict[str, Any] = {
     "pp_lcnet": {"scale": 0.25},
     "beit": {"out_indices": [1, 2, 3, 4], "num_hidden_layers": 4},
     "data2vec-vision": {"out_indices": [1, 2, 3, 4], "num_hidden_layers": 4, "use_auxiliary_head": False},
-    "cvt": {"depth": [1, 1, 2], "embed_dim": [16, 32, 64], "num_heads": [1, 2, 4]},
+    "sam2_hiera_det_model": {"hidden_size": 32},
+    "superpoint": {"keypoint_decoder_dim": 65},
+    "textnet": {"stem_out_channels": 24},
+    "zoedepth": {"bottleneck_features": 64},
+    "cvt": {"depth": [1, 2, 3], "embed_dim": [16, 32, 64], "num_heads": [1, 2, 4]},
     "swinv2": {"embed_dim": 16, "num_heads": [2, 2, 4, 4], "window_size": 4},
     "detr": _DETR,
     "conditional_detr": _DETR,
@@ -109,16 +134,23 @@ SPECIAL: dict[str, Any] = {
     "speecht5_hifigan": {"upsample_initial_channel": 64},
     "fastspeech2_conformer_hifigan": {"upsample_initial_channel": 64},
     "vits": {"upsample_initial_channel": 64},
-    "univnet": {"model_hidden_channels": 8, "kernel_predictor_hidden_channels": 8},
     "speech_to_text": {"conv_channels": 64, "input_feat_per_channel": 16},
     "mgp-str": {"num_bpe_labels": 50, "num_wordpiece_labels": 40},
     "lxmert": {"num_qa_labels": 20, "num_object_labels": 16, "num_attr_labels": 12, "visual_feat_dim": 64},
 }
+SPECIAL["hunyuan_vl_text"] = lambda config, arguments: {"head_dim": 16} | _rotary_sections(config, arguments)
 SPECIAL["ernie4_5_vl_moe_text"] = {"rope_parameters": _with_sections({}) | {"mrope_section": [3, 3, 2]}}
 for _name in (
     *("qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm4v_moe_text", "glm_image_text", "glm_ocr_text"),
-    *("paddleocr_vl_text", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_5_text", "qwen3_5_moe_text", "qwen2_5_omni_text"),
-    *("qwen3_omni_moe_text", "cosmos3_edge_text", "hunyuan_vl_text", "qwen4_exp_text"),
+    *(
+        "paddleocr_vl_text",
+        "qwen3_vl_text",
+        "qwen3_vl_moe_text",
+        "qwen3_5_text",
+        "qwen3_5_moe_text",
+        "qwen2_5_omni_text",
+    ),
+    *("qwen3_omni_moe_text", "cosmos3_edge_text", "qwen4_exp_text"),
 ):
     SPECIAL[_name] = _rotary_sections
 for _name in ("gemma4_text", "gemma4_unified_text", "diffusion_gemma_text", "embedding_gemma2_text"):

@@ -59,7 +59,9 @@ class _Residual(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 16, 3, padding=1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=step, dilation=step, groups=groups))
+            nn.Sequential(
+                nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=step, dilation=step, groups=groups)
+            )
             for step, groups in ((1, 1), (1, 16), (2, 1), (1, 4))
         )
         self.norm, self.head = nn.GroupNorm(4, 16), nn.Linear(16, 5)
@@ -147,7 +149,9 @@ def _volumes() -> nn.Module:
 
 
 def _norms() -> nn.Module:
-    return nn.Sequential(nn.Linear(12, 16), nn.RMSNorm(16), nn.Softplus(), nn.Linear(16, 16), nn.LayerNorm(16), nn.GLU())
+    return nn.Sequential(
+        nn.Linear(12, 16), nn.RMSNorm(16), nn.Softplus(), nn.Linear(16, 16), nn.LayerNorm(16), nn.GLU()
+    )
 
 
 class _Translator(nn.Module):
