@@ -59,7 +59,7 @@ def class_names() -> dict[str, tuple[str, str]]:
         for sub in kind.sub_configs.values()
         if hasattr(sub, "model_type")
     }
-    tables = [(head, getattr(modeling_auto, f"{_mapping(head)}")) for head in HEADS]
+    tables = [(head, getattr(modeling_auto, _mapping(head))) for head in HEADS]
     tables.append(("BASE", modeling_auto.MODEL_MAPPING_NAMES))
     found = {}
     for model_type in sorted(set().union(*(table for _, table in tables)) - parts):

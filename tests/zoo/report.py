@@ -121,15 +121,15 @@ def page(rows: list[Row], unbuilt: dict[str, str]) -> str:
         "",
         "What `wb.plan(factory, seed=0)`, with the recipe `auto` and without a rule, makes of the model types of",
         "transformers and of layers of torch.nn, in small configurations. This page is written by the tests in",
-        "`tests/zoo/` (`WELLBEGUN_WRITE_COVERAGE=1 pytest tests/zoo -m 'slow or not slow'`); a run without the variable",
-        "fails if an architecture that is planned here no longer is.",
+        "`tests/zoo/` (`WELLBEGUN_WRITE_COVERAGE=1 pytest tests/zoo -m 'slow or not slow'`); a run without the",
+        "variable fails if an architecture that is planned here no longer is.",
         "",
-        f"* **{len(planned)} of {count} architectures ({len(planned) / max(count, 1):.1%}) are planned** without a rule;"
-        " the others stop with an error that says why, before anything is written.",
+        f"* **{len(planned)} of {count} architectures ({len(planned) / max(count, 1):.1%}) are planned** without a"
+        " rule; the others stop with an error that says why, before anything is written.",
         f"* Inputs for tracing were made by wellbegun itself for {automatic} of these {len(planned)};"
         " the others were given the tests' own.",
-        f"* Every parameter and buffer has exactly one entry; {clean} of {len(planned)} models that were filled with NaN"
-        " before have none after `apply`.",
+        f"* Every parameter and buffer has exactly one entry; {clean} of {len(planned)} models that were filled with"
+        " NaN before have none after `apply`.",
         f"* {inside} of {len(excesses)} language models start within {BAND} of ln V (mean of 3 seeds; over all targets,"
         " so that only the model's own spread counts).",
         "",
