@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
+    from wellbegun.tuning import calibrate as calibrate
 
 __version__ = "0.1.0"
 
@@ -64,6 +65,7 @@ _HOMES = {
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": ("apply", "fill", "initialize", "to_numpy"),
     "theory": ("critical", "gain"),
+    "tuning": ("calibrate",),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -57,6 +57,8 @@ def entry_text(plan: Plan, entry: Entry) -> str:
         lines.append(f"  fans         fan_in {entry.fans.fan_in:g}, fan_out {entry.fans.fan_out:g}")
     if entry.before is not None and entry.after is not None:
         lines.append(f"  second moment  {entry.before:.4g} before the operation, aimed at {entry.after:.4g} after it")
+    if entry.measured is not None:
+        lines.append(f"  calibrated   second moment {entry.measured:.4g} behind the operation")
     if entry.zero_row is not None:
         lines.append(f"  zeros        row {entry.zero_row}, which stands for padding")
     if entry.ties:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,14 @@ def _entry(graph: Graph, variable: Variable, proposal: Proposal, streams: dict[s
         stream=streams.get(variable.name, variable.name),
         ties=variable.ties,
         zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
+        uses=_repetitions(uses),
     )
+
+
+def _repetitions(uses: tuple[Use, ...]) -> int:
+    """How often the forward pass multiplies with the same part of a weight in the same way."""
+    alike = Counter((use.role, use.region) for use in uses if use.fans is not None and use.role != "bias")
+    return max(alike.values(), default=1)
 
 
 def _fans(uses: tuple[Use, ...]) -> Fans | None:

@@ -1,0 +1,28 @@
+"""What calibration found at one weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Corrected:
+    """One weight of a plan while its network runs once.
+
+    Attributes:
+        name: of the weight.
+        target: second moment that its entry aims at behind the operation, or None.
+        found: the second moment there at the weight's first use, as planned.
+        factor: what the weight was multiplied by; 1 as long as nothing is known.
+        reached: the second moment at the first use with that factor.
+        later: second moments at further uses, of the same factor.
+        starved: whether all uses so far got nothing but zeros.
+    """
+
+    name: str
+    target: float | None
+    found: float | None = None
+    factor: float = 1.0
+    reached: float | None = None
+    later: list[float] = field(default_factory=list)
+    starved: bool = False

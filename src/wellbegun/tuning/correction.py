@@ -1,0 +1,275 @@
+"""Watching one forward pass and correcting each weight when its first result appears."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from wellbegun.errors import CalibrationError
+from wellbegun.laws import MeanCompensation
+from wellbegun.plans import Plan
+from wellbegun.tuning import operations
+from wellbegun.tuning.corrected import Corrected
+from wellbegun.tuning.operations import second_moment
+from wellbegun.tuning.storages import LastProducts, Storages
+
+
+class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Corrects the values of the planned weights in place while the network runs on them.
+
+    Below autograd and below torch.nn, so that functional calls, packed projections and loops look like layers.
+    """
+
+    def __init__(self, plan: Plan, values: Mapping[str, torch.Tensor], targets: Mapping[str, float]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.weights: dict[str, Corrected] = {}
+        self._plan, self._values, self._targets = plan, values, targets
+        parameters = {entry.name: values[entry.name] for entry in plan if entry.kind == "parameter"}
+        self._parameters = Storages({name: tensor for name, tensor in parameters.items() if tensor.numel()})
+        buffers = {entry.name: values[entry.name] for entry in plan if entry.kind == "buffer"}
+        self._constants = Storages({name: tensor for name, tensor in buffers.items() if tensor.numel()})
+        self._last = LastProducts()
+        self._compensating = {
+            plan[entry.law.weight].name: (entry.name, entry.law)
+            for entry in plan
+            if isinstance(entry.law, MeanCompensation)
+        }
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = func.overloadpacket.__name__
+        leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        owners = [self._parameters.owner(leaf) for leaf in leaves]
+        if not any(owners):
+            return operations.run(func, args, kwargs)
+        if name in operations.SUMS:
+            return self._add(func, args, kwargs)
+        position = self._weight_position(name, args)
+        if position is not None and self._has_data(name, leaves, args[position]):
+            return self._multiply(func, args, kwargs, position)
+        result = operations.run(func, args, kwargs)
+        self._note_copies(name, leaves, owners, result)
+        return result
+
+    def _weight_position(self, name: str, args: tuple[Any, ...]) -> int | None:
+        """Which argument is the weight: the one parameter with a target, else the only parameter, the bias aside."""
+        bias = operations.BIASES.get(name.rstrip("_"))
+        found = {
+            i: owner
+            for i, value in enumerate(args)
+            if i != bias and isinstance(value, torch.Tensor) and (owner := self._parameters.owner(value)) is not None
+        }
+        aimed = [i for i, owner in found.items() if owner in self._targets]
+        if len(aimed) != 1 and len(found) != 1:
+            return None
+        position = aimed[0] if len(aimed) == 1 else next(iter(found))
+        known = name.rstrip("_") in operations.PRODUCTS
+        return position if known or found[position] in self._targets else None
+
+    def _has_data(self, name: str, leaves: list[torch.Tensor], weight: torch.Tensor) -> bool:
+        """Whether something else flows in: data, another parameter, or the rows that are looked up."""
+        mine = self._parameters.owner(weight)
+        others = [leaf for leaf in leaves if self._parameters.owner(leaf) != mine]
+        looks_up = name in ("embedding", "_embedding_bag")
+        return looks_up or any(leaf.is_floating_point() and self._constants.owner(leaf) is None for leaf in others)
+
+    def _multiply(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], position: int) -> Any:
+        name = func.overloadpacket.__name__
+        owner = self._parameters.owner(args[position])
+        assert owner is not None
+        weight = self.weights.get(owner) or Corrected(owner, self._targets.get(owner))
+        known = name.rstrip("_") in operations.PRODUCTS
+        if weight.target is None or weight.reached is not None or (func._schema.is_mutable and not known):
+            result = operations.run(func, args, kwargs)
+            if known:
+                self._note_use(weight, tree_leaves(result)[0])
+            return result
+        whole = operations.product_alone(func, args, kwargs)
+        if not known and not operations.is_proportional(func, args, kwargs, position, whole):
+            return operations.run(func, args, kwargs)
+        product = tree_leaves(whole)[0]
+        measured = self._rows(owner, name, product, args)
+        if not measured.numel():
+            return operations.run(func, args, kwargs)
+        data = [leaf for i, leaf in enumerate(args) if i != position and self._is_signal(name, i, leaf)]
+        if not measured.any() and data and not all(leaf.any() for leaf in data):
+            if all(self._parameters.owner(leaf) is None for leaf in data):
+                weight.starved = True
+                self.weights[owner] = weight
+            return operations.run(func, args, kwargs)
+
+        self.weights[owner] = weight
+        bias, added = self._bias(name, args, kwargs, product)
+        target = self._aim(weight, data, bias)
+        self._correct(weight, measured, owner, bias, target, known=f"{name} of shape {list(product.shape)}")
+        product.mul_(weight.factor)
+        if bias is not None:  # its mean part has followed the weight
+            product.add_(bias)
+        weight.reached = second_moment(self._rows(owner, name, product, args))
+        if added is not None:
+            product.add_(added)
+        elif bias is None:
+            self._last.add(product, owner)
+        return self._deliver(func, args, kwargs, whole)
+
+    def _add(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A sum: of a first product and its bias, perhaps, which is corrected again to what both come to."""
+        pairs = ((args[0], args[1]), (args[1], args[0])) if len(args) > 1 and not kwargs else ()
+        for product, bias in pairs:
+            if not isinstance(product, torch.Tensor) or not isinstance(bias, torch.Tensor):
+                continue
+            name = self._parameters.owner(bias)
+            if name is None or "bias" not in self._plan[name].role or not bias.any():
+                continue
+            owner = self._last.take(product)
+            if owner is None:
+                continue
+            weight = self.weights[owner]
+            assert weight.target is not None
+            before = weight.factor
+            self._correct(weight, product, owner, bias, self._aim(weight, [], bias), known="a sum with its bias")
+            changed = product.mul(weight.factor / before).add_(bias)
+            weight.reached = second_moment(changed)
+            return args[0].copy_(changed) if func._schema.is_mutable else changed
+        return operations.run(func, args, kwargs)
+
+    def _correct(
+        self,
+        weight: Corrected,
+        product: torch.Tensor,
+        owner: str,
+        bias: torch.Tensor | None,
+        target: float,
+        *,
+        known: str,
+    ) -> None:
+        """Find the factor s of E (s·(product + mean part of the bias) + rest of the bias)² = target, and carry it out.
+
+        The product already holds the factor that the weight has so far.
+        """
+        total = product if bias is None else product + bias
+        square, cross, rest = second_moment(total), 0.0, 0.0
+        if bias is not None:
+            mean_part = self._mean_part(owner, bias)
+            noise = bias.double() if mean_part is None else bias.double() - mean_part
+            scaled = total.double() - noise
+            square, rest = second_moment(scaled), second_moment(noise.expand_as(scaled))
+            cross = float((scaled * noise).mean())
+        before = weight.factor
+        weight.found = square / before**2 + 2 * cross / before + rest
+        if not math.isfinite(weight.found):
+            raise CalibrationError(f"{owner}: its result ({known}) is not finite; look at what flows into it")
+        if square == 0:
+            cause = "its weights are all zero" if not self._values[owner].any() else "what flows in meets no weight"
+            raise CalibrationError(
+                f"{owner}: its result ({known}) is zero for the whole batch: {cause}, so no factor makes its second "
+                f"moment {target:.4g}; give it a law that is not zero, or no target"
+            )
+        reach = cross**2 - square * (rest - target)
+        step = (math.sqrt(reach) - cross) / square if reach > 0 else 0.0
+        if not 0 < step < math.inf:
+            raise CalibrationError(
+                f"{owner}: its bias alone has a second moment of {rest:.4g} behind the operation, more than the "
+                f"{target:.4g} aimed at; give the bias a smaller law"
+            )
+        weight.factor = before * step
+        self._scale(owner, step)
+
+    def _scale(self, owner: str, factor: float) -> None:
+        """Multiply a weight, wherever it is kept; the mean part of its bias follows."""
+        if owner in self._compensating:
+            name, law = self._compensating[owner]
+            shift = (factor - 1) * _mean_part(self._values[owner], law)
+            for values in self._parameters.alive(name):
+                values.add_(shift)
+        for values in self._parameters.alive(owner):
+            values.mul_(factor)
+
+    def _mean_part(self, owner: str, bias: torch.Tensor) -> torch.Tensor | None:
+        """The part of a bias that follows the weight, in the bias's shape."""
+        name, law = self._compensating.get(owner, ("", None))
+        if law is None or self._parameters.owner(bias) != name:
+            return None
+        return _mean_part(self._values[owner], law).reshape(bias.shape)
+
+    def _bias(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], product: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """What a product adds: (a bias, None), (None, data that it is added to), or (None, None)."""
+        plain = name.rstrip("_")
+        position = operations.BIASES.get(plain)
+        value = args[position] if position is not None and len(args) > position else None
+        if not isinstance(value, torch.Tensor) or kwargs.get("beta", 1) == 0:
+            return None, None
+        value = operations.broadcast(value, plain, product)
+        if self._parameters.owner(value) is None or kwargs.get("beta", 1) != 1:
+            return None, value * kwargs.get("beta", 1)
+        return value, None
+
+    def _aim(self, weight: Corrected, data: list[torch.Tensor], bias: torch.Tensor | None) -> float:
+        """The second moment to reach at a first use.
+
+        Where one forward pass uses a weight several times, as a recurrent loop does, its plan is about the ratio of
+        what comes out to what goes in: that ratio is corrected, or every step would repeat the error of the first.
+        """
+        assert weight.target is not None
+        entry = self._plan[weight.name]
+        if entry.uses < 2 or not entry.before or weight.target != entry.after or len(data) != 1:
+            return weight.target
+        rest = second_moment(bias) if bias is not None else 0.0
+        return rest + max(weight.target - rest, 0.0) * second_moment(data[0]) / entry.before
+
+    def _is_signal(self, name: str, position: int, value: object) -> bool:
+        """Whether an argument is what a product multiplies with the weight."""
+        if position == operations.BIASES.get(name.rstrip("_")) or name in ("embedding", "_embedding_bag"):
+            return False
+        return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+    def _rows(self, owner: str, name: str, result: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
+        """The part of a result that counts: rows that stand for padding do not."""
+        row = self._plan[owner].zero_row
+        return result[args[1] != row] if name == "embedding" and row is not None else result
+
+    def _note_use(self, weight: Corrected, result: torch.Tensor) -> None:
+        """Measure the use of a weight that is not, or no longer, corrected."""
+        if not result.numel() or not result.is_floating_point():
+            return
+        self.weights[weight.name] = weight
+        if weight.reached is None:
+            weight.found = weight.reached = second_moment(result)
+        else:
+            weight.later.append(second_moment(result))
+
+    def _note_copies(self, name: str, leaves: list[torch.Tensor], owners: list[str | None], result: Any) -> None:
+        """Remember results that are proportional to one parameter."""
+        floats = [(leaf, owner) for leaf, owner in zip(leaves, owners, strict=True) if leaf.is_floating_point()]
+        names = {owner for _, owner in floats if owner is not None}
+        if len(names) != 1 or not isinstance(result, torch.Tensor) or self._parameters.owner(result) is not None:
+            return
+        owner = names.pop()
+        others = [leaf for leaf, other in floats if other is None]
+        is_copy = name in operations.COPIES and not others
+        if name in operations.LOOKUPS and not others:
+            is_copy = "embedding" not in self._plan[owner].role
+        if name in operations.FACTORS and len(floats) - len(others) == 1 and floats[0][1] == owner:
+            is_copy = all(self._constants.owner(leaf) is not None or leaf.ndim == 0 for leaf in others)
+        if is_copy and result.is_floating_point():
+            self._parameters.add(result, owner)
+
+    def _deliver(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], whole: Any) -> Any:
+        """Put the result where an operation in place, or with `out`, has it."""
+        if "out" in kwargs:
+            return kwargs["out"].copy_(whole)
+        return args[0].copy_(whole) if func._schema.is_mutable else whole
+
+
+def _mean_part(weight: torch.Tensor, law: MeanCompensation) -> torch.Tensor:
+    """-mean·(sums of the weight over its inputs), as `MeanCompensation` has it."""
+    return -law.mean * weight.double().sum(0 if law.inputs_first else 1)

@@ -1,0 +1,66 @@
+"""The planned values of a whole model, in memory of their own: the model itself is not written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from wellbegun.errors import ApplyError, ArgumentError
+from wellbegun.graph.variable import collect_variables
+from wellbegun.laws import Keep
+from wellbegun.plans import Entry, Plan
+from wellbegun.targets.array import fill_entry
+from wellbegun.targets.storage import check_storage
+from wellbegun.targets.tensor import tensor_array, type_name
+
+
+def planned_values(plan: Plan, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return the tensors that `wb.apply` would make of the model, by the names of the plan's entries.
+
+    Args:
+        plan: made for this model.
+        model: read for names, shapes, types and devices; tensors on meta get memory on the CPU. The values of entries
+            that the plan keeps are copied.
+
+    Raises:
+        ApplyError: names or shapes differ, or a type is not supported.
+    """
+    held = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
+    _check(plan, model, held)
+    return {entry.name: _values(plan, entry, held[entry.name]) for entry in plan}
+
+
+def by_every_name(plan: Plan, values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors under all of their names, so that ties stay ties."""
+    return {name: values[entry.name] for entry in plan for name in (entry.name, *entry.ties)}
+
+
+def _check(plan: Plan, model: torch.nn.Module, held: Mapping[str, torch.Tensor]) -> None:
+    planned = {name: entry for entry in plan for name in (entry.name, *entry.ties)}
+    present = {name for variable in collect_variables(model) for name in (variable.name, *variable.ties)}
+    problems = [f"{name}: in the plan, not in the model" for name in sorted(planned.keys() - present)]
+    problems += [f"{name}: in the model, not in the plan" for name in sorted(present - planned.keys())]
+    for name in sorted(planned.keys() & present):
+        entry, tensor = planned[name], held[name]
+        if tuple(tensor.shape) != entry.shape:
+            problems.append(f"{name}: planned shape {list(entry.shape)}, the model has {list(tensor.shape)}")
+        elif isinstance(entry.law, Keep):
+            if tensor.is_meta:
+                problems.append(f"{name}: is to keep its value, but it is on meta and has none")
+        else:
+            try:
+                check_storage(type_name(tensor.dtype), entry.law)
+                entry.law.check_shape(entry.shape)
+            except ArgumentError as error:
+                problems.append(f"{name}: {error}")
+    if problems:
+        raise ApplyError("the plan does not fit the model, nothing was calibrated:\n  " + "\n  ".join(problems))
+
+
+def _values(plan: Plan, entry: Entry, tensor: torch.Tensor) -> torch.Tensor:
+    if isinstance(entry.law, Keep):
+        return tensor.detach().clone()
+    memory = torch.empty(entry.shape, dtype=tensor.dtype, device="cpu")
+    fill_entry(tensor_array(memory), plan, entry, (0,) * len(entry.shape))
+    return memory if tensor.is_meta else memory.to(tensor.device)
