@@ -20,8 +20,11 @@ LAYERS = (
 class Lsuv:
     """Runs the algorithm on a model whose weights are already orthogonal; `passes` counts its forward passes."""
 
-    def __init__(self, model: torch.nn.Module, run: Callable[[], object], *, tolerance: float = 0.01) -> None:
-        self.model, self.run, self.tolerance, self.passes = model, run, tolerance, 0
+    def __init__(
+        self, model: torch.nn.Module, run: Callable[[], object], *, tolerance: float = 0.01, centred: bool = True
+    ) -> None:
+        """`centred=False` looks at the second moment, and not at the variance that the paper has."""
+        self.model, self.run, self.tolerance, self.centred, self.passes = model, run, tolerance, centred, 0
 
     def __call__(self) -> int:
         for module in self.model.modules():  # dropout off, statistics of the batch
@@ -50,7 +53,8 @@ class Lsuv:
 
         def note(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             if all(value.any() for value in inputs):
-                found.append(float(output.double().var(correction=0)))
+                values = output.double()
+                found.append(float(values.var(correction=0) if self.centred else values.square().mean()))
 
         hook = layer.register_forward_hook(note)
         self._forward()

@@ -71,12 +71,13 @@ def calibrate(plan: Plan, model: torch.nn.Module, batch: Any, *, target: float |
     values = planned_values(plan, model)
     correction = Correction(plan, values, targets)
     _run(model, by_every_name(plan, values), arguments, keywords, correction, plan.seed, hint)
-    starved = [weight.name for weight in correction.weights.values() if weight.starved and weight.reached is None]
-    if starved:
-        raise CalibrationError(
-            f"{', '.join(starved)}: every value that reaches it on this batch is zero, so nothing can be measured; "
-            "look at the layer in front of it (a law of zeros, dead units?)"
-        )
+    for weight in correction.weights.values():
+        if weight.starved and weight.reached is None:
+            place = f" behind {weight.behind}" if weight.behind else ""
+            raise CalibrationError(
+                f"{weight.name}: every value that reaches it on this batch is zero, so nothing can be measured; look at "
+                f"what lies in front of it{place} (dead units, a law of zeros, a batch of zeros)"
+            )
     size = _count(arguments, keywords)
     entries = tuple(_entry(entry, correction.weights.get(entry.name), targets, size) for entry in plan)
     recipe = plan.recipe if plan.recipe.endswith(SUFFIX) else plan.recipe + SUFFIX

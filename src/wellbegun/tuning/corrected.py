@@ -16,7 +16,8 @@ class Corrected:
         factor: what the weight was multiplied by; 1 as long as nothing is known.
         reached: the second moment at the first use with that factor.
         later: second moments at further uses, of the same factor.
-        starved: whether all uses so far got nothing but zeros.
+        starved: whether a use got nothing but zeros.
+        behind: the weight that was used last before that.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Corrected:
     reached: float | None = None
     later: list[float] = field(default_factory=list)
     starved: bool = False
+    behind: str = ""

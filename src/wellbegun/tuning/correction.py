@@ -101,7 +101,8 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         data = [leaf for i, leaf in enumerate(args) if i != position and self._is_signal(name, i, leaf)]
         if not measured.any() and data and not all(leaf.any() for leaf in data):
             if all(self._parameters.owner(leaf) is None for leaf in data):
-                weight.starved = True
+                others = [name for name in self.weights if name != owner]
+                weight.starved, weight.behind = True, others[-1] if others else ""
                 self.weights[owner] = weight
             return operations.run(func, args, kwargs)
 
