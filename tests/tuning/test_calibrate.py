@@ -90,6 +90,14 @@ def test_a_batch_of_one_has_no_statistics():
         wb.calibrate(wb.plan(model, seed=1), model, data(1, 16))
 
 
+def test_the_batch_is_not_written_into():
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(16, 32, bias=False), nn.ReLU(inplace=True), nn.Linear(32, 4))
+    x = data(64, 16)
+    kept = x.clone()
+    wb.calibrate(wb.plan(model, "vector:16", seed=1), model, x)
+    assert torch.equal(x, kept)
+
+
 def test_works_on_meta_with_a_factory_of_the_same_shapes():
     with torch.device("meta"):
         model = small()
@@ -215,7 +223,9 @@ def test_biases_that_take_out_a_mean_follow_their_weight(turned):
 def test_a_dead_layer_is_named_with_the_cause():
     model, x = small(), data(64, 16)
     plan = wb.plan(model, seed=1, rules={"0.bias": wb.Constant(-100.0)}, recipe="he")
-    with pytest.raises(CalibrationError, match=r"^2\.weight: every value that reaches it .* is zero.* behind 0\.weight"):
+    with pytest.raises(
+        CalibrationError, match=r"^2\.weight: every value that reaches it .* is zero.* behind 0\.weight"
+    ):
         wb.calibrate(plan, model, 1e-3 * x, target=1.0001e4)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -101,7 +103,17 @@ def test_other_types(dtype):
     model, x = Function((64, 32), lambda x, w: x @ w, dtype), data(128, 64).to(dtype)
     made = wb.calibrate(plan_by_hand(model, {"weight": 0.7}), model, x)
     wb.apply(made, model)
-    assert float(model(x).detach().double().square().mean()) == pytest.approx(0.7, rel=1e-5 if dtype.itemsize > 4 else 0.01)
+    assert float(model(x).detach().double().square().mean()) == pytest.approx(
+        0.7, rel=1e-5 if dtype.itemsize > 4 else 0.01
+    )
+
+
+def test_complex_weights():
+    model = Function((16, 8), lambda x, w: x @ w, torch.complex64)
+    x = torch.complex(data(64, 16), data(64, 16, seed=1))
+    made = wb.calibrate(plan_by_hand(model, {"weight": 0.7}), model, x)
+    wb.apply(made, model)
+    assert float(model(x).detach().abs().double().square().mean()) == pytest.approx(0.7, rel=1e-5)
 
 
 def test_autocast():
@@ -282,8 +294,6 @@ def test_language_models(kind, config):
     names = [name for name, p in model.named_parameters() if p.ndim > 1]
     plan = plan_by_hand(model, dict.fromkeys(names, 1.0))
     ties = {"transformer.wte.weight": ("lm_head.weight",)} if kind is GPT2LMHeadModel else {}
-    from dataclasses import replace
-
     plan = replace(plan, entries=tuple(replace(entry, ties=ties.get(entry.name, ())) for entry in plan))
     made = wb.calibrate(plan, model, {"input_ids": tokens})
     for name in names:

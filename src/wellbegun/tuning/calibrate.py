@@ -75,8 +75,8 @@ def calibrate(plan: Plan, model: torch.nn.Module, batch: Any, *, target: float |
         if weight.starved and weight.reached is None:
             place = f" behind {weight.behind}" if weight.behind else ""
             raise CalibrationError(
-                f"{weight.name}: every value that reaches it on this batch is zero, so nothing can be measured; look at "
-                f"what lies in front of it{place} (dead units, a law of zeros, a batch of zeros)"
+                f"{weight.name}: every value that reaches it on this batch is zero, so nothing can be measured; look "
+                f"at what lies in front of it{place} (dead units, a law of zeros, a batch of zeros)"
             )
     size = _count(arguments, keywords)
     entries = tuple(_entry(entry, correction.weights.get(entry.name), targets, size) for entry in plan)
@@ -185,7 +185,7 @@ def _failure(model: torch.nn.Module, arguments: Any, keywords: Any, error: Excep
 def _inputs(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], str]:
     """Positional and keyword arguments of the forward pass, and what may be wrong with them if it fails."""
     import torch
-    from torch.utils._pytree import tree_leaves
+    from torch.utils._pytree import tree_leaves, tree_map_only
 
     hint = ""
     if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], torch.Tensor):
@@ -195,6 +195,9 @@ def _inputs(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], str]:
         raise ArgumentError(
             f"batch must hold real inputs to measure on, got {batch if not tensors else 'meta tensors'}"
         )
+    # a forward may write into its inputs, which are the caller's; one tensor in two places stays one tensor
+    copies = {id(leaf): leaf.detach().clone() for leaf in tensors}
+    batch = tree_map_only(torch.Tensor, lambda leaf: copies[id(leaf)], batch)
     if isinstance(batch, Mapping):
         return (), dict(batch), hint
     return (tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)), {}, hint

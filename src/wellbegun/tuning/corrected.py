@@ -12,6 +12,7 @@ class Corrected:
     Attributes:
         name: of the weight.
         target: second moment that its entry aims at behind the operation, or None.
+        ratio: of the target at this weight's first use to the one of its entry.
         found: the second moment there at the weight's first use, as planned.
         factor: what the weight was multiplied by; 1 as long as nothing is known.
         reached: the second moment at the first use with that factor.
@@ -22,6 +23,7 @@ class Corrected:
 
     name: str
     target: float | None
+    ratio: float = 1.0
     found: float | None = None
     factor: float = 1.0
     reached: float | None = None

@@ -15,6 +15,7 @@ from wellbegun.laws import MeanCompensation
 from wellbegun.plans import Plan
 from wellbegun.tuning import operations
 from wellbegun.tuning.corrected import Corrected
+from wellbegun.tuning.factor import Parts
 from wellbegun.tuning.operations import second_moment
 from wellbegun.tuning.storages import LastProducts, Storages
 
@@ -77,8 +78,8 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Whether something else flows in: data, another parameter, or the rows that are looked up."""
         mine = self._parameters.owner(weight)
         others = [leaf for leaf in leaves if self._parameters.owner(leaf) != mine]
-        looks_up = name in ("embedding", "_embedding_bag")
-        return looks_up or any(leaf.is_floating_point() and self._constants.owner(leaf) is None for leaf in others)
+        looks_up = name in operations.TABLES
+        return looks_up or any(not _is_whole(leaf) and self._constants.owner(leaf) is None for leaf in others)
 
     def _multiply(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], position: int) -> Any:
         name = func.overloadpacket.__name__
@@ -108,8 +109,8 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         self.weights[owner] = weight
         bias, added = self._bias(name, args, kwargs, product)
-        target = self._aim(weight, data, bias)
-        self._correct(weight, measured, owner, bias, target, known=f"{name} of shape {list(product.shape)}")
+        weight.ratio = self._ratio(weight, data)
+        self._correct(weight, measured, bias, f"{name} of shape {list(product.shape)}")
         product.mul_(weight.factor)
         if bias is not None:  # its mean part has followed the weight
             product.add_(bias)
@@ -133,55 +134,42 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if owner is None:
                 continue
             weight = self.weights[owner]
-            assert weight.target is not None
             before = weight.factor
-            self._correct(weight, product, owner, bias, self._aim(weight, [], bias), known="a sum with its bias")
+            self._correct(weight, product, bias, "with its bias")
             changed = product.mul(weight.factor / before).add_(bias)
             weight.reached = second_moment(changed)
             return args[0].copy_(changed) if func._schema.is_mutable else changed
         return operations.run(func, args, kwargs)
 
-    def _correct(
-        self,
-        weight: Corrected,
-        product: torch.Tensor,
-        owner: str,
-        bias: torch.Tensor | None,
-        target: float,
-        *,
-        known: str,
-    ) -> None:
-        """Find the factor s of E (s·(product + mean part of the bias) + rest of the bias)² = target, and carry it out.
+    def _correct(self, weight: Corrected, product: torch.Tensor, bias: torch.Tensor | None, result: str) -> None:
+        """Find the factor that brings a product and its bias to the target, and multiply the weight by it.
 
         The product already holds the factor that the weight has so far.
         """
-        total = product if bias is None else product + bias
-        square, cross, rest = second_moment(total), 0.0, 0.0
-        if bias is not None:
-            mean_part = self._mean_part(owner, bias)
-            noise = bias.double() if mean_part is None else bias.double() - mean_part
-            scaled = total.double() - noise
-            square, rest = second_moment(scaled), second_moment(noise.expand_as(scaled))
-            cross = float((scaled * noise).mean())
-        before = weight.factor
-        weight.found = square / before**2 + 2 * cross / before + rest
+        assert weight.target is not None
+        parts = Parts.of(product, bias, self._mean_part(weight.name, bias))
+        # a bias that stays as it is has its share of the target whatever flows in
+        target = weight.target
+        if weight.ratio != 1:
+            target = parts.rest + max(target - parts.rest, 0.0) * weight.ratio
+        weight.found = parts.at(1 / weight.factor)
         if not math.isfinite(weight.found):
-            raise CalibrationError(f"{owner}: its result ({known}) is not finite; look at what flows into it")
-        if square == 0:
-            cause = "its weights are all zero" if not self._values[owner].any() else "what flows in meets no weight"
+            raise CalibrationError(f"{weight.name}: its result ({result}) is not finite; look at what flows into it")
+        if parts.square == 0:
+            dead = not self._values[weight.name].any()
+            cause = "its weights are all zero" if dead else "what flows in meets no weight"
             raise CalibrationError(
-                f"{owner}: its result ({known}) is zero for the whole batch: {cause}, so no factor makes its second "
-                f"moment {target:.4g}; give it a law that is not zero, or no target"
+                f"{weight.name}: its result ({result}) is zero for the whole batch: {cause}, so no factor makes its "
+                f"second moment {target:.4g}; give it a law that is not zero, or no target"
             )
-        reach = cross**2 - square * (rest - target)
-        step = (math.sqrt(reach) - cross) / square if reach > 0 else 0.0
-        if not 0 < step < math.inf:
+        step = parts.factor_for(target)
+        if step is None:
             raise CalibrationError(
-                f"{owner}: its bias alone has a second moment of {rest:.4g} behind the operation, more than the "
-                f"{target:.4g} aimed at; give the bias a smaller law"
+                f"{weight.name}: its bias alone has a second moment of {parts.rest:.4g} behind the operation, more "
+                f"than the {target:.4g} aimed at; give the bias a smaller law"
             )
-        weight.factor = before * step
-        self._scale(owner, step)
+        weight.factor *= step
+        self._scale(weight.name, step)
 
     def _scale(self, owner: str, factor: float) -> None:
         """Multiply a weight, wherever it is kept; the mean part of its bias follows."""
@@ -193,10 +181,10 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for values in self._parameters.alive(owner):
             values.mul_(factor)
 
-    def _mean_part(self, owner: str, bias: torch.Tensor) -> torch.Tensor | None:
+    def _mean_part(self, owner: str, bias: torch.Tensor | None) -> torch.Tensor | None:
         """The part of a bias that follows the weight, in the bias's shape."""
         name, law = self._compensating.get(owner, ("", None))
-        if law is None or self._parameters.owner(bias) != name:
+        if bias is None or law is None or self._parameters.owner(bias) != name:
             return None
         return _mean_part(self._values[owner], law).reshape(bias.shape)
 
@@ -207,31 +195,29 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         plain = name.rstrip("_")
         position = operations.BIASES.get(plain)
         value = args[position] if position is not None and len(args) > position else None
-        if not isinstance(value, torch.Tensor) or kwargs.get("beta", 1) == 0:
+        if not isinstance(value, torch.Tensor) or kwargs.get("beta", 1) == 0 or not value.any():
             return None, None
         value = operations.broadcast(value, plain, product)
         if self._parameters.owner(value) is None or kwargs.get("beta", 1) != 1:
             return None, value * kwargs.get("beta", 1)
         return value, None
 
-    def _aim(self, weight: Corrected, data: list[torch.Tensor], bias: torch.Tensor | None) -> float:
-        """The second moment to reach at a first use.
+    def _ratio(self, weight: Corrected, data: list[torch.Tensor]) -> float:
+        """How much more flows in at a first use than the plan says, for a weight that is used several times.
 
-        Where one forward pass uses a weight several times, as a recurrent loop does, its plan is about the ratio of
-        what comes out to what goes in: that ratio is corrected, or every step would repeat the error of the first.
+        The plan of such a weight, as of a recurrent loop, is about the ratio of what comes out to what goes in: that
+        ratio is corrected, or every step would repeat the error of the first.
         """
-        assert weight.target is not None
         entry = self._plan[weight.name]
         if entry.uses < 2 or not entry.before or weight.target != entry.after or len(data) != 1:
-            return weight.target
-        rest = second_moment(bias) if bias is not None else 0.0
-        return rest + max(weight.target - rest, 0.0) * second_moment(data[0]) / entry.before
+            return 1.0
+        return second_moment(data[0]) / entry.before
 
     def _is_signal(self, name: str, position: int, value: object) -> bool:
         """Whether an argument is what a product multiplies with the weight."""
-        if position == operations.BIASES.get(name.rstrip("_")) or name in ("embedding", "_embedding_bag"):
+        if position == operations.BIASES.get(name.rstrip("_")) or name in operations.TABLES:
             return False
-        return isinstance(value, torch.Tensor) and value.is_floating_point()
+        return isinstance(value, torch.Tensor) and not _is_whole(value)
 
     def _rows(self, owner: str, name: str, result: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
         """The part of a result that counts: rows that stand for padding do not."""
@@ -240,7 +226,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note_use(self, weight: Corrected, result: torch.Tensor) -> None:
         """Measure the use of a weight that is not, or no longer, corrected."""
-        if not result.numel() or not result.is_floating_point():
+        if not result.numel() or _is_whole(result):
             return
         self.weights[weight.name] = weight
         if weight.reached is None:
@@ -250,7 +236,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note_copies(self, name: str, leaves: list[torch.Tensor], owners: list[str | None], result: Any) -> None:
         """Remember results that are proportional to one parameter."""
-        floats = [(leaf, owner) for leaf, owner in zip(leaves, owners, strict=True) if leaf.is_floating_point()]
+        floats = [(leaf, owner) for leaf, owner in zip(leaves, owners, strict=True) if not _is_whole(leaf)]
         names = {owner for _, owner in floats if owner is not None}
         if len(names) != 1 or not isinstance(result, torch.Tensor) or self._parameters.owner(result) is not None:
             return
@@ -259,9 +245,9 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         is_copy = name in operations.COPIES and not others
         if name in operations.LOOKUPS and not others:
             is_copy = "embedding" not in self._plan[owner].role
-        if name in operations.FACTORS and len(floats) - len(others) == 1 and floats[0][1] == owner:
+        if name in operations.FACTORS and len(floats) - len(others) == 1 and (name == "mul" or floats[0][1] == owner):
             is_copy = all(self._constants.owner(leaf) is not None or leaf.ndim == 0 for leaf in others)
-        if is_copy and result.is_floating_point():
+        if is_copy and not _is_whole(result):
             self._parameters.add(result, owner)
 
     def _deliver(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], whole: Any) -> Any:
@@ -269,6 +255,11 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if "out" in kwargs:
             return kwargs["out"].copy_(whole)
         return args[0].copy_(whole) if func._schema.is_mutable else whole
+
+
+def _is_whole(tensor: torch.Tensor) -> bool:
+    """Whether a tensor holds indices, masks or counts."""
+    return not (tensor.is_floating_point() or tensor.is_complex())
 
 
 def _mean_part(weight: torch.Tensor, law: MeanCompensation) -> torch.Tensor:

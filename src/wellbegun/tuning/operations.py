@@ -11,7 +11,10 @@ from wellbegun.errors import ArgumentError
 BIASES = {"addmm": 0, "baddbmm": 0, "addmv": 0, "convolution": 2, "linear": 2}
 """Position of what a product adds to its result."""
 
-PRODUCTS = frozenset(BIASES) | frozenset(("mm", "bmm", "mv", "embedding", "_embedding_bag", "_grouped_mm"))
+TABLES = frozenset(("embedding", "_embedding_bag", "_embedding_bag_forward_only"))
+"""Operations that look rows up."""
+
+PRODUCTS = frozenset(BIASES) | TABLES | frozenset(("mm", "bmm", "mv", "_grouped_mm"))
 """Operations whose result, without the bias, is proportional to the weight. Others are tried."""
 
 SUMS = frozenset(("add", "add_"))
@@ -80,9 +83,7 @@ def broadcast(bias: torch.Tensor, name: str, result: torch.Tensor) -> torch.Tens
 
 def is_proportional(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], position: int, result: Any) -> bool:
     """Whether a result is proportional to one argument: doubling is exact in floating point, so it must double."""
-    if func._schema.is_mutable or not isinstance(result, torch.Tensor) or not result.is_floating_point():
-        return False
-    if not bool(result.any()):
+    if func._schema.is_mutable or not isinstance(result, torch.Tensor) or not bool(result.any()):
         return False
     doubled = func(*args[:position], args[position] * 2, *args[position + 1 :], **kwargs)
     return torch.equal(doubled, result * 2)
@@ -90,7 +91,8 @@ def is_proportional(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], po
 
 def second_moment(value: torch.Tensor) -> float:
     """Mean of the squares, summed in float64."""
-    return float(torch.linalg.vector_norm(value.detach(), dtype=torch.float64)) ** 2 / max(value.numel(), 1)
+    wide = torch.complex128 if value.is_complex() else torch.float64
+    return float(torch.linalg.vector_norm(value.detach(), dtype=wide)) ** 2 / max(value.numel(), 1)
 
 
 def _check_batch(value: torch.Tensor) -> None:

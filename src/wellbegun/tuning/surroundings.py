@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,14 +31,18 @@ def seeded(seed: int, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
 
 @contextmanager
 def plain_kernels(model: torch.nn.Module) -> Iterator[None]:
-    """Turn off fused kernels that hide products: attention in evaluation mode, recurrent layers."""
+    """Turn off the fused kernels of evaluation mode that hide products: those of attention and of recurrent layers."""
     fast = torch.backends.mha.get_fastpath_enabled()
+    recurrent: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    # convolutions are seen with these libraries too, and are much slower without
+    hidden = recurrent if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()) else ()
+    enabled = [library.enabled for library in hidden]
     torch.backends.mha.set_fastpath_enabled(False)
+    for library in hidden:
+        library.enabled = False
     try:
-        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
-            with torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False):
-                yield
-        else:
-            yield
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        for library, was in zip(hidden, enabled, strict=True):
+            library.enabled = was
