@@ -217,6 +217,18 @@ def test_biases_that_take_out_a_mean_follow_their_weight(turned):
             x = torch.sigmoid(x)
 
 
+def test_the_variance_with_biases():
+    model, x = nn.Linear(16, 64), data(128, 16)
+    plan = wb.plan(model, x, seed=1, recipe="he", rules={"bias": wb.Normal(0.5, mean=3.0)})
+    made = wb.calibrate(plan, model, x, target=2.0, centred=True)
+    wb.apply(made, model)
+    y = model(x).detach().double()
+    assert float(y.var(correction=0)) == pytest.approx(2.0, rel=1e-5)
+    assert made["weight"].measured == pytest.approx(float(y.square().mean()), rel=1e-5)
+    with pytest.raises(CalibrationError, match=r"^weight: its bias alone has a variance of 0\.\d+"):
+        wb.calibrate(plan, model, x, target=0.01, centred=True)
+
+
 # refusals
 
 

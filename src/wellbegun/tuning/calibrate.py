@@ -21,7 +21,9 @@ SUFFIX = ", calibrated"
 """Behind the recipe's name: the laws are no longer those of the recipe alone."""
 
 
-def calibrate(plan: Plan, model: torch.nn.Module, batch: Any, *, target: float | None = None) -> Plan:
+def calibrate(
+    plan: Plan, model: torch.nn.Module, batch: Any, *, target: float | None = None, centred: bool = False
+) -> Plan:
     """Correct the scale of every weight of a plan to what one forward pass on real data shows.
 
     >>> import torch, wellbegun as wb
@@ -38,7 +40,7 @@ def calibrate(plan: Plan, model: torch.nn.Module, batch: Any, *, target: float |
 
     LSUV (Mishkin and Matas, 2016) is the special case of orthogonal laws and target=1, found without repeated passes.
     It looks at the variance; a target is a second moment E y², mean included. They agree where weights have mean zero
-    and biases are zero, up to the scatter of a finite width.
+    and biases are zero, up to the scatter of a finite width; `centred=True` measures the variance as LSUV does.
 
     A weight used several times gets its factor at the first use whose input is not zero. If its entry says so (`uses`
     above 1, with `before`), the ratio of output to input is corrected, not the output alone.
@@ -50,6 +52,7 @@ def calibrate(plan: Plan, model: torch.nn.Module, batch: Any, *, target: float |
             batch normalisation takes the statistics of the batch, as in the first step of training.
         batch: real inputs, or a pair (inputs, targets) whose targets are not used, as for `wb.diagnose`.
         target: one second moment for all weights instead of those of the entries, which may have none.
+        centred: bring the variance to the targets, and not the second moment.
 
     Returns:
         The plan with scaled laws. `Entry.measured` is the second moment that was reached, `Entry.reason` says from
@@ -69,7 +72,7 @@ def calibrate(plan: Plan, model: torch.nn.Module, batch: Any, *, target: float |
     from wellbegun.tuning.values import by_every_name, planned_values
 
     values = planned_values(plan, model)
-    correction = Correction(plan, values, targets)
+    correction = Correction(plan, values, targets, centred)
     _run(model, by_every_name(plan, values), arguments, keywords, correction, plan.seed, hint)
     for weight in correction.weights.values():
         if weight.starved and weight.reached is None:
@@ -79,7 +82,7 @@ def calibrate(plan: Plan, model: torch.nn.Module, batch: Any, *, target: float |
                 f"at what lies in front of it{place} (dead units, a law of zeros, a batch of zeros)"
             )
     size = _count(arguments, keywords)
-    entries = tuple(_entry(entry, correction.weights.get(entry.name), targets, size) for entry in plan)
+    entries = tuple(_entry(entry, correction.weights.get(entry.name), targets, size, centred) for entry in plan)
     recipe = plan.recipe if plan.recipe.endswith(SUFFIX) else plan.recipe + SUFFIX
     return replace(plan, entries=entries, recipe=recipe)
 
@@ -119,24 +122,27 @@ def _can_scale(entry: Entry) -> bool:
     return not isinstance(entry.law, Keep) and not _is_zero(entry)
 
 
-def _entry(entry: Entry, weight: Corrected | None, targets: Mapping[str, float], size: int | None) -> Entry:
+def _entry(
+    entry: Entry, weight: Corrected | None, targets: Mapping[str, float], size: int | None, centred: bool
+) -> Entry:
     """The entry with what the run has found at it."""
     if entry.name not in targets:
         note = ""
         if weight is not None and _is_zero(entry):
             note = "left as it is by calibration: its law is zero"
-        measured = None if weight is None else weight.reached
+        measured = None if weight is None else weight.second_moment
         return replace(entry, reason=_with(entry.reason, note), measured=measured)
     if weight is None or weight.reached is None:
         return replace(entry, reason=_with(entry.reason, "not calibrated: no product with it ran on the batch"))
     law = entry.law.scaled(weight.factor)
     inputs = "a batch" if size is None else f"a batch of {size}"
-    change = f"second moment {weight.found:.4g} -> {weight.reached:.4g} with factor {weight.factor:.4g}"
+    what = "variance" if centred else "second moment"
+    change = f"{what} {weight.found:.4g} -> {weight.reached:.4g} with factor {weight.factor:.4g}"
     note = f"calibrated on {inputs}: {change}"
     if weight.later:
         note += f" at the first of {1 + len(weight.later)} uses, {weight.later[-1]:.4g} at the last"
     reason = _with(entry.reason, note)
-    return replace(entry, law=law, initializer=repr(law), reason=reason, measured=weight.reached)
+    return replace(entry, law=law, initializer=repr(law), reason=reason, measured=weight.second_moment)
 
 
 def _with(reason: str, note: str) -> str:

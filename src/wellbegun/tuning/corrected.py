@@ -13,10 +13,11 @@ class Corrected:
         name: of the weight.
         target: second moment that its entry aims at behind the operation, or None.
         ratio: of the target at this weight's first use to the one of its entry.
-        found: the second moment there at the weight's first use, as planned.
+        found: the second moment, or variance, there at the weight's first use, as planned.
         factor: what the weight was multiplied by; 1 as long as nothing is known.
-        reached: the second moment at the first use with that factor.
-        later: second moments at further uses, of the same factor.
+        reached: the same with that factor.
+        later: the same at further uses.
+        second_moment: at the first use with that factor.
         starved: whether a use got nothing but zeros.
         behind: the weight that was used last before that.
     """
@@ -27,6 +28,7 @@ class Corrected:
     found: float | None = None
     factor: float = 1.0
     reached: float | None = None
+    second_moment: float | None = None
     later: list[float] = field(default_factory=list)
     starved: bool = False
     behind: str = ""

@@ -16,7 +16,7 @@ from wellbegun.plans import Plan
 from wellbegun.tuning import operations
 from wellbegun.tuning.corrected import Corrected
 from wellbegun.tuning.factor import Parts
-from wellbegun.tuning.operations import second_moment
+from wellbegun.tuning.operations import second_moment, variance
 from wellbegun.tuning.storages import LastProducts, Storages
 
 
@@ -26,10 +26,13 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Below autograd and below torch.nn, so that functional calls, packed projections and loops look like layers.
     """
 
-    def __init__(self, plan: Plan, values: Mapping[str, torch.Tensor], targets: Mapping[str, float]) -> None:
+    def __init__(
+        self, plan: Plan, values: Mapping[str, torch.Tensor], targets: Mapping[str, float], centred: bool
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.weights: dict[str, Corrected] = {}
-        self._plan, self._values, self._targets = plan, values, targets
+        self._plan, self._values, self._targets, self._centred = plan, values, targets, centred
+        self._moment = variance if centred else second_moment
         parameters = {entry.name: values[entry.name] for entry in plan if entry.kind == "parameter"}
         self._parameters = Storages({name: tensor for name, tensor in parameters.items() if tensor.numel()})
         buffers = {entry.name: values[entry.name] for entry in plan if entry.kind == "buffer"}
@@ -114,7 +117,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         product.mul_(weight.factor)
         if bias is not None:  # its mean part has followed the weight
             product.add_(bias)
-        weight.reached = second_moment(self._rows(owner, name, product, args))
+        self._note_reached(weight, self._rows(owner, name, product, args))
         if added is not None:
             product.add_(added)
         elif bias is None:
@@ -137,7 +140,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
             before = weight.factor
             self._correct(weight, product, bias, "with its bias")
             changed = product.mul(weight.factor / before).add_(bias)
-            weight.reached = second_moment(changed)
+            self._note_reached(weight, changed)
             return args[0].copy_(changed) if func._schema.is_mutable else changed
         return operations.run(func, args, kwargs)
 
@@ -147,7 +150,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         The product already holds the factor that the weight has so far.
         """
         assert weight.target is not None
-        parts = Parts.of(product, bias, self._mean_part(weight.name, bias))
+        parts = Parts.of(product, bias, self._mean_part(weight.name, bias), self._centred)
         # a bias that stays as it is has its share of the target whatever flows in
         target = weight.target
         if weight.ratio != 1:
@@ -160,16 +163,19 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
             cause = "its weights are all zero" if dead else "what flows in meets no weight"
             raise CalibrationError(
                 f"{weight.name}: its result ({result}) is zero for the whole batch: {cause}, so no factor makes its "
-                f"second moment {target:.4g}; give it a law that is not zero, or no target"
+                f"{self._word()} {target:.4g}; give it a law that is not zero, or no target"
             )
         step = parts.factor_for(target)
         if step is None:
             raise CalibrationError(
-                f"{weight.name}: its bias alone has a second moment of {parts.rest:.4g} behind the operation, more "
+                f"{weight.name}: its bias alone has a {self._word()} of {parts.rest:.4g} behind the operation, more "
                 f"than the {target:.4g} aimed at; give the bias a smaller law"
             )
         weight.factor *= step
         self._scale(weight.name, step)
+
+    def _word(self) -> str:
+        return "variance" if self._centred else "second moment"
 
     def _scale(self, owner: str, factor: float) -> None:
         """Multiply a weight, wherever it is kept; the mean part of its bias follows."""
@@ -230,9 +236,12 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         self.weights[weight.name] = weight
         if weight.reached is None:
-            weight.found = weight.reached = second_moment(result)
+            self._note_reached(weight, result)
         else:
-            weight.later.append(second_moment(result))
+            weight.later.append(self._moment(result))
+
+    def _note_reached(self, weight: Corrected, result: torch.Tensor) -> None:
+        weight.reached, weight.second_moment = self._moment(result), second_moment(result)
 
     def _note_copies(self, name: str, leaves: list[torch.Tensor], owners: list[str | None], result: Any) -> None:
         """Remember results that are proportional to one parameter."""

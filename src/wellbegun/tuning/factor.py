@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from wellbegun.tuning.operations import second_moment
+from wellbegun.tuning.operations import mean, second_moment, variance
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Parts:
         square: E a².
         cross: E a·n.
         rest: E n².
+
+    Centred, all of them are about the means of a and n, and y² stands for the variance.
     """
 
     square: float
@@ -25,22 +27,29 @@ class Parts:
     rest: float = 0.0
 
     @classmethod
-    def of(cls, product: torch.Tensor, bias: torch.Tensor | None, mean_part: torch.Tensor | None) -> Parts:
+    def of(
+        cls, product: torch.Tensor, bias: torch.Tensor | None, mean_part: torch.Tensor | None, centred: bool
+    ) -> Parts:
         """Measure a product and its bias, in float64.
 
         Args:
             product: of the weight and what flows in, of any shape.
             bias: what is added to it, or None.
             mean_part: the part of the bias that follows the weight, or None.
+            centred: whether to measure about the means.
         """
+        moment = variance if centred else second_moment
         if bias is None:
-            return cls(second_moment(product))
+            return cls(moment(product))
         wide = torch.complex128 if product.is_complex() else torch.float64
         moving, still = product.to(wide), bias.to(wide)
         if mean_part is not None:
             moving, still = moving + mean_part, still - mean_part
+        still = still.expand_as(moving)
         cross = float((moving * still.conj()).real.mean())
-        return cls(second_moment(moving), cross, second_moment(still.expand_as(moving)))
+        if centred:
+            cross -= (mean(moving) * mean(still).conjugate()).real
+        return cls(moment(moving), cross, moment(still))
 
     def at(self, factor: float) -> float:
         """E y² with this factor."""

@@ -95,6 +95,16 @@ def second_moment(value: torch.Tensor) -> float:
     return float(torch.linalg.vector_norm(value.detach(), dtype=wide)) ** 2 / max(value.numel(), 1)
 
 
+def mean(value: torch.Tensor) -> complex:
+    """Mean of the values, summed in float64."""
+    return complex(value.detach().mean(dtype=torch.complex128 if value.is_complex() else torch.float64))
+
+
+def variance(value: torch.Tensor) -> float:
+    """Second moment about the mean of all values."""
+    return max(second_moment(value) - abs(mean(value)) ** 2, 0.0)
+
+
 def _check_batch(value: torch.Tensor) -> None:
     if value.numel() == value.shape[1]:
         raise ArgumentError(
