@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import random
+from collections import UserDict
 
 import numpy as np
 import pytest
@@ -303,6 +304,41 @@ def test_what_the_batch_does_not_reach_is_left_alone_and_says_so():
     assert made["experts.0.weight"].measured == pytest.approx(1.0, rel=1e-5)
 
 
+def test_a_kept_weight_is_left_alone_and_says_so():
+    model, x = small(), data(64, 16)
+    plan = wb.plan(model, seed=1, rules={"2.weight": wb.Keep()})
+    made = wb.calibrate(plan, model, x, target=1.0)
+    assert made["2.weight"].law == wb.Keep()
+    assert made["2.weight"].reason.endswith("; left as it is by calibration: the plan keeps its own value")
+    assert made["4.weight"].measured == pytest.approx(1.0, rel=1e-5)
+    wb.apply(made, model)
+    expected = float(model[:3](x).detach().double().square().mean())
+    assert made["2.weight"].measured == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_loop_that_runs_away_is_refused():
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(16, 16, bias=False)
+
+        def forward(self, x):
+            for _ in range(4):
+                x = (self.layer(x) * 1e6) ** 3
+            return x
+
+    model, x = Loop(), data(64, 16)
+    with pytest.raises(CalibrationError, match=r"^layer\.weight: its result of shape \[64, 16\] is not finite"):
+        wb.calibrate(wb.plan(model, x, seed=1, recipe="he"), model, x, target=1.0)
+
+
+def test_mappings_that_are_no_dictionaries():
+    model, x = small(), data(64, 16)
+    plan = wb.plan(model, seed=1)
+    assert wb.calibrate(plan, model, UserDict(input=x)) == wb.calibrate(plan, model, x)
+    assert wb.calibrate(plan, model, (UserDict(input=x), torch.zeros(64))) == wb.calibrate(plan, model, x)
+
+
 def test_arguments_are_checked():
     model, x = small(), data(64, 16)
     plan = wb.plan(model, seed=1)
@@ -352,7 +388,9 @@ def test_a_weight_of_several_uses_is_corrected_in_its_ratio():
     made = wb.calibrate(plan, model, x)
     factor = made["layer.weight"].law.moments((64, 64))[1] / plan["layer.weight"].law.moments((64, 64))[1]
     assert factor == pytest.approx(1.0, rel=0.2)
-    assert " at the first of 6 uses, " in made["layer.weight"].reason
+    reason = made["layer.weight"].reason
+    assert " times as much flows in as planned at the first of 6 uses, " in reason
+    assert wb.calibrate(plan, model, x, target=1.0)["layer.weight"].measured == pytest.approx(1.0, rel=1e-5)
     assert wb.plan(small(), seed=1)["0.weight"].uses == 1
 
 

@@ -72,8 +72,8 @@ def calibrate(
     from wellbegun.tuning.values import by_every_name, planned_values
 
     values = planned_values(plan, model)
-    correction = Correction(plan, values, targets, centred)
-    _run(model, by_every_name(plan, values), arguments, keywords, correction, plan.seed, hint)
+    correction = Correction(plan, values, targets, centred=centred, ratios=target is None)
+    _run(model, by_every_name(plan, values, model), arguments, keywords, correction, plan.seed, hint)
     for weight in correction.weights.values():
         if weight.starved and weight.reached is None:
             place = f" behind {weight.behind}" if weight.behind else ""
@@ -90,7 +90,7 @@ def calibrate(
 def _targets(plan: Plan, target: float | None) -> dict[str, float]:
     """The second moment that each weight shall reach; weights whose law is zero, or kept, have none."""
     if target is None:
-        wanted = {entry.name: entry.after for entry in plan if entry.after is not None and "bias" not in entry.role}
+        wanted = {entry.name: entry.after for entry in plan if entry.after is not None and _multiplies(entry)}
         dead = [name for name, moment in wanted.items() if moment > 0 and _is_zero(plan[name])]
         if dead:
             raise CalibrationError(
@@ -108,6 +108,11 @@ def _targets(plan: Plan, target: float | None) -> dict[str, float]:
             "bring every weight's result to the second moment 1, as LSUV does"
         )
     return found
+
+
+def _multiplies(entry: Entry) -> bool:
+    """Whether a second moment behind an entry is about a product with it."""
+    return not any(word in entry.role for word in ("bias", "normalisation"))
 
 
 def _is_weight(entry: Entry) -> bool:
@@ -130,6 +135,8 @@ def _entry(
         note = ""
         if weight is not None and _is_zero(entry):
             note = "left as it is by calibration: its law is zero"
+        elif weight is not None and isinstance(entry.law, Keep):
+            note = "left as it is by calibration: the plan keeps its own value"
         measured = None if weight is None else weight.second_moment
         return replace(entry, reason=_with(entry.reason, note), measured=measured)
     if weight is None or weight.reached is None:
@@ -139,6 +146,8 @@ def _entry(
     what = "variance" if centred else "second moment"
     change = f"{what} {weight.found:.4g} -> {weight.reached:.4g} with factor {weight.factor:.4g}"
     note = f"calibrated on {inputs}: {change}"
+    if weight.ratio != 1:
+        note += f" where {weight.ratio:.4g} times as much flows in as planned"
     if weight.later:
         note += f" at the first of {1 + len(weight.later)} uses, {weight.later[-1]:.4g} at the last"
     reason = _with(entry.reason, note)
@@ -194,8 +203,12 @@ def _inputs(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], str]:
     from torch.utils._pytree import tree_leaves, tree_map_only
 
     hint = ""
+    if isinstance(batch, Mapping):  # some mappings, such as those of tokenizers, are opaque to tree functions
+        batch = dict(batch)
     if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], torch.Tensor):
-        batch, hint = batch[0], "; a pair is read as (inputs, targets): two inputs go by name in a dictionary"
+        inputs = batch[0]
+        batch = dict(inputs) if isinstance(inputs, Mapping) else inputs
+        hint = "; a pair is read as (inputs, targets): two inputs go by name in a dictionary"
     tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)]
     if not tensors or any(leaf.is_meta for leaf in tensors):
         raise ArgumentError(
@@ -204,8 +217,8 @@ def _inputs(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], str]:
     # a forward may write into its inputs, which are the caller's; one tensor in two places stays one tensor
     copies = {id(leaf): leaf.detach().clone() for leaf in tensors}
     batch = tree_map_only(torch.Tensor, lambda leaf: copies[id(leaf)], batch)
-    if isinstance(batch, Mapping):
-        return (), dict(batch), hint
+    if isinstance(batch, dict):
+        return (), batch, hint
     return (tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)), {}, hint
 
 

@@ -27,8 +27,23 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(
-        self, plan: Plan, values: Mapping[str, torch.Tensor], targets: Mapping[str, float], centred: bool
+        self,
+        plan: Plan,
+        values: Mapping[str, torch.Tensor],
+        targets: Mapping[str, float],
+        *,
+        centred: bool = False,
+        ratios: bool = True,
     ) -> None:
+        """Get ready for one forward pass.
+
+        Args:
+            plan: what the values follow.
+            values: of every entry, by name; changed in place.
+            targets: second moment to reach behind each weight that shall be corrected.
+            centred: reach it with the variance.
+            ratios: correct the ratio of output to input of a weight with several uses.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self.weights: dict[str, Corrected] = {}
         self._plan, self._values, self._targets, self._centred = plan, values, targets, centred
@@ -38,11 +53,11 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         buffers = {entry.name: values[entry.name] for entry in plan if entry.kind == "buffer"}
         self._constants = Storages({name: tensor for name, tensor in buffers.items() if tensor.numel()})
         self._last = LastProducts()
-        self._compensating = {
-            plan[entry.law.weight].name: (entry.name, entry.law)
-            for entry in plan
-            if isinstance(entry.law, MeanCompensation)
-        }
+        self._ratios = ratios
+        self._compensating: dict[str, dict[str, MeanCompensation]] = {}
+        for entry in plan:
+            if isinstance(entry.law, MeanCompensation):
+                self._compensating.setdefault(plan[entry.law.weight].name, {})[entry.name] = entry.law
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -179,8 +194,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _scale(self, owner: str, factor: float) -> None:
         """Multiply a weight, wherever it is kept; the mean part of its bias follows."""
-        if owner in self._compensating:
-            name, law = self._compensating[owner]
+        for name, law in self._compensating.get(owner, {}).items():
             shift = (factor - 1) * _mean_part(self._values[owner], law)
             for values in self._parameters.alive(name):
                 values.add_(shift)
@@ -189,8 +203,9 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _mean_part(self, owner: str, bias: torch.Tensor | None) -> torch.Tensor | None:
         """The part of a bias that follows the weight, in the bias's shape."""
-        name, law = self._compensating.get(owner, ("", None))
-        if bias is None or law is None or self._parameters.owner(bias) != name:
+        name = self._parameters.owner(bias) if bias is not None else None
+        law = self._compensating.get(owner, {}).get(name or "")
+        if bias is None or law is None:
             return None
         return _mean_part(self._values[owner], law).reshape(bias.shape)
 
@@ -215,7 +230,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ratio is corrected, or every step would repeat the error of the first.
         """
         entry = self._plan[weight.name]
-        if entry.uses < 2 or not entry.before or weight.target != entry.after or len(data) != 1:
+        if not self._ratios or entry.uses < 2 or not entry.before or len(data) != 1:
             return 1.0
         return second_moment(data[0]) / entry.before
 
@@ -238,10 +253,19 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if weight.reached is None:
             self._note_reached(weight, result)
         else:
-            weight.later.append(self._moment(result))
+            weight.later.append(self._measure(weight, result))
 
     def _note_reached(self, weight: Corrected, result: torch.Tensor) -> None:
-        weight.reached, weight.second_moment = self._moment(result), second_moment(result)
+        weight.reached, weight.second_moment = self._measure(weight, result), second_moment(result)
+
+    def _measure(self, weight: Corrected, result: torch.Tensor) -> float:
+        found = self._moment(result)
+        if not math.isfinite(found):
+            shape = list(result.shape)
+            raise CalibrationError(
+                f"{weight.name}: its result of shape {shape} is not finite; look at what flows into it"
+            )
+        return found
 
     def _note_copies(self, name: str, leaves: list[torch.Tensor], owners: list[str | None], result: Any) -> None:
         """Remember results that are proportional to one parameter."""

@@ -26,14 +26,21 @@ def planned_values(plan: Plan, model: torch.nn.Module) -> dict[str, torch.Tensor
     Raises:
         ApplyError: names or shapes differ, or a type is not supported.
     """
-    held = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
+    held = {canonical: tensor for canonical, _, tensor in _tensors(model)}
     _check(plan, model, held)
     return {entry.name: _values(plan, entry, held[entry.name]) for entry in plan}
 
 
-def by_every_name(plan: Plan, values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the tensors under all of their names, so that ties stay ties."""
-    return {name: values[entry.name] for entry in plan for name in (entry.name, *entry.ties)}
+def by_every_name(plan: Plan, values: Mapping[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return the tensors under all the names that they have in the model, so that ties stay ties."""
+    by_name = {name: values[entry.name] for entry in plan for name in (entry.name, *entry.ties)}
+    return {actual: by_name[canonical] for canonical, actual, _ in _tensors(model)}
+
+
+def _tensors(model: torch.nn.Module) -> list[tuple[str, str, torch.Tensor]]:
+    """(name in a plan, name in the model, tensor) of every parameter and buffer."""
+    listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    return [(name, name, tensor) for name, tensor in listed]
 
 
 def _check(plan: Plan, model: torch.nn.Module, held: Mapping[str, torch.Tensor]) -> None:
