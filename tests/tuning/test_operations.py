@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -298,3 +299,19 @@ def test_language_models(kind, config):
     made = wb.calibrate(plan, model, {"input_ids": tokens})
     for name in names:
         assert made[name].measured == pytest.approx(1.0, rel=1e-5), (name, made[name].reason)
+
+
+def test_a_language_model_planned_by_auto_starts_at_the_entropy_of_its_words():
+    config = LlamaConfig(
+        hidden_size=64, intermediate_size=128, num_hidden_layers=4, num_attention_heads=4, vocab_size=97
+    )
+    model = LlamaForCausalLM(config)
+    tokens = torch.randint(0, 97, (8, 24), generator=torch.Generator().manual_seed(0))
+    plan = wb.plan(model, {"input_ids": tokens}, seed=1, rules={"*inv_freq": wb.Keep()})
+    made = wb.calibrate(plan, model, {"input_ids": tokens})
+    aimed = [entry for entry in made if entry.after is not None]
+    assert len(aimed) == 4 * 7 + 2
+    assert all(entry.measured == pytest.approx(entry.after, rel=1e-5) for entry in aimed)
+    wb.apply(made, model)
+    loss = model(input_ids=tokens, labels=tokens).loss
+    assert float(loss.detach()) == pytest.approx(math.log(97) + 0.25, abs=0.1)

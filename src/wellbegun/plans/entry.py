@@ -28,7 +28,8 @@ class Entry:
         ties: further names of the same tensor.
         zero_row: row of a look-up table that stands for padding and holds zeros.
         uses: how often one forward pass multiplies with the same part of it; a recurrent loop does so at every step.
-        measured: second moment behind the operation that calibration reached on its batch.
+        measured: second moment behind the operation that calibration reached on its batch, without a bias that has a
+            mean of its own.
     """
 
     name: str

@@ -34,9 +34,11 @@ def calibrate(
     (1.0, 1.0)
 
     The network runs once on the values that the plan would write. As the result of each weight's operation appears,
-    its second moment is measured (with the bias, summed in float64), the weight is multiplied by the factor that
-    brings it to its entry's target (`Entry.after`), and the run goes on with the corrected result, so that every
-    layer is measured behind corrected layers. Biases keep their laws; those that take out a mean follow their weight.
+    its second moment is measured (summed in float64), the weight is multiplied by the factor that brings it to its
+    entry's target (`Entry.after`), and the run goes on with the corrected result, so that every layer is measured
+    behind corrected layers. Biases keep their laws. Those that are random about zero, or take out a mean, count in the
+    second moment, and the latter follow their weight; a bias with a mean of its own (a forget gate) is an offset
+    that does not count.
 
     LSUV (Mishkin and Matas, 2016) is the special case of orthogonal laws and target=1, found without repeated passes.
     It looks at the variance; a target is a second moment E y², mean included. They agree where weights have mean zero

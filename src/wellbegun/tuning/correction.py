@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from wellbegun.errors import CalibrationError
-from wellbegun.laws import MeanCompensation
+from wellbegun.laws import Keep, MeanCompensation
 from wellbegun.plans import Plan
 from wellbegun.tuning import operations
 from wellbegun.tuning.corrected import Corrected
@@ -146,7 +146,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not isinstance(product, torch.Tensor) or not isinstance(bias, torch.Tensor):
                 continue
             name = self._parameters.owner(bias)
-            if name is None or "bias" not in self._plan[name].role or not bias.any():
+            if name is None or "bias" not in self._plan[name].role or not self._counts(name) or not bias.any():
                 continue
             owner = self._last.take(product)
             if owner is None:
@@ -212,16 +212,26 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _bias(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], product: torch.Tensor
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """What a product adds: (a bias, None), (None, data that it is added to), or (None, None)."""
+        """What a product adds: (a bias that counts, None), (None, anything else), or (None, None)."""
         plain = name.rstrip("_")
         position = operations.BIASES.get(plain)
         value = args[position] if position is not None and len(args) > position else None
         if not isinstance(value, torch.Tensor) or kwargs.get("beta", 1) == 0 or not value.any():
             return None, None
         value = operations.broadcast(value, plain, product)
-        if self._parameters.owner(value) is None or kwargs.get("beta", 1) != 1:
+        owner = self._parameters.owner(value)
+        if owner is None or kwargs.get("beta", 1) != 1 or not self._counts(owner):
             return None, value * kwargs.get("beta", 1)
         return value, None
+
+    def _counts(self, name: str) -> bool:
+        """Whether a bias is a part of the signal: random about zero, or there to take out a mean.
+
+        One with a mean of its own (a forget gate's 1, the time steps of a state space model) is an offset on purpose,
+        which its plan does not count in the second moment that the weight aims at.
+        """
+        law = self._plan[name].law
+        return not isinstance(law, Keep) and law.moments(self._plan[name].shape)[0] == 0
 
     def _ratio(self, weight: Corrected, data: list[torch.Tensor]) -> float:
         """How much more flows in at a first use than the plan says, for a weight that is used several times.
