@@ -360,6 +360,8 @@ def test_arguments_are_checked():
     for target in (0, -1.0, True, "1", float("nan"), float("inf")):
         with pytest.raises(ArgumentError, match="target must be a second moment above 0"):
             wb.calibrate(plan, model, x, target=target)
+    with pytest.raises(ArgumentError, match="centred must be True or False, got 1"):
+        wb.calibrate(plan, model, x, centred=1)
     with pytest.raises(ArgumentError, match=r"by he@0.*pass target=1\.0"):
         wb.calibrate(wb.plan(model, seed=1, recipe="he"), model, x)
     with pytest.raises(ArgumentError, match=r"needs a torch\.nn\.Module, got str"):

@@ -69,6 +69,8 @@ def calibrate(
     """
     model = check_module(model, "calibrating a plan")
     arguments, keywords, hint = _inputs(batch)
+    if not isinstance(centred, bool):
+        raise ArgumentError(f"centred must be True or False, got {centred!r}")
     targets = _targets(plan, target)
     from wellbegun.tuning.correction import Correction
     from wellbegun.tuning.values import by_every_name, planned_values
