@@ -17,7 +17,8 @@ from wellbegun.tuning import operations
 from wellbegun.tuning.corrected import Corrected
 from wellbegun.tuning.factor import Parts
 from wellbegun.tuning.operations import second_moment, variance
-from wellbegun.tuning.storages import LastProducts, Storages
+from wellbegun.tuning.origins import Origins, is_whole
+from wellbegun.tuning.storages import LastProducts
 
 
 class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -48,10 +49,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.weights: dict[str, Corrected] = {}
         self._plan, self._values, self._targets, self._centred = plan, values, targets, centred
         self._moment = variance if centred else second_moment
-        parameters = {entry.name: values[entry.name] for entry in plan if entry.kind == "parameter"}
-        self._parameters = Storages({name: tensor for name, tensor in parameters.items() if tensor.numel()})
-        buffers = {entry.name: values[entry.name] for entry in plan if entry.kind == "buffer"}
-        self._constants = Storages({name: tensor for name, tensor in buffers.items() if tensor.numel()})
+        self._origins = Origins(plan, values)
         self._last = LastProducts()
         self._ratios = ratios
         self._compensating: dict[str, dict[str, MeanCompensation]] = {}
@@ -65,8 +63,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
         leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        owners = [self._parameters.owner(leaf) for leaf in leaves]
-        if not any(owners):
+        if all(self._origins.owner(leaf) is None for leaf in leaves):
             return operations.run(func, args, kwargs)
         if name in operations.SUMS:
             return self._add(func, args, kwargs)
@@ -74,7 +71,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if position is not None and self._has_data(name, leaves, args[position]):
             return self._multiply(func, args, kwargs, position)
         result = operations.run(func, args, kwargs)
-        self._note_copies(name, leaves, owners, result)
+        self._origins.note_copies(name, leaves, result)
         return result
 
     def _weight_position(self, name: str, args: tuple[Any, ...]) -> int | None:
@@ -83,7 +80,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found = {
             i: owner
             for i, value in enumerate(args)
-            if i != bias and isinstance(value, torch.Tensor) and (owner := self._parameters.owner(value)) is not None
+            if i != bias and isinstance(value, torch.Tensor) and (owner := self._origins.owner(value)) is not None
         }
         aimed = [i for i, owner in found.items() if owner in self._targets]
         if len(aimed) != 1 and len(found) != 1:
@@ -94,14 +91,14 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _has_data(self, name: str, leaves: list[torch.Tensor], weight: torch.Tensor) -> bool:
         """Whether something else flows in: data, another parameter, or the rows that are looked up."""
-        mine = self._parameters.owner(weight)
-        others = [leaf for leaf in leaves if self._parameters.owner(leaf) != mine]
+        mine = self._origins.owner(weight)
+        others = [leaf for leaf in leaves if self._origins.owner(leaf) != mine]
         looks_up = name in operations.TABLES
-        return looks_up or any(not _is_whole(leaf) and self._constants.owner(leaf) is None for leaf in others)
+        return looks_up or any(not self._origins.is_constant(leaf) for leaf in others)
 
     def _multiply(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], position: int) -> Any:
         name = func.overloadpacket.__name__
-        owner = self._parameters.owner(args[position])
+        owner = self._origins.owner(args[position])
         assert owner is not None
         weight = self.weights.get(owner) or Corrected(owner, self._targets.get(owner))
         known = name.rstrip("_") in operations.PRODUCTS
@@ -119,7 +116,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return operations.run(func, args, kwargs)
         data = [leaf for i, leaf in enumerate(args) if i != position and self._is_signal(name, i, leaf)]
         if not measured.any() and data and not all(leaf.any() for leaf in data):
-            if all(self._parameters.owner(leaf) is None for leaf in data):
+            if all(self._origins.owner(leaf) is None for leaf in data):
                 others = [name for name in self.weights if name != owner]
                 weight.starved, weight.behind = True, others[-1] if others else ""
                 self.weights[owner] = weight
@@ -145,7 +142,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for product, bias in pairs:
             if not isinstance(product, torch.Tensor) or not isinstance(bias, torch.Tensor):
                 continue
-            name = self._parameters.owner(bias)
+            name = self._origins.owner(bias)
             if name is None or "bias" not in self._plan[name].role or not self._counts(name) or not bias.any():
                 continue
             owner = self._last.take(product)
@@ -196,14 +193,14 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Multiply a weight, wherever it is kept; the mean part of its bias follows."""
         for name, law in self._compensating.get(owner, {}).items():
             shift = (factor - 1) * _mean_part(self._values[owner], law)
-            for values in self._parameters.alive(name):
+            for values in self._origins.parameters.alive(name):
                 values.add_(shift)
-        for values in self._parameters.alive(owner):
+        for values in self._origins.parameters.alive(owner):
             values.mul_(factor)
 
     def _mean_part(self, owner: str, bias: torch.Tensor | None) -> torch.Tensor | None:
         """The part of a bias that follows the weight, in the bias's shape."""
-        name = self._parameters.owner(bias) if bias is not None else None
+        name = self._origins.owner(bias) if bias is not None else None
         law = self._compensating.get(owner, {}).get(name or "")
         if bias is None or law is None:
             return None
@@ -219,7 +216,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not isinstance(value, torch.Tensor) or kwargs.get("beta", 1) == 0 or not value.any():
             return None, None
         value = operations.broadcast(value, plain, product)
-        owner = self._parameters.owner(value)
+        owner = self._origins.owner(value)
         if owner is None or kwargs.get("beta", 1) != 1 or not self._counts(owner):
             return None, value * kwargs.get("beta", 1)
         return value, None
@@ -248,7 +245,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Whether an argument is what a product multiplies with the weight."""
         if position == operations.BIASES.get(name.rstrip("_")) or name in operations.TABLES:
             return False
-        return isinstance(value, torch.Tensor) and not _is_whole(value)
+        return isinstance(value, torch.Tensor) and not is_whole(value)
 
     def _rows(self, owner: str, name: str, result: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
         """The part of a result that counts: rows that stand for padding do not."""
@@ -257,7 +254,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note_use(self, weight: Corrected, result: torch.Tensor) -> None:
         """Measure the use of a weight that is not, or no longer, corrected."""
-        if not result.numel() or _is_whole(result):
+        if not result.numel() or is_whole(result):
             return
         self.weights[weight.name] = weight
         if weight.reached is None:
@@ -277,32 +274,11 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         return found
 
-    def _note_copies(self, name: str, leaves: list[torch.Tensor], owners: list[str | None], result: Any) -> None:
-        """Remember results that are proportional to one parameter."""
-        floats = [(leaf, owner) for leaf, owner in zip(leaves, owners, strict=True) if not _is_whole(leaf)]
-        names = {owner for _, owner in floats if owner is not None}
-        if len(names) != 1 or not isinstance(result, torch.Tensor) or self._parameters.owner(result) is not None:
-            return
-        owner = names.pop()
-        others = [leaf for leaf, other in floats if other is None]
-        is_copy = name in operations.COPIES and not others
-        if name in operations.LOOKUPS and not others:
-            is_copy = "embedding" not in self._plan[owner].role
-        if name in operations.FACTORS and len(floats) - len(others) == 1 and (name == "mul" or floats[0][1] == owner):
-            is_copy = all(self._constants.owner(leaf) is not None or leaf.ndim == 0 for leaf in others)
-        if is_copy and not _is_whole(result):
-            self._parameters.add(result, owner)
-
     def _deliver(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], whole: Any) -> Any:
         """Put the result where an operation in place, or with `out`, has it."""
         if "out" in kwargs:
             return kwargs["out"].copy_(whole)
         return args[0].copy_(whole) if func._schema.is_mutable else whole
-
-
-def _is_whole(tensor: torch.Tensor) -> bool:
-    """Whether a tensor holds indices, masks or counts."""
-    return not (tensor.is_floating_point() or tensor.is_complex())
 
 
 def _mean_part(weight: torch.Tensor, law: MeanCompensation) -> torch.Tensor:
