@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -115,13 +116,13 @@ def _attention(attribute: str, tensor: torch.Tensor) -> TypedRole | None:
     return TypedRole("token") if attribute in ("bias_k", "bias_v") else None
 
 
-def convolution_fans(shape: tuple[int, ...], stride: object, groups: int, transposed: bool) -> Fans:
+def convolution_fans(shape: tuple[int, ...], stride: int | Sequence[int], groups: int, transposed: bool) -> Fans:
     """Products per output, and gradients per input, away from the borders.
 
     >>> convolution_fans((64, 1, 3, 3), (1, 1), 64, transposed=False)
     Fans(fan_in=9, fan_out=9)
     """
-    strides = list(stride) if isinstance(stride, (tuple, list)) else [stride]
+    strides = list(stride) if not isinstance(stride, int) else [stride]
     taps = math.prod(shape[2:])
     # one stride may stand for all dimensions
     steps = math.prod(strides) if len(strides) == len(shape) - 2 else strides[0] ** (len(shape) - 2)

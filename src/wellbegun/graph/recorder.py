@@ -18,6 +18,9 @@ from wellbegun.graph.typed import by_module_types, unused_by_type
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans
 
+_SUMMED = frozenset({"bias", "added", "token", "position table", "bias table"})
+"""Roles that a sum of parameters passes on to each of them."""
+
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every tensor back to the operation that made it, or to the parameters that it was made from alone."""
@@ -28,6 +31,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.uses: dict[str, list[Use]] = {}
         self.slices = Slices()
+        self.has_affine: set[tuple[int, str]] = set()  # normalisations that have their scale or shift
         self._table = Table()
         self._written: dict[int, int] = {}
         self._kept: list[Any] = []  # storages written in part: their addresses stay theirs
@@ -190,18 +194,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             axes, region = "", None
             shape = self.variables[source.variable].shape if source.variable in self.variables else ()
             if reading is not None:
-                axes = "".join(letter or blank or "." for letter in reading.letters)
-                region = None if source.gathered else reading.region
+                reading = source.whole_rows(reading)
+                axes, region = "".join(letter or blank or "." for letter in reading.letters), reading.region
             elif letters:
                 axes = "?" * len(shape)
-            if role.endswith(" weight") and "?" in axes and len(shape) > 2:
+            if role.endswith(" weight") and not source.derived and "?" in axes and len(shape) > 2:
                 known = f"ambiguous: {role} whose dimensions cannot be told apart"
                 self.use(source.variable, known, operation, detail, None, axes=axes)
                 continue
             whole = region is not None and all((0, size) == run for size, run in zip(shape, region, strict=True))
-            part = not whole and reading is not None and not source.gathered
+            part = not whole and reading is not None
             fields: dict[str, Any] = {"axes": axes if letters else "", "region": None if whole else region, **more}
-            if source.derived:
+            sums = role in _SUMMED and set(source.derived) == {"add"}
+            if source.derived and not sums:
                 steps = ", ".join(dict.fromkeys(source.derived))
                 fields |= {"serves": role}
                 self.use(source.variable, f"derived: {steps}", operation, detail, fans, factor=source.factor, **fields)

@@ -57,10 +57,19 @@ class Slices:
         """All outputs of a weight operation, as one run."""
         return ((0, self._size[operation]),)
 
+    def fans_of(self, operation: int, runs: Ranges | None) -> Fans:
+        """The fans of a weight operation, for some of its outputs."""
+        fans = self.fans[operation]
+        if runs is None or not self._shared[operation]:
+            return fans
+        return Fans(fans.fan_in, fans.fan_out * sum(stop - start for start, stop in runs) / self._size[operation])
+
     def take(self, parts: dict[int, Part]) -> None:
         """Note that an operation takes these outputs."""
         for operation, part in parts.items():
-            self._taken.setdefault(operation, set()).add(part.runs())
+            runs = part.runs()
+            if runs != ():
+                self._taken.setdefault(operation, set()).add(runs)
 
     def parts(self, operation: int) -> list[Ranges]:
         """The outputs that go different ways, none twice and none left out; a single entry if they are not cut."""
@@ -73,6 +82,10 @@ class Slices:
             touching = [group for group in groups if _overlap(group, runs)]
             groups = [group for group in groups if group not in touching]
             groups.append(joined(run for group in (*touching, runs) for run in group))
+        pairs = [group for group in groups if _is_comb(group)]
+        if len(pairs) > 1:  # every second output: the two numbers that a rotation turns, of one matrix
+            groups = [group for group in groups if not _is_comb(group)]
+            groups.append(joined(run for group in pairs for run in group))
         covered = joined(run for group in groups for run in group)
         edges = [0, *(edge for run in covered for edge in run), size]
         left = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i] < edges[i + 1]]
@@ -91,17 +104,14 @@ class Slices:
         return {name: [use for place in places for use in place] for name, places in made.items()}
 
     def _part(self, operation: int, cuttable: Cuttable, use: Use, runs: Ranges) -> Use:
-        count = sum(stop - start for start, stop in runs)
-        fans = use.fans
-        if fans is not None and self._shared[operation]:
-            fans = Fans(fans.fan_in, fans.fan_out * count / self._size[operation])
+        fans = use.fans if use.fans is None else self.fans_of(operation, runs)
         region = None
         source = cuttable.source
-        if len(runs) == 1 and source.shadow is not None and not source.gathered and not source.joined:
+        if len(runs) == 1 and source.shadow is not None and not source.joined:
             start, stop = runs[0]
             top = source.shadow.view(torch.Tensor.narrow, cuttable.axis, start, stop - start)
             reading = top.read(cuttable.letters)
-            region = None if reading is None else reading.region
+            region = None if reading is None else source.whole_rows(reading).region
         return replace(use, fans=fans, region=region, part=True)
 
 
@@ -140,6 +150,10 @@ def _all_same(inputs: list[dict[int, Part]]) -> bool:
     if all(parts == first for parts in inputs):
         return True
     return all(parts[at].runs() == first[at].runs() is not None for parts in inputs for at in first)
+
+
+def _is_comb(runs: Ranges) -> bool:
+    return len(runs) > 1 and all(stop - start == 1 for start, stop in runs)
 
 
 def _overlap(one: Ranges, other: Ranges) -> bool:

@@ -26,6 +26,7 @@ _POOLS = frozenset(
     ).split()
 )
 _SOFTMAX = frozenset("_softmax softmax _log_softmax log_softmax _safe_softmax".split())
+_REPLACES = frozenset("index_put _index_put_impl masked_fill masked_scatter index_copy scatter slice_scatter".split())
 _ATTENTION = "_scaled_dot_product"
 
 
@@ -41,7 +42,8 @@ def other(recorder: Recorder, call: Call) -> None:
     elif kind in ("softmax", "activation"):
         inputs = inputs[:1]
     follow = "same" if call.is_elementwise or kind == "dropout" else ""
-    used = [(recorder.sources(tensor), roles.get(id(tensor), "other")) for tensor in call.tensors]
+    usual = "token" if call.name in _REPLACES else "other"
+    used = [(recorder.sources(tensor), roles.get(id(tensor), usual)) for tensor in call.tensors]
     index = recorder.record(call, kind, inputs, detail=detail, follow=follow)
     for sources, role in used:
         recorder.use_all(sources, role, index, call.name)

@@ -22,8 +22,8 @@ VIEWS = (
     | frozenset(
         (
             "view reshape _unsafe_view _reshape_alias expand slice select unsqueeze squeeze flatten split "
-            "split_with_sizes unsafe_split unsafe_split_with_sizes chunk unsafe_chunk unbind unflatten narrow as_strided "
-            "view_as repeat diagonal unfold view_as_real view_as_complex"
+            "split_with_sizes unsafe_split unsafe_split_with_sizes chunk unsafe_chunk unbind unflatten narrow "
+            "as_strided view_as repeat diagonal unfold view_as_real view_as_complex"
         ).split()
     )
 )
