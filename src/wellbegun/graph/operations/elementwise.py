@@ -12,6 +12,8 @@ from wellbegun.graph.graph import WEIGHT_KINDS, Operation
 from wellbegun.graph.slices import Cuttable
 from wellbegun.graph.tracked import Source
 
+_MASKS = frozenset({"where", "masked_fill"})
+
 if TYPE_CHECKING:
     from wellbegun.graph.call import Call
     from wellbegun.graph.recorder import Recorder
@@ -171,7 +173,8 @@ def _is_linear_in(recorder: Recorder, signal: torch.Tensor) -> bool:
 def _are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:
     """Whether a signal is a product of two signals, scaled and shifted: the scores of an attention."""
     operation = recorder.source_of(signal)
-    while operation is not None and operation.kind in ("scale", "shift", "view", "add") and operation.inputs:
+    steps = ("scale", "shift", "view", "add")
+    while operation is not None and (operation.kind in steps or operation.detail in _MASKS) and operation.inputs:
         operation = recorder.operations[operation.inputs[0]]
     return operation is not None and operation.kind == "matmul"
 
@@ -179,7 +182,8 @@ def _are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:
 def _find_bias_table(recorder: Recorder, scores: torch.Tensor, table: torch.Tensor) -> None:
     """An embedding that is added to the scores of an attention is a table of biases."""
     operation = recorder.source_of(table)
-    while operation is not None and operation.kind in ("shift", "view", "add") and operation.inputs:
+    steps = ("shift", "view", "add")
+    while operation is not None and (operation.kind in steps or operation.detail in _MASKS) and operation.inputs:
         operation = recorder.operations[operation.inputs[0]]
     if operation is None or operation.kind != "embedding" or not _are_scores(recorder, scores):
         return
