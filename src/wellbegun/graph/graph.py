@@ -33,8 +33,8 @@ class Operation:
         inputs: indices of the operations whose results it takes: signals first, then what was computed from
             parameters alone.
         shape: of its (first) result.
-        weight: the parameter it multiplies with, for the kinds in `WEIGHT_KINDS`; "" if what it multiplies with was computed from parameters in
-            other ways than by a scale, a cast or a concatenation.
+        weight: the parameter it multiplies with, for the kinds in `WEIGHT_KINDS`; "" if what it multiplies with was
+            computed from parameters in other ways than by a scale, a cast or a concatenation.
         factor: of a "scale".
         second_moment: of an "input" whose values were given, and of the result of a "norm" that is not 1 (1/d behind
             an L2 normalisation of d numbers).

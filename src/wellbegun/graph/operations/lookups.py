@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wellbegun.graph.call import Call
     from wellbegun.graph.recorder import Recorder
 
-LOOKUPS = frozenset("embedding _embedding_bag embedding_bag index _unsafe_index index_select gather".split())
+_BAGS = frozenset({"_embedding_bag", "_embedding_bag_forward_only"})
+LOOKUPS = frozenset("embedding index _unsafe_index index_select gather".split()) | _BAGS
 
 
 def look_up(recorder: Recorder, call: Call) -> None:
@@ -31,7 +32,7 @@ def look_up(recorder: Recorder, call: Call) -> None:
     padding = -1
     if name == "embedding":
         padding = call.argument(2, "padding_idx", -1)
-    elif name in ("_embedding_bag", "embedding_bag"):
+    elif name in _BAGS:
         padding = call.argument(8, "padding_idx", -1)
     rows_of_table = (
         name in ("index", "index_select") and table.ndim == 2 and call.results[0].shape[-1:] == table.shape[-1:]
@@ -49,7 +50,7 @@ def look_up(recorder: Recorder, call: Call) -> None:
 
 
 def _indices(call: Call) -> list[torch.Tensor]:
-    if call.name in ("embedding", "_embedding_bag", "embedding_bag"):
+    if call.name == "embedding" or call.name in _BAGS:
         found = [call.args[1], *call.args[6:7]]  # the weights of samples, if any
     elif call.name in ("index", "_unsafe_index"):
         found = list(call.args[1])

@@ -29,14 +29,13 @@ def compute(recorder: Recorder, call: Call) -> None:
 
 def update(recorder: Recorder, call: Call, written: Any) -> None:
     """Record that the forward pass writes into a parameter or buffer, which stays what it is."""
-    known = recorder.made(written)
+    known, sources = recorder.made(written), recorder.sources(written)
     values = [tensor for tensor in call.tensors if tensor is not written]
     index = recorder.record(call, "other", values)
     counts = call.name == "add" and not written.is_floating_point() and not any(map(recorder.made, values))
-    recorder.use_all(recorder.sources(written), "counter" if counts else "updated", index, call.name)
+    recorder.use_all(sources, "counter" if counts else "updated", index, call.name)
     for value in values:
-        if value is not written:
-            recorder.use_all(recorder.sources(value), "other", index, call.name)
+        recorder.use_all(recorder.sources(value), "other", index, call.name)
     if known is not None:
         recorder.know(written, known)
 
