@@ -109,6 +109,14 @@ def test_interleaved_heads_have_fans_and_no_region() -> None:
     assert [(use.fans, use.region, use.part) for use in uses] == [(Fans(8, 8), None, True)] * 3
 
 
+def test_every_second_row_is_a_gate() -> None:
+    def cut(y: torch.Tensor) -> torch.Tensor:  # as GPT-OSS packs gate and up
+        return F.silu(y[..., ::2]) * (y[..., 1::2] + 1)
+
+    uses = found(Packed(16, cut), torch.zeros(2, 3, 8))
+    assert [(use.fans, use.region, use.part) for use in uses] == [(Fans(8, 8), None, True)] * 2
+
+
 def test_heads_of_grouped_queries_beside_their_keys() -> None:
     def cut(y: torch.Tensor) -> torch.Tensor:  # for each of 2 groups: 3 heads of queries, one of keys, one of values
         y = y.unflatten(-1, (2, 5, 2))
@@ -128,6 +136,21 @@ def test_numbers_that_a_rotation_turns_in_pairs_are_one_part() -> None:
 
     uses = found(Packed(16, cut), torch.zeros(2, 3, 8))
     assert [use.region for use in uses] == [((0, 8), (0, 8)), ((8, 16), (0, 8))]
+
+
+def test_halves_that_a_rotation_turns_are_one_part() -> None:
+    def turn(x: torch.Tensor) -> torch.Tensor:
+        first, second = x.chunk(2, -1)
+        return torch.cat((first * 0.6 - second * 0.8, first * 0.8 + second * 0.6), -1)
+
+    def cut(y: torch.Tensor) -> torch.Tensor:
+        q, k, v = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in y.chunk(3, -1))
+        return attention(turn(q), turn(k), v)
+
+    uses = found(Packed(24, cut), torch.zeros(2, 3, 8))
+    assert [use.region[0] for use in uses] == [(0, 8), (8, 16), (16, 24)]
+    alone = found(Packed(8, lambda y: turn(y.unflatten(-1, (2, 4))).exp()), torch.zeros(2, 3, 8))
+    assert [use.part for use in alone] == [False]
 
 
 def test_inputs_first_matrices_are_cut_along_their_columns() -> None:

@@ -164,6 +164,9 @@ ROLES = {
     ),
     "positions beside features": (lambda m, x: torch.cat((x, m.p.expand(2, 6, 8)), -1), (6, 8), "position table"),
     "positions behind a layer": (lambda m, x: m.layer(x) + m.p, (6, 8), "position table"),
+    "attention sink": (
+        lambda m, x: torch.cat((scores(m, x), m.p[:, None].expand(2, 6, 1)), -1).softmax(-1), (6,), "attention sink",
+    ),
     "bias table": (lambda m, x: scores(m, x).softmax(-1) + 0 * (scores(m, x) + m.p), (6, 6), "bias table"),
     "bias table by index": (
         lambda m, x: (scores(m, x) + m.p[torch.zeros(36, dtype=torch.long, device=x.device)].view(6, 6, 2)[..., 0])

@@ -71,6 +71,7 @@ class Use:
         "multiplied", "divided", "added": elementwise with a signal. "scalar gate": one number that multiplies a signal.
         "position table": one row for each position, added to a signal, or joined to its features.
         "bias table": added to the scores of an attention, looked up or not.
+        "attention sink": scores of its own, beside those of an attention.
         "token": rows that enter the network as a signal (class token, learned queries, mask token).
         "activation slope": of PReLU. "counter": an integer that counts calls. "updated": written by the forward pass.
             "index": integers that say which rows are taken. "other": anything else.

@@ -41,6 +41,8 @@ class Slices:
         self._shared: dict[int, bool] = {}
         self._uses: dict[int, list[Cuttable]] = {}
         self._taken: dict[int, set[Ranges | None]] = {}
+        self._added: dict[int, set[frozenset[Ranges]]] = {}
+        self._rejoined: dict[int, set[frozenset[Ranges]]] = {}
         self.fans: dict[int, Fans] = {}
 
     def begin(self, operation: int, shape: Sequence[int], axis: int, fans: Fans, shares: bool) -> dict[int, Part]:
@@ -68,12 +70,32 @@ class Slices:
         """Note that an operation takes these outputs."""
         for operation, part in parts.items():
             runs = part.runs()
-            if runs != ():
+            if runs != () and not part.pieces:
                 self._taken.setdefault(operation, set()).add(runs)
+
+    def add_up(self, operation: int, parts: list[Part]) -> Part | None:
+        """Different outputs are added up: each on its own, unless such sums are put together again.
+
+        That is what a rotation does, (a cos - b sin, a sin + b cos), whose two halves are of one matrix.
+        """
+        pieces: set[Ranges] = set()
+        for part in parts:
+            runs = part.runs()
+            if runs is None:
+                return None
+            pieces |= part.pieces or {runs}
+        self._added.setdefault(operation, set()).add(frozenset(pieces))
+        return Part(None, parts[0].axis, joined(run for runs in pieces for run in runs), frozenset(pieces))
+
+    def rejoin(self, operation: int, parts: list[Part]) -> None:
+        """Sums of outputs are put together."""
+        self._rejoined.setdefault(operation, set()).update(part.pieces for part in parts if part.pieces)
 
     def parts(self, operation: int) -> list[Ranges]:
         """The outputs that go different ways, none twice and none left out; a single entry if they are not cut."""
-        size, taken = self._size[operation], self._taken.get(operation, set())
+        size, taken = self._size[operation], set(self._taken.get(operation, ()))
+        for pieces in self._added.get(operation, set()) - self._rejoined.get(operation, set()):
+            taken |= pieces
         whole = self.whole(operation)
         if len(taken) < 2 or None in taken or whole in taken:
             return [whole]
@@ -82,10 +104,6 @@ class Slices:
             touching = [group for group in groups if _overlap(group, runs)]
             groups = [group for group in groups if group not in touching]
             groups.append(joined(run for group in (*touching, runs) for run in group))
-        pairs = [group for group in groups if _is_comb(group)]
-        if len(pairs) > 1:  # every second output: the two numbers that a rotation turns, of one matrix
-            groups = [group for group in groups if not _is_comb(group)]
-            groups.append(joined(run for group in pairs for run in group))
         covered = joined(run for group in groups for run in group)
         edges = [0, *(edge for run in covered for edge in run), size]
         left = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i] < edges[i + 1]]
@@ -129,14 +147,21 @@ def followed(slices: Slices, inputs: list[dict[int, Part]], how: str) -> dict[in
         for parts in inputs:
             made |= parts
         twice = sum(map(len, inputs)) > len(made)
+        if twice and len(made) == 1 and not _all_same(inputs):
+            ((operation, _),) = made.items()
+            total = slices.add_up(operation, [parts[operation] for parts in inputs])
+            if total is not None:
+                return {operation: total}
         if len(made) <= _MOST_SUMMANDS and (not twice or _all_same(inputs)):
             return made
     if how == "joined" and inputs and all(len(parts) == 1 for parts in inputs):
         operations = {operation for parts in inputs for operation in parts}
         runs = [part.runs() for parts in inputs for part in parts.values()]
         if len(operations) == 1 and None not in runs:
+            operation = operations.pop()
+            slices.rejoin(operation, [parts[operation] for parts in inputs])
             every = joined(run for found in runs if found is not None for run in found)
-            return {operations.pop(): Part(None, 0, every)}
+            return {operation: Part(None, 0, every)}
     if how != "apart":
         for parts in inputs:
             slices.take(parts)
@@ -150,10 +175,6 @@ def _all_same(inputs: list[dict[int, Part]]) -> bool:
     if all(parts == first for parts in inputs):
         return True
     return all(parts[at].runs() == first[at].runs() is not None for parts in inputs for at in first)
-
-
-def _is_comb(runs: Ranges) -> bool:
-    return len(runs) > 1 and all(stop - start == 1 for start, stop in runs)
 
 
 def _overlap(one: Ranges, other: Ranges) -> bool:

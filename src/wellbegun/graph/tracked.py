@@ -51,11 +51,13 @@ class Part:
         shadow: of the tensor, its origin being the operation's result; None if only the outputs are known.
         axis: the outputs' dimension of the operation's result.
         outputs: (start, stop) runs of outputs, where there is no shadow; None: not known.
+        pieces: if different outputs were added up: the runs of each summand.
     """
 
     shadow: Shadow | None
     axis: int
     outputs: Ranges | None = None
+    pieces: frozenset[Ranges] = frozenset()
 
     def runs(self) -> Ranges | None:
         """The outputs it holds as (start, stop) runs; None if not known."""

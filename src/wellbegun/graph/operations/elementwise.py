@@ -43,7 +43,7 @@ def add(recorder: Recorder, call: Call) -> None:
             layer = max(made.parts)
             fans = recorder.slices.fans_of(layer, made.parts[layer].runs())
         if role in ("bias", "normalisation shift"):
-            varying = _varying(sources, tensor)
+            varying = varying_axes(sources, tensor)
             letters = "".join("o" if axis in varying else "." for axis in range(tensor.ndim))
         for source in sources:
             recorder.use_all((source,), role, index, call.name, fans, letters, "." if letters else "")
@@ -117,7 +117,7 @@ def _number(call: Call) -> float | None:
 
 def _added(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor, rank: int) -> str:
     """The role of what was made from parameters and is added to a signal."""
-    varying = {axis + rank - given.ndim for axis in _varying(recorder.sources(given), given)}
+    varying = {axis + rank - given.ndim for axis in varying_axes(recorder.sources(given), given)}
     vector = len(varying) < 2
     made = recorder.made(signal)
     behind = made.parts.items() if made is not None and _is_linear_in(recorder, signal) else ()
@@ -133,7 +133,7 @@ def _added(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor, rank: 
         return "normalisation shift"
     if vector and (kind in WEIGHT_KINDS or kind == "bilinear" or (kind == "matmul" and varying == {rank - 1})):
         return "bias"
-    if not vector and _are_scores(recorder, signal):
+    if not vector and are_scores(recorder, signal):
         return "bias table"
     gathered = any(source.gathered for source in recorder.sources(given))
     return "position table" if gathered or not vector else "added"
@@ -153,7 +153,7 @@ def _lacks(recorder: Recorder, signal: torch.Tensor, role: str) -> bool:
     return operation is not None and operation.kind == "norm" and (operation.index, role) not in recorder.has_affine
 
 
-def _varying(sources: tuple[Source, ...], given: torch.Tensor) -> set[int]:
+def varying_axes(sources: tuple[Source, ...], given: torch.Tensor) -> set[int]:
     """The axes along which what was made from parameters differs."""
     found = {axis for axis, size in enumerate(given.shape) if size > 1}
     if len(sources) == 1 and sources[0].shadow is not None and not sources[0].gathered:
@@ -170,7 +170,7 @@ def _is_linear_in(recorder: Recorder, signal: torch.Tensor) -> bool:
     return operation is not None and (operation.kind in WEIGHT_KINDS or operation.kind == "bilinear")
 
 
-def _are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:
+def are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:
     """Whether a signal is a product of two signals, scaled and shifted: the scores of an attention."""
     operation = recorder.source_of(signal)
     steps = ("scale", "shift", "view", "add")
@@ -185,7 +185,7 @@ def _find_bias_table(recorder: Recorder, scores: torch.Tensor, table: torch.Tens
     steps = ("shift", "view", "add")
     while operation is not None and (operation.kind in steps or operation.detail in _MASKS) and operation.inputs:
         operation = recorder.operations[operation.inputs[0]]
-    if operation is None or operation.kind != "embedding" or not _are_scores(recorder, scores):
+    if operation is None or operation.kind != "embedding" or not are_scores(recorder, scores):
         return
     found = recorder.uses.get(operation.weight, [])
     for position, use in enumerate(found):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wellbegun.graph.operations.elementwise import are_scores, varying_axes
 from wellbegun.graph.tracked import Part
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ def concatenate(recorder: Recorder, call: Call) -> None:
     dim = call.argument(1, "dim", 0) % rank
     alone = all(recorder.is_signal(tensor) for tensor in call.tensors)
     used = [(tensor, recorder.sources(tensor)) for tensor in call.tensors]
+    sinks = any(recorder.is_signal(tensor) and are_scores(recorder, tensor) for tensor in call.tensors)
     index = recorder.record(call, "concat", call.tensors, follow="joined" if alone else "")
     for tensor, sources in used:
-        beside = call.name == "cat" and dim == rank - 1 and sum(size > 1 for size in tensor.shape) > 1
-        recorder.use_all(sources, "position table" if beside else "token", index, call.name)
+        beside = call.name == "cat" and dim == rank - 1 and len(varying_axes(sources, tensor)) > 1
+        role = "attention sink" if sinks else "position table" if beside else "token"
+        recorder.use_all(sources, role, index, call.name)
 
 
 def slope(recorder: Recorder, call: Call) -> None:
