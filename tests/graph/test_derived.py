@@ -137,6 +137,9 @@ def test_reparametrised_layers(case: str, layer: object) -> None:
     assert use.role == role
     assert use.fans == (Fans(8, 4) if kind == "linear" else Fans(9, 12))
     assert uses["bias"][0].role == "bias"
+    if case == "weight_norm":  # the lengths of the rows
+        lengths = uses["parametrizations.weight.original0"][0]
+        assert (lengths.role, lengths.axes) == (role, "o" + "." * (len(shape) - 1))
 
 
 def test_a_computed_parameter_that_nothing_takes_is_not_lost() -> None:

@@ -178,6 +178,12 @@ CONTRACTED = {
     "bmm": ((3, 4, 2), lambda x, w: torch.bmm(x, w), (3, 2, 4), "bio"),
     "baddbmm": ((3, 4, 2), lambda x, w: torch.baddbmm(torch.zeros(3, 1, 2, device=x.device), x, w), (3, 2, 4), "bio"),
     "addbmm": ((3, 4, 2), lambda x, w: torch.addbmm(torch.zeros(2, 2, device=x.device), x, w), (3, 2, 4), "iio"),
+    "one of a stack, summed with every input": (
+        (2, 3, 4),
+        lambda x, w: torch.einsum("bnd,nd->bn", x, w[1]),
+        (2, 3, 4),
+        "bbi",
+    ),
     "one expert": ((3, 4, 2), lambda x, w: x @ w[1], (2, 4), "bio"),
     "experts by index": ((3, 2, 4), lambda x, w: torch.bmm(w[[2, 0]], x[..., None]), (2, 4), "boi"),
     "reshaped": ((2, 3, 4), lambda x, w: F.linear(x, w.reshape(6, 4)), (2, 4), "ooi"),

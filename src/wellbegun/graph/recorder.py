@@ -192,10 +192,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             marks = letters if len(letters) == rank else "." * rank
             reading = source.shadow.read(marks) if source.shadow is not None else None
             axes, region = "", None
+            empty = blank if blank and not source.derived else "."
             shape = self.variables[source.variable].shape if source.variable in self.variables else ()
             if reading is not None:
                 reading = source.whole_rows(reading)
-                axes, region = "".join(letter or blank or "." for letter in reading.letters), reading.region
+                axes, region = "".join(letter or empty for letter in reading.letters), reading.region
             elif letters:
                 axes = "?" * len(shape)
             if role.endswith(" weight") and not source.derived and "?" in axes and len(shape) > 2:

@@ -14,6 +14,9 @@ from torch.utils._pytree import tree_leaves
 _UNIT = 1 << 44
 """Stride of a dimension of size 1, which addresses nothing and so can say which dimension it is."""
 
+_NEW = _UNIT - 1
+"""Stride of an axis of size 1 that no dimension of the origin stands behind."""
+
 _MOST_RUNS = 1 << 20
 
 Ranges = tuple[tuple[int, int], ...]
@@ -75,6 +78,14 @@ class Shadow:
             below, origins = self.levels, (*self.origins, self.shape)
             made = view(_blank(self.shape), *args, **kwargs)
         return [Shadow((*below, leaf), origins) for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+
+    def unsqueeze(self, axis: int) -> Shadow:
+        """The shadow behind an axis of size 1 that is put in, whose stride must not look like that of a dimension."""
+        top = self.levels[-1].unsqueeze(axis)
+        strides = list(top.stride())
+        strides[axis] = _NEW
+        marked = top.as_strided(top.shape, strides, top.storage_offset())
+        return Shadow((*self.levels[:-1], marked), self.origins)
 
     def read(self, letters: str) -> Reading | None:
         """Say what the view shows, given one letter for each of its axes; None where steps cannot express it."""

@@ -133,9 +133,9 @@ def _added(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor, rank: 
         return "normalisation shift"
     if vector and (kind in WEIGHT_KINDS or kind == "bilinear" or (kind == "matmul" and varying == {rank - 1})):
         return "bias"
-    if not vector and are_scores(recorder, signal):
-        return "bias table"
     gathered = any(source.gathered for source in recorder.sources(given))
+    if (gathered or not vector) and are_scores(recorder, signal):
+        return "bias table"
     return "position table" if gathered or not vector else "added"
 
 

@@ -117,5 +117,5 @@ def _without(shadow: Shadow, dims: list[int], at: int, count: int, call: Call) -
     for dim in reversed(dims):
         shadow = shadow.view(torch.Tensor.select, dim, 0)
     for _ in range(count):
-        shadow = shadow.view(torch.Tensor.unsqueeze, at)
+        shadow = shadow.unsqueeze(at)
     return shadow.view(torch.Tensor.expand, call.results[0].shape)

@@ -81,6 +81,8 @@ def _views(call: Call, shadow: Shadow, count: int) -> list[Shadow] | None:
     if name in _COPIES:
         return [shadow] * count
     try:
+        if name == "unsqueeze":
+            return [shadow.unsqueeze(call.argument(1, "dim"))]
         if name == "repeat":
             tiles = call.args[1][len(call.args[1]) - len(shadow.shape) :]
             if any(size > 1 and tile > 1 for size, tile in zip(shadow.shape, tiles, strict=True)):
