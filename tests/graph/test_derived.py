@@ -7,7 +7,9 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune
 
 from wellbegun.graph.graph import Use
+from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.trace import trace
+from wellbegun.graph.variable import collect_variables
 from wellbegun.laws import Fans
 
 
@@ -149,3 +151,18 @@ def test_a_computed_parameter_that_nothing_takes_is_not_lost() -> None:
 
     (use,) = uses_of(Computes(forward, w=(8,)))["w"]
     assert use.role.startswith("derived: ")
+
+
+def test_an_orthogonal_parametrisation_on_real_tensors() -> None:
+    model = parametrizations.orthogonal(nn.Linear(8, 4))
+    variables = collect_variables(model)
+    recorder = Recorder(variables)
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        recorder.know_variable(tensor, name)
+    x = torch.zeros(2, 8)
+    recorder.know_input(x, None)
+    with torch.no_grad(), recorder:
+        model(x)
+    (use,) = recorder.graph(variables, ()).uses["parametrizations.weight.original"]
+    assert use.role.startswith("derived: ")
+    assert (use.serves, use.fans) == ("linear weight", Fans(8, 4))

@@ -85,6 +85,9 @@ COUNTED = {
     "transposed 1d": (lambda: nn.ConvTranspose1d(3, 2, 4, stride=2), (3, 8), 2),
     "transposed 2d": (lambda: nn.ConvTranspose2d(2, 3, 2, stride=2), (2, 4, 4), 2),
     "transposed groups": (lambda: nn.ConvTranspose1d(4, 6, 4, stride=2, groups=2), (4, 8), 2),
+    "conv2d everything": (lambda: nn.Conv2d(4, 2, 2, stride=2, dilation=3, groups=2), (4, 14, 14), 2),
+    "transposed 3d": (lambda: nn.ConvTranspose3d(2, 1, 2, stride=2), (2, 2, 2, 2), 2),
+    "transposed with output padding": (lambda: nn.ConvTranspose1d(2, 3, 4, 2, output_padding=1), (2, 10), 2),
     "transposed odd": (lambda: nn.ConvTranspose1d(2, 2, 3, stride=2), (2, 10), 2),
 }
 

@@ -155,6 +155,9 @@ ROLES = {
         lambda m, x: m.layer(torch.cat(((m.p[:1] + m.p[1:])[None].expand(2, -1, -1), x), 1)), (2, 8), "token",
     ),
     "mask token": (lambda m, x: m.layer(torch.where(x > 0, x, m.p)), (8,), "token"),
+    "mask token by multiplication": (
+        lambda m, x: (lambda mask: m.layer(x * (1 - mask) + m.p * mask))((x[..., :1] > 0).to(x.dtype)), (8,), "token",
+    ),
     "learned queries": (lambda m, x: torch.softmax(m.layer(m.p.expand(2, 3, 8)) @ x.mT, -1) @ x, (3, 8), "token"),
     "learned queries behind a norm": (lambda m, x: m.layer(m.p) @ x.mT, (3, 8), "token"),
     "positions added whole": (lambda m, x: m.layer(x + m.p), (1, 6, 8), "position table"),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from wellbegun.graph.graph import Use
 from wellbegun.laws import Fans
+
+if TYPE_CHECKING:
+    from wellbegun.graph.variable import Variable
 
 GATES: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
     (nn.LSTM, ("input", "forget", "cell", "output")),
@@ -139,3 +144,34 @@ def bilinear_fans(shape: tuple[int, ...]) -> Fans:
     """
     outputs, first, second = shape
     return Fans(first * second, outputs * (first + second) / 2)
+
+
+def by_module_types(variable: Variable | None, uses: tuple[Use, ...]) -> tuple[Use, ...]:
+    """Give the parameters of recurrent layers their roles; one use for each operation, for all gates together."""
+    typed = variable.typed if variable is not None else None
+    if typed is None or not (typed.gates or typed.role == "projection weight"):
+        return uses
+    found = {use.operation: use for use in uses}
+    return tuple(
+        replace(use, role=typed.role, fans=typed.fans, axes=typed.axes, gates=typed.gates, region=None, part=False)
+        for use in found.values()
+    )
+
+
+def unused_by_type(variables: tuple[Variable, ...], used: dict[str, tuple[Use, ...]]) -> dict[str, Use]:
+    """What the variables that the forward pass does not use are for, by the types of their modules."""
+    found = {}
+    for variable in variables:
+        typed = variable.typed
+        if typed is not None and variable.name not in used:
+            found[variable.name] = Use(
+                variable.name,
+                typed.role,
+                -1,
+                variable.owner,
+                typed.fans,
+                axes=typed.axes,
+                padding_row=typed.padding_row,
+                gates=typed.gates,
+            )
+    return found

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from wellbegun.graph.by_type import by_module_types, unused_by_type
 from wellbegun.graph.call import Call
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.graph.operations import describe
 from wellbegun.graph.shadow import Shadow
 from wellbegun.graph.slices import Slices, followed
 from wellbegun.graph.tracked import Made, Part, Source, Table
-from wellbegun.graph.typed import by_module_types, unused_by_type
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans
 
@@ -32,6 +32,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.uses: dict[str, list[Use]] = {}
         self.slices = Slices()
         self.has_affine: set[tuple[int, str]] = set()  # normalisations that have their scale or shift
+        self.masks: set[int] = set()  # operations whose results are true or false, or casts of such
         self._table = Table()
         self._written: dict[int, int] = {}
         self._kept: list[Any] = []  # storages written in part: their addresses stay theirs
@@ -44,6 +45,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Remember that this tensor is an input of the model."""
         index = len(self.operations)
         self.operations.append(Operation(index, "input", "input", (), tuple(tensor.shape), second_moment=second_moment))
+        if tensor.dtype == torch.bool:
+            self.masks.add(index)
         self._table.put(tensor, Made(index))
 
     def know(self, tensor: torch.Tensor, made: Made) -> None:
@@ -129,6 +132,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not sources:
             parts = followed(self.slices, [found.parts for found in made if not found.sources], follow)
         for tensor in results:
+            if tensor.dtype == torch.bool:
+                self.masks.add(index)
             known = parts
             if any(part.shadow is not None and part.shadow.shape != tuple(tensor.shape) for part in parts.values()):
                 known = {at: Part(None, part.axis, part.runs()) for at, part in parts.items()}
@@ -144,6 +149,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         inputs = () if made is None or made.index is None else (made.index,)
         shape = tuple(call.results[0].shape) if call.results else ()
         self.operations.append(Operation(index, "view", call.name, inputs, shape, scalars=call.scalars))
+        if self.masks.issuperset(inputs) and inputs:
+            self.masks.add(index)
         for tensor, known in zip(call.results, parts, strict=True):
             self._table.put(tensor, Made(index, (), known))
         return index

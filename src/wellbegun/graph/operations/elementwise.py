@@ -144,6 +144,8 @@ def _multiplied(recorder: Recorder, call: Call, signal: torch.Tensor, given: tor
         return "divided"
     if given.numel() == 1:
         return "scalar gate"
+    if recorder.result_of(signal) in recorder.masks:
+        return "token"
     return "normalisation scale" if _lacks(recorder, signal, "normalisation scale") else "multiplied"
 
 

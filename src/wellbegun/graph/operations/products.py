@@ -124,5 +124,6 @@ def _is_layer(recorder: Recorder, weight: torch.Tensor, letters: str) -> bool:
 
 def _is_spread(recorder: Recorder, value: torch.Tensor) -> bool:
     """Whether what was made from parameters is repeated over a batch, as learned queries are."""
-    tops = [source.shadow.levels[-1] for source in recorder.sources(value) if source.shadow is not None]
+    plain = (source for source in recorder.sources(value) if not source.derived)
+    tops = [source.shadow.levels[-1] for source in plain if source.shadow is not None]
     return any(size > 1 and step == 0 for top in tops for size, step in zip(top.shape, top.stride(), strict=True))
