@@ -33,8 +33,8 @@ class Operation:
         inputs: indices of the operations whose results it takes: signals first, then what was computed from
             parameters alone.
         shape: of its (first) result.
-        weight: the parameter it multiplies with, if any; "" if what it multiplies with was computed from parameters in
-            other ways than by a scale, a cast or a concatenation.
+        weight: the parameter it multiplies with, for the kinds in `WEIGHT_KINDS`; "" if what it multiplies with was
+            computed from parameters in other ways than by a scale, a cast or a concatenation.
         factor: of a "scale".
         second_moment: of an "input" whose values were given, and of the result of a "norm" that is not 1 (1/d behind
             an L2 normalisation of d numbers).
@@ -58,8 +58,8 @@ class Operation:
 class Use:
     """One use of a parameter or buffer by one operation.
 
-    Where the result of a weight operation is cut and the parts go different ways (packed queries, keys and values, gates,
-    a fused gate and up projection), there is one use for each part.
+    Where the result of a weight operation is cut and the parts go different ways (packed queries, keys and values,
+    gates, a fused gate and up projection), there is one use for each part.
 
     Roles:
         "linear weight", "convolution weight", "transposed convolution weight", "bilinear weight": contracted with a
@@ -71,6 +71,7 @@ class Use:
         "multiplied", "divided", "added": elementwise with a signal. "scalar gate": one number that multiplies a signal.
         "position table": one row for each position, added to a signal, or joined to its features.
         "bias table": added to the scores of an attention, looked up or not.
+        "attention sink": scores of its own, beside those of an attention.
         "token": rows that enter the network as a signal (class token, learned queries, mask token).
         "activation slope": of PReLU. "counter": an integer that counts calls. "updated": written by the forward pass.
             "index": integers that say which rows are taken. "other": anything else.
@@ -85,7 +86,7 @@ class Use:
         fans: of a weight or bias; of the part, if it is one.
         inputs_first: whether the weight of a matrix product is stored as [inputs, outputs], as in `x @ W`.
         axes: what each dimension of the parameter serves as, one letter each: "o" outputs, "i" inputs, "b" a stack of
-            separate weights (experts), "k" taps of a kernel, "v" rows that are looked up or stand for positions, "?"
+            separate weights (experts), "k" taps of a kernel, "v" rows that are looked up, "." none of these, "?"
             unknown. "oi" for nn.Linear, "io" for `x @ W`, "oikk" for a 2-d convolution, "bio" for stacked experts. ""
             if not known.
         region: (start, stop) in each dimension, of the part of the parameter that this use is about; None: all of it,
