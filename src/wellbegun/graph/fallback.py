@@ -92,5 +92,3 @@ def _rows_met(seen: Graph, index: int) -> int:
 def copied(tensor: torch.Tensor) -> torch.Tensor:
     """A copy on the CPU of a tensor that a module holds besides its parameters and buffers."""
     return torch.zeros(tensor.shape, dtype=tensor.dtype) if tensor.is_meta else tensor.detach().to("cpu", copy=True)
-
-

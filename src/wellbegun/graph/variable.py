@@ -47,7 +47,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     canonical = canonical_names(model)
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
-    owners = {}
+    owners: dict[str, torch.nn.Module] = {}
     for kind, actual, tensor in listed:
         name = canonical[actual]
         owners.setdefault(name, model.get_submodule(actual.rpartition(".")[0]))
