@@ -44,7 +44,7 @@ def staged(
             model.eval()  # the layers that some of them leave out by chance in training belong to the plan
         _unwrap(model)
         if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))  # type: ignore[no-untyped-call]
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
         yield
 
@@ -70,7 +70,7 @@ def _replace(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dic
     for name, tensor in tensors.items():
         path, _, attribute = name.rpartition(".")
         module = model.get_submodule(path)
-        table = module._parameters if attribute in module._parameters else module._buffers
+        table: dict[str, Any] = module._parameters if attribute in module._parameters else module._buffers
         known[id(table[attribute])] = tensor
         table[attribute] = tensor
     return known
