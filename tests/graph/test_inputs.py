@@ -67,7 +67,7 @@ def test_tuples_lists_and_dictionaries_are_arguments() -> None:
 @pytest.mark.parametrize("inputs", [3, 2.5, {1, 2}])
 def test_bad_inputs(inputs: object) -> None:
     with pytest.raises(ArgumentError, match="inputs must be"):
-        example_inputs(nn.Linear(2, 2), inputs)
+        next(example_inputs(nn.Linear(2, 2), inputs))
 
 
 @pytest.mark.parametrize(

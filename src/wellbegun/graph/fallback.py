@@ -15,17 +15,19 @@ from wellbegun.graph.variable import Variable
 LIMIT = 2 * 2**30
 """Bytes in float32 that the parameters of a model may take when its forward needs real values."""
 
-_GOLDEN = 0.6180339887498949
+_GOLDEN, _PERIOD = 0.6180339887498949, 10007
+"""The period is prime, so that the rows of a matrix differ."""
 
 
-def check_memory(variables: tuple[Variable, ...], error: Exception, name: str) -> None:
+def check_memory(variables: tuple[Variable, ...], error: Exception, name: str, place: str) -> None:
     """Raise TraceError if real tensors for these variables would take more memory than the limit."""
     size = 4 * sum(math.prod(variable.shape) for variable in variables)
     if size > LIMIT:
         raise TraceError(
-            f"the forward pass of {name} needs real values ({type(error).__name__}: {error}), and its tensors would "
-            f"take {size / 2**30:.1f} GiB, more than the {LIMIT / 2**30:.0f} GiB that are taken for that; pass a "
-            "smaller configuration (fewer and narrower layers), or rules for each parameter"
+            f"the forward pass of {name} fails on meta tensors{place}: {type(error).__name__}: {error}. "
+            f"On real tensors, which it may need, its parameters would take {size / 2**30:.1f} GiB, more than the "
+            f"{LIMIT / 2**30:.0f} GiB that are taken for that: pass other inputs if that error is about them, "
+            "else trace a smaller configuration (fewer and narrower layers)"
         ) from error
 
 
@@ -45,13 +47,15 @@ def real_parameter(variable: Variable, own: torch.Tensor) -> torch.Tensor:
 
 
 def pattern(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Return numbers of both signs, mean 0 and second moment 1: multiples of the golden section, modulo 1.
+    """Return numbers of both signs, mean 0 and second moment 1: multiples of the golden section, modulo 1, repeated.
 
     >>> float(pattern((1000,), torch.float64).square().mean().round(decimals=2))
     1.0
     """
-    position = torch.arange(math.prod(shape), dtype=torch.float64).reshape(shape)
-    return (math.sqrt(3) * (2 * (position * _GOLDEN % 1) - 1)).to(dtype)
+    size = math.prod(shape)
+    position = torch.arange(_PERIOD, dtype=torch.float64)
+    period = (math.sqrt(3) * (2 * (position * _GOLDEN % 1) - 1)).to(dtype)
+    return period.repeat(-(-size // _PERIOD))[:size].reshape(shape)
 
 
 def real_inputs(values: Any, seen: Graph) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,16 +16,24 @@ _BATCH = 2
 _FORMS = "'vector:64', 'image:3x224x224', 'tokens:16' or 'float:1x16000'"
 
 
-def example_inputs(model: torch.nn.Module, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the positional and keyword arguments for one forward pass.
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def example_inputs(model: torch.nn.Module, inputs: Any) -> Iterator[Arguments]:
+    """Yield the positional and keyword arguments for one forward pass, and others to try where they are guessed.
 
     Args:
         model: asked for its first consumer if there are no inputs.
         inputs: a tensor, a spec ("vector:64"), or several with a comma between them, a tuple or list of arguments or
             a dictionary of keyword arguments, each a tensor, a spec or anything else; or None.
     """
-    if inputs is None:
-        return ((), pretrained_inputs(model)) if is_pretrained(model) else (_guess(model), {})
+    if inputs is None and is_pretrained(model):
+        yield from (((), keywords) for keywords in pretrained_inputs(model))
+    else:
+        yield _guess(model) if inputs is None else _given(inputs)
+
+
+def _given(inputs: Any) -> Arguments:
     if isinstance(inputs, str):
         return tuple(from_spec(spec) for spec in inputs.split(",")), {}
     if isinstance(inputs, Mapping):
@@ -56,7 +64,7 @@ def from_spec(spec: str) -> torch.Tensor:
     return torch.zeros(_BATCH, *shape, dtype=dtype, device="meta")
 
 
-def _guess(model: torch.nn.Module) -> tuple[torch.Tensor, ...]:
+def _guess(model: torch.nn.Module) -> Arguments:
     """Arguments that the first module that is fussy about them takes; a whole that has parts it is made of first."""
     required = [
         parameter.name
@@ -73,7 +81,7 @@ def _guess(model: torch.nn.Module) -> tuple[torch.Tensor, ...]:
                     f"arguments; pass inputs={{{', '.join(f'{name!r}: ...' for name in required)}}}, each a tensor or "
                     f"{_FORMS}"
                 )
-            return tuple(from_spec(one) for one in specs)
+            return tuple(from_spec(one) for one in specs), {}
     raise TraceError(
         f"no example input was given, and {type(model).__name__} has no layer to guess one from; pass inputs={_FORMS}"
     )
