@@ -148,3 +148,12 @@ def test_an_argument_that_no_configuration_gives_is_named() -> None:
 
     with pytest.raises(TraceError, match=r"what phase of its forward shall be; pass inputs=\{'input_ids': \.\.\., "):
         trace(Strange(T.BertConfig(**TEXT)))
+
+
+def test_hooks_that_a_forward_installs_are_taken_off() -> None:
+    model = build("LlavaForConditionalGeneration", **MODELS["LlavaForConditionalGeneration"][0])
+    before = sum(len(module._forward_hooks) for module in model.modules())
+    trace(model)
+    assert sum(len(module._forward_hooks) for module in model.modules()) == before
+    ids = torch.tensor([[7, 8] + [5] * 16 + [9]])
+    assert model(input_ids=ids, pixel_values=torch.ones(1, 3, 32, 32)).logits.isfinite().all()
