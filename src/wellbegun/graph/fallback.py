@@ -31,13 +31,14 @@ def check_memory(variables: tuple[Variable, ...], error: Exception, name: str, p
         ) from error
 
 
-def real_parameter(variable: Variable, own: torch.Tensor) -> torch.Tensor:
+def harmless(own: torch.Tensor, *, keep: bool) -> torch.Tensor:
     """Return a tensor like a parameter or buffer, on the CPU, with values that any forward pass can live with.
 
-    A buffer keeps its own values where it has any: rotary tables and index tables matter. Vectors are 1, as
-    normalisations start; matrices are an even pattern of variance 1 / their last dimension.
+    Vectors are 1, as normalisations start; matrices are an even pattern of variance 1 / their last dimension.
+
+    own: the parameter or buffer. keep: copy its own values where it has any, for buffers: rotary tables matter.
     """
-    if variable.kind == "buffer" and not own.is_meta:
+    if keep and not own.is_meta:
         return own.detach().to("cpu", copy=True)
     if not own.is_floating_point():
         return torch.zeros(own.shape, dtype=own.dtype)
@@ -58,24 +59,24 @@ def pattern(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     return period.repeat(-(-size // _PERIOD))[:size].reshape(shape)
 
 
-def real_inputs(values: Any, seen: Graph) -> Any:
+def real_inputs(values: Any, seen: Graph | None = None) -> Any:
     """Replace the meta tensors among inputs by real ones: whole numbers within the look-up table that meets them.
 
     Args:
         values: nested tuples, lists and dictionaries of real tensors, which are copied, and meta tensors.
         seen: what a run on meta tensors recorded before it failed.
     """
-    inputs = iter([operation.index for operation in seen.operations if operation.kind == "input"])
+    inputs = iter([operation.index for operation in seen.operations if operation.kind == "input"] if seen else ())
 
     def real(tensor: torch.Tensor) -> torch.Tensor:
-        index = next(inputs)
+        index = next(inputs, -1)
         if not tensor.is_meta:
             return tensor.detach().to("cpu", copy=True)
         if tensor.is_floating_point():
             return pattern(tuple(tensor.shape), tensor.dtype)
         if tensor.dtype == torch.bool:
             return torch.ones(tensor.shape, dtype=tensor.dtype)
-        rows = _rows_met(seen, index)
+        rows = _rows_met(seen, index) if seen else 2
         first = min(2, rows - 1)  # rows 0 and 1 often stand for padding
         return (first + torch.arange(tensor.numel()).reshape(tensor.shape) % (rows - first)).to(tensor.dtype)
 

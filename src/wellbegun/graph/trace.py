@@ -10,7 +10,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from wellbegun.errors import ArgumentError, TraceError
-from wellbegun.graph.fallback import check_memory, copied, real_inputs, real_parameter
+from wellbegun.graph.fallback import check_memory, copied, harmless, real_inputs
 from wellbegun.graph.graph import Graph
 from wellbegun.graph.inputs import Arguments, example_inputs
 from wellbegun.graph.names import canonical_names
@@ -82,7 +82,7 @@ class _Run:
 
     def on_real_tensors(self, example: Arguments, values: Arguments) -> Graph:
         """On small real tensors with harmless values."""
-        tensors = {v.name: real_parameter(v, self.own[v.name]) for v in self.variables}
+        tensors = {v.name: harmless(self.own[v.name], keep=v.kind == "buffer") for v in self.variables}
         return self._record(_recorder(self.variables), tensors, copied, example, values)
 
     def _record(

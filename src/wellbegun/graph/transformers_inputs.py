@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from wellbegun.errors import TraceError
+from wellbegun.graph.fallback import LIMIT, copied, harmless, real_inputs
 from wellbegun.graph.stage import configurations, staged
 from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
 
@@ -62,8 +63,8 @@ _VARIANTS = {
 """Other readings of what a configuration says, and the arguments that they are about."""
 
 
-_MASKS = {"input_features_mask": -1, "feature_attention_mask": -1}
-"""Masks of sound that some forwards need, and the dimension of the sound that they go along."""
+_MASKS = ("input_features_mask", "feature_attention_mask")
+"""Masks of sound that some forwards need: one number for each frame."""
 
 
 class _Maker:
@@ -90,11 +91,11 @@ class _Maker:
             name: getattr(self, f"_make_{name}") for name in self.parameters if hasattr(self, f"_make_{name}")
         }
         made = {name: value for name, method in methods.items() if (value := method()) is not None}
-        self._add_placeholders(made)
         for name in _MASKS:
             frames = next((made[of] for of in ("input_features", "input_values") if of in made), None)
             if name in self.parameters and frames is not None:
-                made[name] = torch.ones(len(frames), frames.shape[_MASKS[name]], dtype=torch.long)
+                made[name] = torch.ones(len(frames), max(frames.shape[1:]), dtype=torch.long)
+        self._add_placeholders(made)
         return made
 
     def field(self, *names: str, default: Any = None) -> Any:
@@ -159,7 +160,7 @@ class _Maker:
     # images
 
     def _make_pixel_values(self) -> torch.Tensor:
-        if "image_grid_thw" in self.parameters:
+        if {"image_grid_thw", "grid_thw"} & set(self.parameters):
             return self._flat_patches()
         height, width = self._image_size()
         channels = self._channels()
@@ -311,15 +312,24 @@ class _Maker:
         method = getattr(self.model, f"get_{what}_features", None)
         if method is not None:
             taken = {name: made[name] for name in inspect.signature(method).parameters if name in made}
-            tensors = [*self.model.named_parameters(remove_duplicate=False)]
-            tensors += self.model.named_buffers(remove_duplicate=False)
-            placed = {name: on_meta_unless_whole(tensor) for name, tensor in tensors}
+            parameters = dict(self.model.named_parameters(remove_duplicate=False))
+            buffers = dict(self.model.named_buffers(remove_duplicate=False))
+            metas = {name: on_meta_unless_whole(tensor) for name, tensor in {**parameters, **buffers}.items()}
+            metas |= {name: torch.empty_like(tensor, device="meta") for name, tensor in parameters.items()}
             try:
-                with staged(self.model, placed, on_meta_unless_whole), WholeNumbers():
-                    result = method(**taken)
-                return _rows(result)
-            except Exception:  # noqa: BLE001 - some of these methods need values; then the configuration has to say it
+                with staged(self.model, metas, on_meta_unless_whole), WholeNumbers():
+                    return _rows(method(**taken))
+            except Exception:  # noqa: BLE001 - some of these methods need values
                 pass
+            if 4 * sum(tensor.numel() for tensor in parameters.values()) <= LIMIT:
+                reals = {name: harmless(tensor, keep=False) for name, tensor in parameters.items()}
+                reals |= {name: harmless(tensor, keep=True) for name, tensor in buffers.items()}
+                taken = {name: real_inputs(value) for name, value in taken.items()}
+                try:
+                    with staged(self.model, reals, copied):
+                        return _rows(method(**taken))
+                except Exception:  # noqa: BLE001 - then the configuration has to say it
+                    pass
         number = self.field(f"{what}_seq_length", f"mm_tokens_per_{what}", "num_query_tokens")
         if isinstance(number, int):
             return number
