@@ -28,6 +28,7 @@ class Variable:
         on_meta: whether it has no storage yet.
         packed: whether it holds several weights or biases: gates of a recurrent layer, packed projections.
         parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
+        carrier: canonical name of the one of those tensors that has its shape, and holds its law.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Variable:
     on_meta: bool
     packed: bool = False
     parametrised: str = ""
+    carrier: str = ""
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -51,9 +53,9 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     canonical = canonical_names(model)
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
-    owners = {}
+    owners: dict[str, torch.nn.Module] = {}
     computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
-    kind_of: dict[str, str] = {}
+    kind_of: dict[str, tuple[str, str]] = {}
     for kind, actual, tensor in listed:
         name, weight = canonical[actual], computed.get(actual)
         if weight is not None:
@@ -61,7 +63,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
             if actual != weight.path + main:
                 continue
             name = name.removesuffix(main) + weight.name
-            kind_of[name] = weight.kind
+            kind_of[name] = weight.kind, canonical[actual]
         owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
         key = _identity(tensor)
         names.setdefault(key, []).append(name)
@@ -81,7 +83,8 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
                 packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
-                parametrised=kind_of.get(first, ""),
+                parametrised=kind_of.get(first, ("", ""))[0],
+                carrier=kind_of.get(first, ("", ""))[1],
             )
         )
     return tuple(made)
