@@ -14,7 +14,7 @@ from wellbegun.graph.fallback import check_memory, copied, real_inputs, real_par
 from wellbegun.graph.graph import Graph
 from wellbegun.graph.inputs import example_inputs, to_meta
 from wellbegun.graph.names import canonical_names
-from wellbegun.graph.parametrised import parametrised_weights
+from wellbegun.graph.parametrised import carriers
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
@@ -36,7 +36,7 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     given = inputs is not None and not isinstance(inputs, str)
     variables = collect_variables(model)
     moments = [_second_moment(leaf) if given else None for leaf in tree_leaves(example)]
-    actual = {canonical: name for name, canonical in canonical_names(model).items()}
+    actual = {canonical: name for name, canonical in canonical_names(model).items()} | carriers(model)
     recorder = _recorder(variables)
     metas = {v.name: torch.empty(v.shape, dtype=getattr(torch, v.dtype), device="meta") for v in variables}
     try:
@@ -47,10 +47,8 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
         error = failure
     seen = recorder.graph(variables, ())
     check_memory(variables, error, type(model).__name__)
-    listed = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
-    own = {name: listed[there] for name, there in actual.items()}
-    own |= {name: weight.tensor(weight.carriers[0]) for name, weight in parametrised_weights(model).items()}
-    reals = {v.name: real_parameter(v, own[v.name]) for v in variables}
+    own = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
+    reals = {v.name: real_parameter(v, own[actual[v.name]]) for v in variables}
     values = real_inputs(example, seen)
     try:
         return _run(model, _recorder(variables), variables, actual, reals, copied, values, moments)
@@ -70,22 +68,16 @@ def _run(
     example: tuple[tuple[Any, ...], dict[str, Any]],
     moments: list[float | None],
 ) -> Graph:
-    placed: dict[str, torch.Tensor] = {}
-    computed = parametrised_weights(model)
-    carriers = {id(weight.tensor(carrier)) for weight in computed.values() for carrier in weight.carriers}
+    placed = {}
     for variable in variables:
         recorder.know_variable(tensors[variable.name], variable.name)
-        placed |= {actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties) if name in actual}
+        placed |= {actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties)}
     for leaf, moment in zip(tree_leaves(example), moments, strict=True):
         if isinstance(leaf, torch.Tensor):
             recorder.know_input(leaf, moment)
     with staged(model, placed, convert), recorder:
-        for variable in variables:
-            for name in (variable.name, *variable.ties):
-                if name in computed:
-                    computed[name].read_as(tensors[variable.name])
         result = model(*example[0], **example[1])
-        known = carriers | {id(tensor) for tensor in tensors.values()}
+        known = {id(tensor) for tensor in tensors.values()}
         made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
     if made:
         raise TraceError(
