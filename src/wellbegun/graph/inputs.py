@@ -79,8 +79,3 @@ _SPECS: dict[Any, Callable[[Any], tuple[str, ...]]] = {
 
 _EXTENTS = {1: "x256", 2: "x32x32", 3: "x16x16x16"}
 """Of guessed inputs of convolutions, by their dimensions."""
-
-
-def to_meta(value: Any) -> Any:
-    """Replace every tensor in nested tuples, lists and dictionaries by a meta tensor of the same shape and type."""
-    return torch.utils._pytree.tree_map_only(torch.Tensor, lambda t: torch.empty_like(t, device="meta"), value)

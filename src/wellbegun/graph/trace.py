@@ -12,12 +12,13 @@ from torch.utils._pytree import tree_leaves
 from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.fallback import check_memory, copied, real_inputs, real_parameter
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.inputs import example_inputs, to_meta
+from wellbegun.graph.inputs import example_inputs
 from wellbegun.graph.names import canonical_names
 from wellbegun.graph.parametrised import carriers
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
+from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
 
 
 def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
@@ -38,18 +39,23 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     moments = [_second_moment(leaf) if given else None for leaf in tree_leaves(example)]
     actual = {canonical: name for name, canonical in canonical_names(model).items()} | carriers(model)
     recorder = _recorder(variables)
-    metas = {v.name: torch.empty(v.shape, dtype=getattr(torch, v.dtype), device="meta") for v in variables}
+    own = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
+    own = {v.name: own[actual[v.name]] for v in variables}
+    metas = {
+        v.name: on_meta_unless_whole(own[v.name])
+        if v.kind == "buffer"
+        else torch.empty(v.shape, dtype=getattr(torch, v.dtype), device="meta")
+        for v in variables
+    }
     try:
-        return _run(model, recorder, variables, actual, metas, to_meta, to_meta(example), moments)
+        return _run(model, recorder, variables, actual, metas, on_meta_unless_whole, on_meta_unless_whole(example), moments)
     except TraceError:
         raise
     except Exception as failure:
         error = failure
-    seen = recorder.graph(variables, ())
+    values = real_inputs(example, recorder.graph(variables, ()))
     check_memory(variables, error, type(model).__name__)
-    own = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
-    reals = {v.name: real_parameter(v, own[actual[v.name]]) for v in variables}
-    values = real_inputs(example, seen)
+    reals = {v.name: real_parameter(v, own[v.name]) for v in variables}
     try:
         return _run(model, _recorder(variables), variables, actual, reals, copied, values, moments)
     except TraceError:
@@ -75,7 +81,7 @@ def _run(
     for leaf, moment in zip(tree_leaves(example), moments, strict=True):
         if isinstance(leaf, torch.Tensor):
             recorder.know_input(leaf, moment)
-    with staged(model, placed, convert), recorder:
+    with staged(model, placed, convert), WholeNumbers(), recorder:
         result = model(*example[0], **example[1])
         known = {id(tensor) for tensor in tensors.values()}
         made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]

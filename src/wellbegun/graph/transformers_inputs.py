@@ -11,6 +11,7 @@ import torch
 
 from wellbegun.errors import TraceError
 from wellbegun.graph.stage import configurations, staged
+from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
 
 _TOKENS, _FRAMES, _SIDE, _SAMPLES, _PATCHES = 16, 64, 64, 20, 4
 """Lengths of what no field of a configuration gives: tokens, spectrogram frames, pixels a side, encoded samples,
@@ -292,9 +293,9 @@ class _Maker:
             taken = {name: made[name] for name in inspect.signature(method).parameters if name in made}
             tensors = [*self.model.named_parameters(remove_duplicate=False)]
             tensors += self.model.named_buffers(remove_duplicate=False)
-            placed = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+            placed = {name: on_meta_unless_whole(tensor) for name, tensor in tensors}
             try:
-                with staged(self.model, placed, lambda tensor: torch.empty_like(tensor, device="meta")):
+                with staged(self.model, placed, on_meta_unless_whole), WholeNumbers():
                     result = method(**taken)
                 return _numbers(result) // width
             except Exception:  # some of these methods need values; then the configuration has to say it
