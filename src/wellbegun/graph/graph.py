@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans
+from wellbegun.theory import Activation, find_activation
 
 WEIGHT_KINDS = frozenset({"linear", "convolution", "transposed convolution", "embedding"})
 
@@ -75,12 +79,28 @@ class Use:
 
 @dataclass(frozen=True)
 class Graph:
-    """Operations, the variables they use, and the operations whose results the model returns."""
+    """Operations, the variables they use, and the operations whose results the model returns.
+
+    `functions` holds the activations that are written out in the model and have no name, by their formula.
+    """
 
     variables: tuple[Variable, ...]
     operations: tuple[Operation, ...]
     uses: dict[str, tuple[Use, ...]] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
+    functions: Mapping[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = field(default_factory=dict)
+
+    def activation(self, operation: Operation) -> str | Activation:
+        """Return an activation's name, or the activation itself where the model has it written out and it has none."""
+        if operation.detail not in self.functions:
+            return operation.detail
+        if operation.detail not in self._activations:
+            self._activations[operation.detail] = find_activation(self.functions[operation.detail])
+        return self._activations[operation.detail]
+
+    @cached_property
+    def _activations(self) -> dict[str, Activation]:
+        return {}
 
     def weight_operations(self) -> Iterator[Operation]:
         """The operations that multiply with a parameter, in order."""

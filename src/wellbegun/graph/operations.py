@@ -196,9 +196,6 @@ def _multiply(
     elif "noise" in kinds:
         signal = tuple(value for value, kind in zip(values, kinds, strict=True) if kind != "noise")
         recorder.record("dropout", name, signal, result)
-    elif "rsqrt" in kinds:
-        signal = tuple(value for value, kind in zip(values, kinds, strict=True) if kind != "rsqrt")
-        recorder.record("norm", name, signal, result)
     elif values:
         recorder.record("multiply", name, tuple(values), result)
 

@@ -24,6 +24,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, packed: frozenset[str] = frozenset()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._packed = packed
+        self._scalars: tuple[tuple[int | str, float | str], ...] = ()
         self._operations: list[Operation] = []
         self._uses: dict[str, list[Use]] = {}
         self._made_by: dict[int, int] = {}
@@ -63,6 +64,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         shape = tuple(tensors[0].shape) if tensors else ()
         index = len(self._operations)
+        more.setdefault("scalars", self._scalars)
         self._operations.append(Operation(index, kind, detail, indices, shape, weight, **more))
         for tensor in tensors:
             self._made_by[id(tensor)] = index
@@ -102,6 +104,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        self._scalars = _scalars(args, kwargs or {})
         describe(self, func.overloadpacket.__name__, args, kwargs or {}, result)
         return result
 
@@ -109,3 +112,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Return what was recorded."""
         uses = {name: tuple(found) for name, found in self._uses.items()}
         return Graph(variables, tuple(self._operations), uses, outputs)
+
+
+def _scalars(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[int | str, float | str], ...]:
+    """The numbers and texts among the arguments, by position or keyword."""
+    named: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+    return tuple((key, value) for key, value in named if isinstance(value, (int, float, str)))

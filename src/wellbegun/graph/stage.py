@@ -74,7 +74,7 @@ def _replace(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dic
         module = model.get_submodule(path)
         table = module._parameters if attribute in module._parameters else module._buffers
         known[id(table[attribute])] = tensor
-        table[attribute] = tensor  # type: ignore[assignment]
+        table[attribute] = tensor
     return known
 
 

@@ -14,7 +14,9 @@ from wellbegun.graph.fallback import check_memory, copied, real_inputs, real_par
 from wellbegun.graph.graph import Graph
 from wellbegun.graph.inputs import example_inputs
 from wellbegun.graph.names import canonical_names
+from wellbegun.graph.normalisation import find_normalisations
 from wellbegun.graph.parametrised import carriers
+from wellbegun.graph.pointwise import find_activations
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
@@ -48,10 +50,12 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
         for v in variables
     }
     try:
-        return _run(model, recorder, variables, actual, metas, on_meta_unless_whole, on_meta_unless_whole(example), moments)
+        return _run(
+            model, recorder, variables, actual, metas, on_meta_unless_whole, on_meta_unless_whole(example), moments
+        )
     except TraceError:
         raise
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
         error = failure
     values = real_inputs(example, recorder.graph(variables, ()))
     check_memory(variables, error, type(model).__name__)
@@ -74,7 +78,7 @@ def _run(
     example: tuple[tuple[Any, ...], dict[str, Any]],
     moments: list[float | None],
 ) -> Graph:
-    placed = {}
+    placed: dict[str, torch.Tensor] = {}
     for variable in variables:
         recorder.know_variable(tensors[variable.name], variable.name)
         placed |= {actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties)}
@@ -91,7 +95,8 @@ def _run(
             "make them in the constructor, so that they can be planned"
         )
     outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
-    return recorder.graph(variables, tuple(dict.fromkeys(index for index in outputs if index is not None)))
+    graph = recorder.graph(variables, tuple(dict.fromkeys(index for index in outputs if index is not None)))
+    return find_activations(find_normalisations(graph))
 
 
 def _recorder(variables: tuple[Variable, ...]) -> Recorder:

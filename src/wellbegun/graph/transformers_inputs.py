@@ -1,4 +1,4 @@
-"""Example inputs of a transformers model, made from the parameters of its forward and the fields of its configuration."""
+"""Example inputs of a transformers model, made from its forward's parameters and its configuration's fields."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Maker:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model: Any = model
-        self.config: Any = model.config
+        self.config: Any = self.model.config
         signature = inspect.signature(model.forward).parameters.values()
         named = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         self.parameters = [p.name for p in named]
@@ -115,9 +115,9 @@ class _Maker:
 
     def _make_input_ids(self) -> torch.Tensor | None:
         main = self.model.main_input_name
-        if main != "input_ids" and "input_ids" not in self.required and not self.sees:
-            if main in self.parameters and not hasattr(self.config, "text_config"):
-                return None
+        reads = main == "input_ids" or "input_ids" in self.required or self.sees or hasattr(self.config, "text_config")
+        if not reads and main in self.parameters:
+            return None
         table = self._table()
         return self.tokens(self._length(), table if isinstance(table, torch.nn.Embedding) else None)
 
@@ -297,8 +297,8 @@ class _Maker:
             try:
                 with staged(self.model, placed, on_meta_unless_whole), WholeNumbers():
                     result = method(**taken)
-                return _numbers(result) // width
-            except Exception:  # some of these methods need values; then the configuration has to say it
+                return int(_numbers(result) // width)
+            except Exception:  # noqa: BLE001 - some of these methods need values; then the configuration has to say it
                 pass
         number = self.field(f"{what}_seq_length", f"mm_tokens_per_{what}", "num_query_tokens")
         if isinstance(number, int):

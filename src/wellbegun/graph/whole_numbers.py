@@ -18,6 +18,9 @@ class WholeNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
     can ask them for values. What is made of both is on meta.
     """
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -49,7 +52,9 @@ def on_meta_unless_whole(value: Any) -> Any:
     ['meta', 'cpu']
     """
     return tree_map_only(
-        torch.Tensor, lambda t: t if t.is_meta else t.detach().to("cpu", copy=True) if _is_whole(t) else _on_meta(t), value
+        torch.Tensor,
+        lambda t: t if t.is_meta else t.detach().to("cpu", copy=True) if _is_whole(t) else _on_meta(t),
+        value,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from wellbegun.graph.graph import Graph, Operation
+from wellbegun.theory import Activation
 
 _KEEPS_UNITS = frozenset(
     "view reshape _unsafe_view alias detach clone contiguous _to_copy to flatten unsqueeze squeeze expand".split()
@@ -24,7 +25,7 @@ class Chain:
     """
 
     operations: tuple[Operation, ...]
-    activations: tuple[str, ...]
+    activations: tuple[str | Activation, ...]
     straight: bool = True
 
     @property
@@ -33,7 +34,7 @@ class Chain:
         return sum(bool(name) for name in self.activations)
 
     @property
-    def activation(self) -> str:
+    def activation(self) -> str | Activation:
         """The one activation of all hidden layers, "" if there are several or none."""
         names = {name for name in self.activations if name}
         return names.pop() if len(names) == 1 else ""
@@ -99,13 +100,14 @@ def _is_straight(graph: Graph, before: Operation, operation: Operation) -> bool:
     return True
 
 
-def _activation_behind(graph: Graph, operation: Operation) -> str:
-    """Name of the activation that takes this operation's result; the first one, if several do."""
-    waiting, found = [operation.index], ""
+def _activation_behind(graph: Graph, operation: Operation) -> str | Activation:
+    """The activation that takes this operation's result; the first one, if several do."""
+    waiting: list[int] = [operation.index]
+    found: str | Activation = ""
     while waiting and not found:
         for consumer in graph.consumers(waiting.pop(0)):
             if consumer.kind == "activation":
-                found = found or consumer.detail
+                found = found or graph.activation(consumer)
             elif consumer.kind in ("view", "dropout", "shift", "pool"):
                 waiting.append(consumer.index)
     return found

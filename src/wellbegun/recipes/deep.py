@@ -13,6 +13,7 @@ from wellbegun.recipes.fixed import ZERO_BIAS
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import Feed, activated
 from wellbegun.theory import (
+    Activation,
     CriticalPoint,
     critical,
     find_activation,
@@ -130,7 +131,7 @@ def _bias(graph: Graph, operation: Operation, point: CriticalPoint, first: bool,
 
 
 @lru_cache(maxsize=64)
-def _critical_point(activation: str, depth: int) -> CriticalPoint | None:
+def _critical_point(activation: str | Activation, depth: int) -> CriticalPoint | None:
     """The critical point for this depth: from the depth where f is odd, else the stable one, else compensated."""
     try:
         if abs(moments(find_activation(activation), 1.0).mean) < 1e-9:
@@ -147,7 +148,7 @@ def _critical_point(activation: str, depth: int) -> CriticalPoint | None:
         return None
 
 
-def _holds_from_afar(activation: str, point: CriticalPoint) -> bool:
+def _holds_from_afar(activation: str | Activation, point: CriticalPoint) -> bool:
     """Whether signals 4 and 16 times too large shrink: near softplus's point at q = 0.4 they do not, and a narrow
     network, whose signal wanders, runs away from it.
     """
@@ -157,7 +158,7 @@ def _holds_from_afar(activation: str, point: CriticalPoint) -> bool:
     return point.stable and all(after < before for before, after in zip(sizes, grown, strict=True))
 
 
-def is_mostly_mean(activation: str) -> bool:
+def is_mostly_mean(activation: str | Activation) -> bool:
     """Whether an activation passes on more mean than variance (sigmoid, softplus), which no scale mends."""
     at = moments(find_activation(activation), 1.0)
     return at.variance < 0.5 * at.second
@@ -206,5 +207,5 @@ def _expansion(outputs: int, inputs: int) -> float:
     return math.sqrt(max(1.0, outputs / inputs))
 
 
-def _people(activation: str) -> str:
-    return {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU"}.get(activation, activation)
+def _people(activation: str | Activation) -> str:
+    return {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU"}.get(str(activation), str(activation))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
-from wellbegun.theory import find_activation, moments
+from wellbegun.theory import Activation, find_activation, moments
 
 ASSUMED = 1.0
 """Second moment of an input whose values were not given."""
@@ -37,7 +37,7 @@ class Feed:
     """
 
     kind: str
-    activation: str
+    activation: str | Activation
     second_moment: float
     measured: bool
     doubt: str = ""
@@ -50,7 +50,7 @@ def feed_of(graph: Graph, operation: Operation, signals: dict[int, Signal]) -> F
     source = graph.source(operation.inputs[0])
     if source.kind == "pool" and source.inputs:
         source = graph.source(source.inputs[0])
-    activation = source.detail if source.kind == "activation" else ""
+    activation = graph.activation(source) if source.kind == "activation" else ""
     measured = source.kind == "input" and source.second_moment is not None
     signal = signals.get(operation.inputs[0], Signal())
     return Feed(source.kind, activation, signal.second_moment, measured, signal.doubt)
@@ -76,7 +76,7 @@ def after(graph: Graph, operation: Operation, signals: dict[int, Signal], target
     if kind in WEIGHT_KINDS:
         return Signal(target, doubt)
     if kind == "activation":
-        return Signal(activated(operation.detail, moments_in[0]), doubt)
+        return Signal(activated(graph.activation(operation), moments_in[0]), doubt)
     if kind == "add":
         independent = all(graph.source(index).kind == "embedding" for index in operation.inputs)
         return Signal(sum(moments_in), doubt or ("" if independent else "a sum of branches"))
@@ -95,7 +95,7 @@ def after(graph: Graph, operation: Operation, signals: dict[int, Signal], target
     return Signal(moments_in[0], doubt or (operation.detail if kind == "other" else ""))
 
 
-def activated(activation: str, second_moment: float) -> float:
+def activated(activation: str | Activation, second_moment: float) -> float:
     """E f(z)² for z ~ N(0, second_moment); the incoming value itself for PReLU's learnt slope at 0.25."""
     name = "prelu_0.25" if activation == "prelu" else activation
     return moments(find_activation(name), max(second_moment, 1e-12)).second
