@@ -135,7 +135,7 @@ LAYERS = [
     nn.GRUCell(4, 6),
     nn.MultiheadAttention(8, 2),
     nn.MultiheadAttention(8, 2, kdim=4, vdim=6),
-    nn.Transformer(8, 2, 1, 1, 16),
+    nn.Transformer(8, 2, 1, 1, 16, batch_first=True),
     nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 1, enable_nested_tensor=False),
     nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16), 1),
     nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 2)),

@@ -46,7 +46,7 @@ def staged(
         _unwrap(model)
         show_weights(model)
         if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))  # type: ignore[no-untyped-call]
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
         yield
 
@@ -72,7 +72,7 @@ def _replace(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dic
     for name, tensor in tensors.items():
         path, _, attribute = name.rpartition(".")
         module = model.get_submodule(path)
-        table = module._parameters if attribute in module._parameters else module._buffers
+        table: dict[str, Any] = module._parameters if attribute in module._parameters else module._buffers
         known[id(table[attribute])] = tensor
         table[attribute] = tensor
     return known

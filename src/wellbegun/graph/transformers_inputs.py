@@ -60,12 +60,12 @@ class _Maker:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model: Any = model
-        self.config: Any = self.model.config
+        self.config: Any = vars(model)["config"]
         signature = inspect.signature(model.forward).parameters.values()
         named = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         self.parameters = [p.name for p in named]
         self.required = [p.name for p in named if p.default is p.empty]
-        self.text = self.config.get_text_config()
+        self.text: Any = self.config.get_text_config()
         inside = [value for value in vars(self.config).values() if hasattr(value, "to_dict")]
         self.all = [self.config, *inside, *configurations(model)]
         self.sees = "pixel_values" in self.parameters and "input_ids" in self.parameters
