@@ -40,7 +40,8 @@ def find_normalisations(graph: Graph) -> Graph:
     finder = _Finder(graph)
     for operation in graph.operations:
         finder.visit(operation)
-    return _roles(rewritten(graph, finder.found)) if finder.found else graph
+    statistics = frozenset({*finder.sizes, *finder.squares, *finder.means})
+    return _roles(rewritten(graph, finder.found, statistics)) if finder.found else graph
 
 
 class _Finder:
@@ -52,6 +53,7 @@ class _Finder:
         self.means: dict[int, int] = {}
         self.centred: dict[int, int] = {}
         self.sizes: dict[int, _Size] = {}
+        self.latest: dict[int, _Size] = {}  # statistic of each value
         self.used = {use.operation for uses in graph.uses.values() for use in uses}
         self.scaled: dict[int, int] = {}  # values times a learned scale, by the product
 
@@ -61,6 +63,9 @@ class _Finder:
         if index in self.used and operation.kind == "multiply" and name == "mul" and len(inputs) == 1:
             self.scaled[index] = inputs[0]
         if self.same[-1] != index or index in self.used or not inputs:
+            return
+        if operation.kind == "norm" and name in ("mul", "div"):  # known for one already, without its statistic
+            self._recorded_norm(operation, name, inputs[0])
             return
         numbers = {key: value for key, value in operation.scalars if isinstance(value, (int, float))}
         first = inputs[0]
@@ -81,6 +86,15 @@ class _Finder:
                 self.sizes[index] = replace(size, factor=size.factor * factor)
             elif name in ("sqrt", "rsqrt", "reciprocal"):
                 self._powered(index, size, {"sqrt": 0.5, "rsqrt": -0.5, "reciprocal": -1.0}[name])
+
+        if index in self.sizes:
+            self.latest[self.sizes[index].of] = self.sizes[index]
+
+    def _recorded_norm(self, operation: Operation, name: str, value: int) -> None:
+        size = self.latest.get(value) or self.latest.get(self.centred.get(value, value))
+        sign = 1 if name == "mul" else -1
+        if size is not None and size.power == -0.5 * sign:
+            self._norm(operation, value, size, sign)
 
     def _powered(self, index: int, size: _Size, power: float) -> None:
         self.sizes[index] = replace(size, power=size.power * power, factor=size.factor**power)

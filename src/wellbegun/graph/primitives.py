@@ -133,7 +133,7 @@ def arguments(operation: Operation) -> tuple[list[int | float | str], dict[str, 
     named = {key: value for key, value in operation.scalars if isinstance(key, str)}
     values = list(operation.inputs)
     length = len(values) + len(numbers)
-    if length < _ARITY.get(operation.detail, 1):
+    if length != _ARITY.get(operation.detail, length):
         return None
     filled: list[int | float | str] = []
     for position in range(max([length, *(key + 1 for key in numbers)])):

@@ -27,12 +27,13 @@ def has_several_results(operation: Operation) -> bool:
     return operation.detail in _SEVERAL
 
 
-def rewritten(graph: Graph, replaced: Mapping[int, Operation]) -> Graph:
+def rewritten(graph: Graph, replaced: Mapping[int, Operation], spare: frozenset[int] = frozenset()) -> Graph:
     """Return the graph with operations replaced, under the same indices, and without what only the old ones needed.
 
     Args:
         graph: as recorded.
         replaced: new operations by the index of the old one; their inputs are indices of the graph as it was.
+        spare: indices of operations that are left out if nothing takes their results, though nothing did before.
     """
     if not replaced:
         return graph
@@ -43,7 +44,7 @@ def rewritten(graph: Graph, replaced: Mapping[int, Operation]) -> Graph:
         needed[index] = True
     for operation in reversed(operations):
         index = operation.index
-        had_consumers = bool(graph.consumers(index))
+        had_consumers = index in spare or bool(graph.consumers(index))
         needed[index] = needed[index] or not had_consumers or index in used or operation.kind == "input"
         if needed[index]:
             for before in operation.inputs:
