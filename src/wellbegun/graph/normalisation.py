@@ -40,8 +40,11 @@ def find_normalisations(graph: Graph) -> Graph:
     finder = _Finder(graph)
     for operation in graph.operations:
         finder.visit(operation)
-    statistics = frozenset({*finder.sizes, *finder.squares, *finder.means})
-    return _roles(rewritten(graph, finder.found, statistics)) if finder.found else graph
+    if not finder.found:
+        return graph
+    statistics = {*finder.sizes, *finder.squares, *finder.means}
+    spare = frozenset(index for index, same in enumerate(finder.same) if same in statistics)
+    return _roles(rewritten(graph, finder.found, spare))
 
 
 class _Finder:
@@ -64,8 +67,8 @@ class _Finder:
             self.scaled[index] = inputs[0]
         if self.same[-1] != index or index in self.used or not inputs:
             return
-        if operation.kind == "norm" and name in ("mul", "div"):  # known for one already, without its statistic
-            self._recorded_norm(operation, name, inputs[0])
+        if operation.kind == "norm" and name in ("mul", "div"):
+            self._recorded_norm(operation, name, inputs)
             return
         numbers = {key: value for key, value in operation.scalars if isinstance(value, (int, float))}
         first = inputs[0]
@@ -90,11 +93,18 @@ class _Finder:
         if index in self.sizes:
             self.latest[self.sizes[index].of] = self.sizes[index]
 
-    def _recorded_norm(self, operation: Operation, name: str, value: int) -> None:
-        size = self.latest.get(value) or self.latest.get(self.centred.get(value, value))
+    def _recorded_norm(self, operation: Operation, name: str, inputs: list[int]) -> None:
+        """One that was taken for a normalisation while it was recorded, with its statistic or without it."""
+        if len(inputs) == 2:
+            self._pair(operation, name, inputs)
+            if operation.index not in self.found:
+                self.found[operation.index] = replace(operation, kind="multiply")
+            return
+        plain = self.scaled.get(inputs[0], inputs[0])
+        size = self.latest.get(plain) or self.latest.get(self.centred.get(plain, plain))
         sign = 1 if name == "mul" else -1
         if size is not None and size.power == -0.5 * sign:
-            self._norm(operation, value, size, sign)
+            self._norm(operation, inputs[0], size, sign)
 
     def _powered(self, index: int, size: _Size, power: float) -> None:
         self.sizes[index] = replace(size, power=size.power * power, factor=size.factor**power)
@@ -155,6 +165,7 @@ def _roles(graph: Graph) -> Graph:
     at: dict[int, list[Use]] = {}
     for use in (use for uses in graph.uses.values() for use in uses):
         at.setdefault(use.operation, []).append(use)
+    ranks = {variable.name: len(variable.shape) for variable in graph.variables}
     renamed: dict[Use, Use] = {}
     for position, operation in enumerate(operations):
         here = at.get(position, [])
@@ -169,7 +180,7 @@ def _roles(graph: Graph) -> Graph:
         if before.kind != "norm" and operation.kind != "norm":
             continue
         role = "normalisation scale" if use.role == "multiplied" else "normalisation shift"
-        renamed[use] = replace(use, role=role)
+        renamed[use] = replace(use, role=role, axes="o" if ranks.get(use.variable) == 1 else use.axes)
         kind = "norm" if use.role == "multiplied" else "shift"
         scales = kind == "norm" and before.kind == "norm"
         moment = before.second_moment if scales else operation.second_moment
