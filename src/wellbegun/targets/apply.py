@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ApplyError
 from wellbegun.graph.framework import check_module
-from wellbegun.laws import Initializer, Keep
+from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
 from wellbegun.recipes import plan as make_plan
 from wellbegun.targets.array import fill_entry
@@ -87,8 +87,8 @@ def initialize(
     inputs: Any = None,
     *,
     seed: int,
-    recipe: str = "auto",
-    rules: Mapping[str, Initializer] | None = None,
+    recipe: Any = "auto",
+    rules: Any = None,
     aliases: Mapping[str, str] | None = None,
     device: str | None = None,
     overwrite: bool = False,
@@ -102,8 +102,8 @@ def initialize(
     >>> made.recipe
     'auto@0'
 
-    Args: those of `wb.plan` and `wb.apply`. `model` is the model itself, not a function that builds one: what such a
-        function built would be lost.
+    Args: those of `wb.plan` (which checks `recipe` and `rules`) and of `wb.apply`. `model` is the model itself, not a
+        function that builds one: what such a function built would be lost.
     """
     check_device(device)
     made = make_plan(
