@@ -50,9 +50,20 @@ def test_a_computed_buffer_on_meta_is_not_guessed() -> None:
         wb.plan(model, "vector:8", seed=0, rules={"re:position|gate|idle": wb.Ones()})
 
 
+class Doubled(nn.Module):
+    """A parametrisation that torch does not bring along."""
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return 2 * weight
+
+
+def doubled(layer: nn.Module) -> nn.Module:
+    nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())
+    return layer
+
+
 REPARAMETRISED = {
-    "weight norm": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(8, 4)),
-    "spectral norm": lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(8, 4)),
+    "a parametrisation of one's own": lambda: doubled(nn.Linear(8, 4)),
     "bilinear": lambda: nn.Bilinear(8, 8, 4),
 }
 
