@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.errors import ArgumentError, PlanError, UnplannedError
+from wellbegun.errors import ArgumentError, PlanError, UnknownNameError, UnplannedError
 from wellbegun.graph.framework import check_module, random_states_kept, require_torch
-from wellbegun.laws import Initializer, parse_method
+from wellbegun.laws import METHODS, Initializer, method_names, parse_method
 from wellbegun.plans import Entry, Plan, Rule, assign_rules, make_rules
 from wellbegun.sampler import check_seed
 
@@ -43,7 +43,7 @@ def plan(
             "image:3x224x224", "tokens:16", "float:1x16000"). None: guessed from the first layer. Real data are
             better than a spec: the first layer is then scaled by their second moment.
         seed: an integer from 0 to 2**64 - 1; with the tensor's name it decides every number.
-        recipe: "auto", or one method for all weights ("he", "normal(std=0.02)").
+        recipe: "auto", a preset ("gpt2@1", "siren(omega_0=30)"), or one method for all weights ("normal(std=0.02)").
         rules: {pattern: initializer}, or what `load_rules` read; they override the recipe, later ones win. A pattern
             is a name, a glob, "re:...", "type:Linear", a module class, or a function of a tensor's description; an
             initializer may be text, "normal(std=0.02)". See docs/rules.md.
@@ -91,16 +91,24 @@ def find_recipe(recipe: str) -> Recipe:
     """Return the policy of a name.
 
     Raises:
-        UnknownNameError: neither "auto" nor a method; the closest names are offered.
+        UnknownNameError: neither "auto", nor a preset, nor a method; the closest names are offered.
     """
     from wellbegun.recipes.auto import Auto
     from wellbegun.recipes.by_method import ByMethod
+    from wellbegun.recipes.presets import PRESETS, find_preset
 
     if not isinstance(recipe, str):
         raise ArgumentError(f"recipe must be a name such as 'auto' or 'he', got {recipe!r}; initializers go into rules")
     if recipe.strip().lower() in ("auto", Auto.name):
         return Auto()
-    return ByMethod(*parse_method(recipe))
+    preset = find_preset(recipe)
+    if preset is not None:
+        return preset
+    try:
+        return ByMethod(*parse_method(recipe))
+    except UnknownNameError as error:
+        names = ["auto", *(preset.name_only for preset in PRESETS), *(method.name for method in METHODS)]
+        raise UnknownNameError("recipe", error.given, names, method_names()) from None
 
 
 def _build(model: object) -> torch.nn.Module:
