@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 
 from wellbegun.graph.framework import random_states_kept
 from wellbegun.graph.names import wrapped
+from wellbegun.graph.parametrised import show_weights
 
 _TABLES = ("_parameters", "_buffers", "_modules")
 _CONTAINERS = (dict, OrderedDict, list, set)
@@ -45,6 +46,7 @@ def staged(
         if _is_pretrained(model):
             model.eval()  # the layers that some of them leave out by chance in training belong to the plan
         _unwrap(model)
+        show_weights(model)
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
