@@ -67,7 +67,7 @@ class Parametrised:
         return found
 
     def show(self) -> None:
-        """Let the module see the first carrier as its weight, and drop the others; only tables and attributes change."""
+        """Let the module see the first carrier as its weight; only its tables and attributes are changed for that."""
         attributes, tensor = vars(self.module), self.tensor(self.carriers[0])
         for carrier in self.carriers[1:]:
             path, _, name = carrier.rpartition(".")

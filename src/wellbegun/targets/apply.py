@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def initialize(
     inputs: Any = None,
     *,
     seed: int,
-    recipe: str = "auto",
+    recipe: str | Callable[[Any], object] = "auto",
     rules: Mapping[Any, Initializer | str] | tuple[Rule, ...] | None = None,
     aliases: Mapping[str, str] | None = None,
     device: str | None = None,
@@ -102,8 +102,8 @@ def initialize(
     >>> made.recipe
     'auto@0'
 
-    Args: those of `wb.plan` and `wb.apply`. `model` is the model itself, not a function that builds one: what such a
-        function built would be lost.
+    Args: those of `wb.plan` (which checks `recipe` and `rules`) and of `wb.apply`. `model` is the model itself, not a
+        function that builds one: what such a function built would be lost.
     """
     check_device(device)
     made = make_plan(
