@@ -128,8 +128,12 @@ def _problems(plan: Plan, entry: Entry, state: State, source: str, kept: bool, o
         elif state.tensor(other).dtype != tensor.dtype:
             types = [type_name(t.dtype) for t in (state.tensor(other), tensor)]
             yield f"{other} is tied to it, but is {types[0]} and not {types[1]}"
-        elif state.slots[other].weight and not same_memory(state.tensor(other), tensor):
-            yield f"{other} is tied to it and parametrised, and cannot be tied again"
+            continue
+        weight = state.slots[other].weight
+        if weight is not None and not same_memory(state.tensor(other), tensor):
+            yield f"{other} is tied to it and under {weight.kind}, and cannot be tied again"
+        elif weight is not None and slot.weight is None and weight.kind not in ("spectral_norm", "prune"):
+            yield f"{other} is tied to it and under {weight.kind}, whose tensors would have to be two things at once"
     strangers = sorted({name for n in (entry.name, *entry.ties) for name in state.names_of(n)})
     strangers = [name for name in strangers if name not in (entry.name, *entry.ties)]
     if strangers:
