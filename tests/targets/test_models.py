@@ -215,6 +215,10 @@ def test_distributed_tensors_are_refused(process_group: None) -> None:
     with pytest.raises(ApplyError, match=r"0\.0\.weight: the tensor is a DTensor"):
         wb.apply(planned(), model)
     assert torch.equal(model[0][0].weight.full_tensor(), before)
+    model[0][0].weight = nn.Parameter(model[0][0].weight.detach().to("meta"))
+    assert model[0][0].weight.is_meta
+    with pytest.raises(ApplyError, match=r"0\.0\.weight: the tensor is a DTensor"):
+        wb.apply(planned(), model)
 
 
 def test_tensors_made_in_inference_mode() -> None:

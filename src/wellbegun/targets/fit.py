@@ -13,7 +13,7 @@ from wellbegun.targets.memory import read_only
 from wellbegun.targets.parametrised import check_parametrised
 from wellbegun.targets.state import State
 from wellbegun.targets.storage import check_storage
-from wellbegun.targets.tensor import check_tensor, has_memory, share_memory, span, type_name
+from wellbegun.targets.tensor import check_class, check_tensor, has_memory, share_memory, span, type_name
 
 if TYPE_CHECKING:
     import torch
@@ -140,15 +140,16 @@ def _problems(plan: Plan, entry: Entry, state: State, source: str, kept: bool, o
         yield f"the model ties it to {', '.join(strangers)}, the plan does not"
     if kept:
         if any(part.tensor.is_meta for part in slot.slots()):
-            why = "is to keep its value" if isinstance(entry.law, Keep) else "is not among the missing"
-            yield f"{why}, but it is on meta and has none"
+            if isinstance(entry.law, Keep):
+                yield "is to keep its value, but it is on meta and has none; give it one, or plan it with a rule"
+            else:
+                yield "is not among the missing, but it is on meta and has no value; load it, or name it as missing"
         return
     try:
         check_storage(type_name(tensor.dtype), entry.law)
         entry.law.check_shape(entry.shape)
         for part in slot.slots():
-            if not part.tensor.is_meta:
-                check_tensor(part.tensor)
+            (check_class if part.tensor.is_meta else check_tensor)(part.tensor)
         if slot.weight is not None:
             check_parametrised(slot.weight, plan, entry)
     except ArgumentError as error:
