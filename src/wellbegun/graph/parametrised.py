@@ -105,14 +105,19 @@ def find_parametrised(model: torch.nn.Module) -> Iterator[Parametrised]:
                     yield Parametrised(module, prefix, name, kind, carriers, hook)
 
 
-def carriers(model: torch.nn.Module) -> dict[str, str]:
-    """Return {canonical name of a parametrised weight: name in the model of the tensor that carries it}."""
+def parametrised_weights(model: torch.nn.Module) -> dict[str, Parametrised]:
+    """Return the same by canonical name."""
     names = canonical_names(model)
     found = {}
     for weight in find_parametrised(model):
         main = weight.carriers[0]
-        found[names[weight.path + main].removesuffix(main) + weight.name] = weight.path + main
+        found[names[weight.path + main].removesuffix(main) + weight.name] = weight
     return found
+
+
+def carriers(model: torch.nn.Module) -> dict[str, str]:
+    """Return {canonical name of a parametrised weight: name in the model of the tensor that carries it}."""
+    return {name: weight.path + weight.carriers[0] for name, weight in parametrised_weights(model).items()}
 
 
 def show_weights(model: torch.nn.Module) -> None:

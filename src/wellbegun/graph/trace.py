@@ -15,8 +15,8 @@ from wellbegun.graph.graph import Graph
 from wellbegun.graph.inputs import Arguments, example_inputs
 from wellbegun.graph.names import canonical_names
 from wellbegun.graph.normalisation import find_normalisations
-from wellbegun.graph.pointwise import find_activations
 from wellbegun.graph.parametrised import carriers
+from wellbegun.graph.pointwise import find_activations
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
