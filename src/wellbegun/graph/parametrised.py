@@ -68,12 +68,16 @@ class Parametrised:
 
     def show(self) -> None:
         """Let the module see the first carrier as its weight; only its tables and attributes are changed for that."""
-        attributes, tensor = vars(self.module), self.tensor(self.carriers[0])
+        self.read_as(self.tensor(self.carriers[0]))
         for carrier in self.carriers[1:]:
             path, _, name = carrier.rpartition(".")
             holder = self.module.get_submodule(path)
             for table in (holder._parameters, holder._buffers):
                 table.pop(name, None)
+
+    def read_as(self, tensor: torch.Tensor) -> None:
+        """Let the module see this tensor as its weight. Only instance attributes change, so they can be put back."""
+        attributes = vars(self.module)
         if self.hook is None:
             self.parametrization_list.forward = lambda: tensor
             return
