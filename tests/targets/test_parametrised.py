@@ -265,3 +265,18 @@ def test_weight_norm_in_other_precisions(form: str, dtype: torch.dtype) -> None:
     wanted = torch.empty(6, 8, dtype=dtype)
     wb.fill(wanted, plan["weight"].law, seed=3, name="weight")
     assert torch.allclose(module.weight, wanted, rtol=2**-7 if dtype == torch.bfloat16 else 1e-14, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm", "orthogonal"])
+def test_what_the_author_draws_is_the_law_of_the_parametrised_weight(kind: str) -> None:
+    with wb.skeleton():
+        module = nn.Sequential(getattr(parametrizations, kind)(nn.Linear(8, 8)))
+    plan = wb.plan(module, "vector:8", seed=3, recipe="author")
+    law = (
+        wb.Orthogonal()
+        if kind == "orthogonal"
+        else wb.plan(lambda: nn.Linear(8, 8), seed=3, recipe="author")["weight"].law
+    )
+    assert plan["0.weight"].law == law
+    wb.apply(plan, module)
+    assert torch.isfinite(module(torch.ones(2, 8))).all()

@@ -68,12 +68,16 @@ class Parametrised:
 
     def show(self) -> None:
         """Let the module see the first carrier as its weight; only its tables and attributes are changed for that."""
-        attributes, tensor = vars(self.module), self.tensor(self.carriers[0])
+        self.read_as(self.tensor(self.carriers[0]))
         for carrier in self.carriers[1:]:
             path, _, name = carrier.rpartition(".")
             holder = self.module.get_submodule(path)
             for table in (holder._parameters, holder._buffers):
                 table.pop(name, None)
+
+    def read_as(self, tensor: torch.Tensor) -> None:
+        """Let the module see this tensor as its weight. Only instance attributes change, so they can be put back."""
+        attributes = vars(self.module)
         if self.hook is None:
             self.parametrization_list.forward = lambda: tensor
             return
@@ -105,14 +109,19 @@ def find_parametrised(model: torch.nn.Module) -> Iterator[Parametrised]:
                     yield Parametrised(module, prefix, name, kind, carriers, hook)
 
 
-def carriers(model: torch.nn.Module) -> dict[str, str]:
-    """Return {canonical name of a parametrised weight: name in the model of the tensor that carries it}."""
+def parametrised_weights(model: torch.nn.Module) -> dict[str, Parametrised]:
+    """Return the same by canonical name."""
     names = canonical_names(model)
     found = {}
     for weight in find_parametrised(model):
         main = weight.carriers[0]
-        found[names[weight.path + main].removesuffix(main) + weight.name] = weight.path + main
+        found[names[weight.path + main].removesuffix(main) + weight.name] = weight
     return found
+
+
+def carriers(model: torch.nn.Module) -> dict[str, str]:
+    """Return {canonical name of a parametrised weight: name in the model of the tensor that carries it}."""
+    return {name: weight.path + weight.carriers[0] for name, weight in parametrised_weights(model).items()}
 
 
 def show_weights(model: torch.nn.Module) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ApplyError
 from wellbegun.graph.framework import check_module
-from wellbegun.laws import Keep
-from wellbegun.plans import Entry, Plan
+from wellbegun.laws import Initializer, Keep
+from wellbegun.plans import Entry, Plan, Rule
 from wellbegun.recipes import plan as make_plan
 from wellbegun.targets.array import fill_entry
 from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan
@@ -87,8 +87,8 @@ def initialize(
     inputs: Any = None,
     *,
     seed: int,
-    recipe: Any = "auto",
-    rules: Any = None,
+    recipe: str | Callable[[Any], object] = "auto",
+    rules: Mapping[Any, Initializer | str] | tuple[Rule, ...] | None = None,
     aliases: Mapping[str, str] | None = None,
     device: str | None = None,
     overwrite: bool = False,
