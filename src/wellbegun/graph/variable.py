@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -76,6 +77,9 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
 
 def _identity(tensor: torch.Tensor) -> object:
     """Equal for two names of one tensor, also where two Parameters share all of their storage."""
+    sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    if sharded is not None and isinstance(tensor, sharded):
+        return id(tensor)
     if tensor.is_meta or tensor.numel() == 0 or tensor.layout != torch.strided:
         return id(tensor)
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype
