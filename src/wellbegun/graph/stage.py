@@ -57,7 +57,7 @@ def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
     """Undo what a forward pass sets on modules (a cache, hooks), also in the containers that they hold."""
     kept = [(module, dict(vars(module))) for module in model.modules()]
     held = [value for _, attributes in kept for value in attributes.values() if type(value) in _CONTAINERS]
-    contents = [(value, value.copy()) for value in held]
+    contents = [(value, value.copy() if value else ()) for value in held]
     try:
         yield
     finally:

@@ -129,8 +129,8 @@ def _check_whole(model: torch.nn.Module) -> None:
     names = [name for name, parameter in model.named_parameters() if flat is not None and isinstance(parameter, flat)]
     if names:
         raise ArgumentError(
-            f"FullyShardedDataParallel has made one flat parameter of several ({', '.join(names)}), and their names and "
-            "shapes are gone; plan the model before it is wrapped, or wrap it with use_orig_params=True"
+            f"FullyShardedDataParallel has made one flat parameter of several ({', '.join(names)}), and their names "
+            "and shapes are gone; plan the model before it is wrapped, or wrap it with use_orig_params=True"
         )
 
 
