@@ -135,7 +135,7 @@ def _check_whole(model: torch.nn.Module) -> None:
 
 
 def _recorder(variables: tuple[Variable, ...]) -> Recorder:
-    return Recorder(frozenset(variable.name for variable in variables if variable.packed))
+    return Recorder(variables)
 
 
 def _second_moment(value: object) -> float | None:

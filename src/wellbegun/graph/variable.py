@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from wellbegun.graph.by_type import TypedRole, role_by_type
 from wellbegun.graph.names import canonical_names
-
-_PACKING = (torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.MultiheadAttention)
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Variable:
         attribute: its name inside that module.
         ties: its other names.
         on_meta: whether it has no storage yet.
-        packed: whether it holds several weights or biases: gates of a recurrent layer, packed projections.
+        typed: what the owner's type, one of torch.nn's, says that it is for.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Variable:
     attribute: str
     ties: tuple[str, ...]
     on_meta: bool
-    packed: bool = False
+    typed: TypedRole | None = None
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -58,7 +57,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
         kinds.setdefault(key, kind)
     made = []
     for key, (first, *others) in names.items():
-        tensor, module = tensors[key], owners[first]
+        tensor, module, attribute = tensors[key], owners[first], first.rpartition(".")[2]
         made.append(
             Variable(
                 name=first,
@@ -66,10 +65,10 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
                 owner=type(module).__name__,
-                attribute=first.rpartition(".")[2],
+                attribute=attribute,
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
-                packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
+                typed=role_by_type(module, attribute, tensor),
             )
         )
     return tuple(made)
