@@ -47,6 +47,7 @@ def staged(
             model.eval()  # the layers that some of them leave out by chance in training belong to the plan
         _unwrap(model)
         show_weights(model)
+        _drop_sharding_hooks(model)
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
@@ -58,7 +59,7 @@ def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
     """Undo what a forward pass sets on modules (a cache, hooks), also in the containers that they hold."""
     kept = [(module, dict(vars(module))) for module in model.modules()]
     held = [value for _, attributes in kept for value in attributes.values() if type(value) in _CONTAINERS]
-    contents = [(value, value.copy()) for value in held]
+    contents = [(value, value.copy() if value else ()) for value in held]
     try:
         yield
     finally:
@@ -100,6 +101,16 @@ def _unwrap(model: torch.nn.Module) -> None:
             while inside is not None and (deeper := wrapped(inside)) is not None:
                 inside = deeper
             module._modules[name] = inside
+
+
+def _drop_sharding_hooks(model: torch.nn.Module) -> None:
+    """Hooks that gather and shard tensors around a forward would meet tensors that are whole already."""
+    for module in model.modules():
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key, hook in list(hooks.items()):
+                function = getattr(hook, "func", hook)
+                if str(getattr(function, "__module__", "")).startswith("torch.distributed."):
+                    del hooks[key]
 
 
 @contextmanager

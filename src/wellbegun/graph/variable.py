@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -72,7 +73,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
         kinds.setdefault(key, kind)
     made = []
     for key, (first, *others) in names.items():
-        tensor, module = tensors[key], owners[first]
+        tensor, module, attribute = tensors[key], owners[first], first.rpartition(".")[2]
         made.append(
             Variable(
                 name=first,
@@ -80,10 +81,10 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
                 owner=parametrize.type_before_parametrizations(module).__name__,
-                attribute=first.rpartition(".")[2],
+                attribute=attribute,
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
-                typed=role_by_type(module, first.rpartition(".")[2], tensor),
+                typed=role_by_type(module, attribute, tensor),
                 types=tuple(_types(owners[name]) for name in (first, *others)),
                 parametrised=kind_of.get(first, ("", ""))[0],
                 carrier=kind_of.get(first, ("", ""))[1],
@@ -100,6 +101,9 @@ def _types(module: torch.nn.Module) -> tuple[str, ...]:
 
 def _identity(tensor: torch.Tensor) -> object:
     """Equal for two names of one tensor, also where two Parameters share all of their storage."""
+    sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    if sharded is not None and isinstance(tensor, sharded):
+        return id(tensor)
     if tensor.is_meta or tensor.numel() == 0 or tensor.layout != torch.strided:
         return id(tensor)
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype
