@@ -13,7 +13,7 @@ import wellbegun as wb
 from wellbegun.recipes.cards import all_cards
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")])
 METHODS = ROOT / "docs" / "methods"
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wellbegun import nn_init as nn_init
+    from wellbegun.authors import skeleton as skeleton
     from wellbegun.diagnosis import diagnose as diagnose
     from wellbegun.lab import compare as compare
+    from wellbegun.laws import Computed as Computed
     from wellbegun.laws import Constant as Constant
     from wellbegun.laws import DeltaOrthogonal as DeltaOrthogonal
     from wellbegun.laws import Dirac as Dirac
@@ -43,28 +45,32 @@ if TYPE_CHECKING:
     from wellbegun.sampler import set_num_threads as set_num_threads
     from wellbegun.targets import apply as apply
     from wellbegun.targets import fill as fill
+    from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
+    from wellbegun.tuning import calibrate as calibrate
 
 __version__ = "0.1.0"
 
 # Where each public name lives. Loaded on first use, so that `import wellbegun` loads no framework, Numba or SciPy.
 _HOMES = {
+    "authors": ("skeleton",),
     "diagnosis": ("diagnose",),
     "lab": ("compare",),
     "laws": (
-        "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform", "Identity",
-        "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones", "Orthogonal",
-        "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal", "XavierUniform",
-        "Zeros",
+        "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
+        "Identity", "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones",
+        "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal",
+        "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
-    "targets": ("apply", "fill", "initialize", "to_numpy"),
+    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy"),
     "theory": ("critical", "gain"),
+    "tuning": ("calibrate",),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -61,3 +61,68 @@ def test_bad_patches_are_refused() -> None:
         wb.Patched(wb.Constant(0.0), [(((0, 3),), wb.Orthogonal())])
     with pytest.raises(wb.errors.ArgumentError, match="base must be a law"):
         wb.Patched(GATES, [])
+
+
+def reference(law: wb.Patched, shape: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
+    """Whole tensors of every law, put together element by element."""
+    expected = np.empty(shape, dtype)
+    wb.fill(expected, law.base, seed=7, name="w")
+    for region, patch in law.patches:
+        whole = np.empty(shape, dtype)
+        wb.fill(whole, patch, seed=7, name="w")
+        place = tuple(slice(*pair) for pair in region)
+        expected[place] = whole[place]
+    return expected
+
+
+LAWS = {
+    "gates": GATES,
+    "zero rows": wb.Patched(wb.Orthogonal(), [(((0, 1),), wb.Constant(0.0))]),
+    "points": wb.Patched(wb.Identity(), [(((1, 3), (0, 2)), wb.Normal(0.5))]),
+    "truncated": wb.Patched(wb.Uniform(-1, 1), [(((5, 6),), wb.TruncatedNormal(std=0.1).law())]),
+    "nothing": wb.Patched(wb.Normal(1.0), []),
+}
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_every_part_is_put_together_from_whole_tensors(law: wb.Patched, dtype: str) -> None:
+    shape = (6, 3)
+    expected = reference(law, shape, dtype)
+    whole = np.empty(shape, dtype)
+    wb.fill(whole, law, seed=7, name="w")
+    assert (whole == expected).all()
+    strided = np.empty((12, 6), dtype)[::2, ::2]
+    wb.fill(strided, law, seed=7, name="w")
+    assert (strided == expected).all()
+    for rows in range(7):
+        part = np.empty((6 - rows, 2), dtype)
+        wb.fill(part, law, seed=7, name="w", shape=shape, offset=(rows, 1))
+        assert (part == expected[rows:, 1:]).all()
+    for start in range(18):
+        flat = np.empty((18 - start) * 2, dtype)[::2]
+        wb.fill(flat, law, seed=7, name="w", shape=shape, offset=start)
+        assert (flat == expected.reshape(-1)[start:]).all()
+
+
+def test_flat_parts_of_many_elements_go_piece_by_piece() -> None:
+    law = wb.Patched(wb.Normal(0.1), [(((300, 800), (7, 900)), wb.Uniform(2, 3)), (((0, 1),), wb.Constant(9.0))])
+    expected = reference(law, (1000, 1000)).reshape(-1)
+    part = np.empty((3, 300_000), np.float32)
+    wb.fill(part, law, seed=7, name="w", shape=(1000, 1000), offset=777)
+    assert (part.reshape(-1) == expected[777 : 777 + part.size]).all()
+
+
+def test_master_values_are_those_that_the_storage_rounds() -> None:
+    out = np.empty((6, 3), np.float16)
+    master = wb.fill(out, GATES, seed=7, name="w", with_master=True)
+    assert (out == master.astype(np.float16)).all()
+    assert np.allclose(master, filled(GATES), rtol=1e-3)  # the bounds of a uniform law are float16's here
+
+
+def test_moments_of_a_large_tensor_need_no_memory() -> None:
+    law = wb.Patched(wb.Normal(1.0), [(((0, 1),), wb.Constant(0.0)), (((5, 10), (2, 4)), wb.Constant(3.0))])
+    mean, std = law.moments((1 << 20, 1 << 14))
+    assert mean == pytest.approx(30 / 2**34)
+    assert std == pytest.approx((1 - 2**-20) ** 0.5)
+    assert wb.Patched(wb.Normal(1.0), []).moments((3, 4)) == (0.0, 1.0)

@@ -12,9 +12,9 @@ class Raw(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(8, 8)
-        self.position = nn.Parameter(torch.zeros(1, 8))
-        self.gate = nn.Parameter(torch.ones(8))
-        self.idle = nn.Parameter(torch.ones(3))
+        self.position = nn.Parameter(torch.rand(1, 8))
+        self.gate = nn.Parameter(torch.rand(8))
+        self.idle = nn.Parameter(torch.rand(3))
         self.register_buffer("mask", torch.ones(8), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -50,19 +50,27 @@ def test_a_computed_buffer_on_meta_is_not_guessed() -> None:
         wb.plan(model, "vector:8", seed=0, rules={"re:position|gate|idle": wb.Ones()})
 
 
-REPARAMETRISED = {
-    "weight norm": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(8, 4)),
-    "spectral norm": lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(8, 4)),
-    "bilinear": lambda: nn.Bilinear(8, 8, 4),
-}
+def test_a_factory_shows_what_its_constructor_does() -> None:
+    made = wb.plan(Raw, "vector:8", seed=0)
+    assert made["gate"].law == wb.Uniform(0.0, 1.0)
+    assert "Raw.__init__" in made["gate"].reason
+    assert made["idle"].role.startswith("unused")
 
 
-@pytest.mark.parametrize("case", REPARAMETRISED)
-def test_weights_that_are_computed_are_refused_by_name(case: str) -> None:
-    model = REPARAMETRISED[case]()
-    inputs = (torch.zeros(2, 8), torch.zeros(2, 8)) if case == "bilinear" else torch.zeros(2, 8)
-    with pytest.raises(UnplannedError, match="weight"):
-        wb.plan(model, inputs, seed=0)
+class Standing(Raw):
+    """Special tensors that hold one number everywhere: somebody has put it there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for tensor, value in ((self.position, 0.0), (self.gate, 1e-5), (self.idle, 1.0)):
+            nn.init.constant_(tensor, value)
+
+
+def test_numbers_that_stand_everywhere_are_kept() -> None:
+    made = wb.plan(Standing(), "vector:8", seed=0)
+    laws = [made[name].law for name in ("position", "gate", "idle")]
+    assert laws == [wb.Constant(0.0), wb.Constant(1e-5), wb.Constant(1.0)]
+    assert "it holds 1e-05 everywhere" in made["gate"].reason
 
 
 def test_rules_that_do_not_fit_their_tensor() -> None:

@@ -21,6 +21,7 @@ LAWS = [
     wb.Orthogonal(),
     wb.Identity(0.1),
     wb.Sparse(0.5),
+    wb.Patched(wb.Normal(0.02), [(((1, 3),), wb.Constant(0.1)), (((2, 4), (1, 9)), wb.Uniform(0.1, 0.2))]),
 ]
 DTYPES = ["float32", "bfloat16", "float16", "float8_e5m2", "float8_e4m3fn", "float64", "complex64"]
 LAYOUTS = {
@@ -53,7 +54,7 @@ def assert_nearly(one, other):
 def test_layouts(law, dtype, layout):
     kind, shape = getattr(torch, dtype), (7, 40)
     out = LAYOUTS[layout](shape, kind)
-    if dtype == "complex64" and isinstance(law, wb.TruncatedNormal | wb.Orthogonal | wb.Sparse):
+    if dtype == "complex64" and isinstance(law, wb.TruncatedNormal | wb.Orthogonal | wb.Sparse | wb.Patched):
         with pytest.raises(ArgumentError, match="complex"):
             fill_on_device(out, law, STREAM, shape, 0)
         return
@@ -68,7 +69,7 @@ def test_layouts(law, dtype, layout):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
-@pytest.mark.parametrize("law", [LAWS[0], LAWS[2], LAWS[5], LAWS[6]], ids=repr)
+@pytest.mark.parametrize("law", [LAWS[0], LAWS[2], LAWS[5], LAWS[6], LAWS[8]], ids=repr)
 @pytest.mark.parametrize(
     ("part", "shape", "offset"),
     [
@@ -118,7 +119,7 @@ def test_whole_constants_in_integers():
     out = torch.zeros(3, dtype=torch.int64)
     fill_on_device(out, wb.Constant(3.0), STREAM, (3,), 0)
     assert out.tolist() == [3, 3, 3]
-    with pytest.raises(ArgumentError, match="whole constants only"):
+    with pytest.raises(ArgumentError, match="takes whole constants and stored numbers"):
         fill_on_device(out, wb.Normal(1.0), STREAM, (3,), 0)
 
 

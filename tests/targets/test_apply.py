@@ -1,7 +1,9 @@
 """Applying plans: everything is written, exactly once, or nothing at all."""
 
 import copy
+import mmap
 import random
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -138,6 +140,14 @@ def changed_entry(plan: Plan, name: str, /, **change: object) -> Plan:
     return replace(plan, entries=tuple(replace(e, **change) if e.name == name else e for e in plan))
 
 
+def closed_memory() -> torch.Tensor:
+    """Eight numbers in a page of memory that may be read only, as a file that was opened for reading is."""
+    pages = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given .* is not writable")
+        return torch.from_numpy(np.frombuffer(pages, np.float32, 8))
+
+
 UNFIT = {
     "another shape at the end": (lambda p: changed_entry(p, "positions", shape=(9,)), lambda m: m, "planned shape"),
     "another shape": (lambda p: changed_entry(p, "head.bias", shape=(21,)), lambda m: m, r"\[21\].*\[20\]"),
@@ -155,7 +165,7 @@ UNFIT = {
     "a random law for whole numbers": (
         lambda p: changed_entry(p, "norm.num_batches_tracked", law=wb.Normal(1.0)),
         lambda m: m,
-        "whole constants only",
+        "takes whole constants",
     ),
     "a law of another shape": (
         lambda p: changed_entry(p, "head.bias", law=wb.Orthogonal()),
@@ -182,6 +192,21 @@ UNFIT = {
         lambda m: setattr(m.head, "bias", nn.Parameter(torch.zeros(20).to_sparse())),
         "layout",
     ),
+    "memory that can only be read": (
+        lambda p: p,
+        lambda m: m.norm.register_buffer("running_var", closed_memory()),
+        r"norm\.running_var: its memory is read-only",
+    ),
+    "packed weights": (
+        lambda p: p,
+        lambda m: setattr(m.blocks[2][3], "weight", nn.Parameter(torch.zeros(8, 16, dtype=torch.uint8), False)),
+        r"blocks\.2\.3\.weight: a tensor of uint8 takes whole constants",
+    ),
+    "a tied tensor of another type": (
+        lambda p: p,
+        lambda m: setattr(m.head, "weight", nn.Parameter(torch.zeros(20, 8, dtype=torch.uint8), False)),
+        r"table\.weight: head\.weight is tied to it, but is uint8 and not float32",
+    ),
     "two tensors in one memory": (
         lambda p: p,
         lambda m: setattr(m.blocks[1][1], "bias", nn.Parameter(m.blocks[2][1].bias.data[:])),
@@ -207,6 +232,20 @@ def test_nothing_is_written_unless_all_fits(case: str) -> None:
     after = {n: t.detach().to_dense() for n, t in (*model.named_parameters(), *model.named_buffers())}
     assert all(value.is_meta or torch.equal(value, after[name]) for name, value in before.items())
     assert all(getattr(t, "_wellbegun_plan", None) is None for t in (*model.parameters(), *model.buffers()))
+
+
+def test_every_problem_is_listed() -> None:
+    model = Net()
+    model.head.bias = nn.Parameter(torch.zeros(21))
+    model.norm.running_mean = torch.zeros(1).expand(8)
+    model.blocks[0][1].weight.ds_shape = torch.Size([32, 8])
+    with pytest.raises(ApplyError) as error:
+        wb.apply(planned(), model)
+    assert [line.split(":")[0].strip() for line in str(error.value).splitlines()[1:]] == [
+        "blocks.0.1.weight",
+        "head.bias",
+        "norm.running_mean",
+    ]
 
 
 def test_one_misfit_leaves_a_meta_model_on_meta() -> None:

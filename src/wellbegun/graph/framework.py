@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import random
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wellbegun.errors import ArgumentError, MissingExtraError
+from wellbegun.graph.names import unwrap
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ def require_torch(purpose: str) -> None:
 
 
 def check_module(model: object, purpose: str) -> torch.nn.Module:
-    """Return the model without torch.compile's wrapper, whose names would all differ.
+    """Return the model without the wrappers around it (torch.compile, data parallelism, ...), which change names.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
@@ -31,11 +31,9 @@ def check_module(model: object, purpose: str) -> torch.nn.Module:
     require_torch(purpose)
     import torch
 
-    compiler = sys.modules.get("torch._dynamo.eval_frame")
-    while compiler is not None and isinstance(model, compiler.OptimizedModule):
-        model = model._orig_mod
     if not isinstance(model, torch.nn.Module):
         raise ArgumentError(f"{purpose} needs a torch.nn.Module, got {type(model).__name__}")
+    model = unwrap(model)
     tensors = [*model.named_parameters(), *model.named_buffers()]
     lazy = [name for name, tensor in tensors if torch.nn.parameter.is_lazy(tensor)]
     if lazy:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans
 
-WEIGHT_KINDS = frozenset({"linear", "convolution", "transposed convolution", "embedding"})
+if TYPE_CHECKING:
+    from wellbegun.graph.variable import Variable
+
+WEIGHT_KINDS = frozenset({"linear", "convolution", "transposed convolution", "bilinear", "embedding"})
 
 SQUASHERS = frozenset({"sigmoid", "logsigmoid", "hardsigmoid"})
 """Activations that turn logits into probabilities when they end a model."""
@@ -21,16 +24,22 @@ class Operation:
 
     Attributes:
         index: position in the order of execution.
-        kind: "input", "linear", "convolution", "transposed convolution", "embedding", "norm", "activation", "add",
-            "multiply", "scale", "shift", "view", "pool", "dropout", "concat", "matmul", "softmax" or "other".
-        detail: the activation's name, or PyTorch's name of the operation.
-        inputs: indices of the operations whose results it takes.
+        kind: "input", "linear", "convolution", "transposed convolution", "bilinear", "embedding", "norm", "activation",
+            "add", "multiply", "scale", "shift", "view", "pool", "dropout", "concat", "matmul", "attention" (queries,
+            keys and values are its inputs), "softmax", "noise", "rsqrt", "parameter" (computed from parameters alone)
+            or "other".
+        detail: the activation's name, or PyTorch's name of the operation; "token" for a parameter that enters the
+            network as a signal.
+        inputs: indices of the operations whose results it takes: signals first, then what was computed from
+            parameters alone.
         shape: of its (first) result.
-        weight: the parameter it multiplies with, if any.
+        weight: the parameter it multiplies with, for the kinds in `WEIGHT_KINDS`; "" if what it multiplies with was
+            computed from parameters in other ways than by a scale, a cast or a concatenation.
         factor: of a "scale".
         second_moment: of an "input" whose values were given, and of the result of a "norm" that is not 1 (1/d behind
             an L2 normalisation of d numbers).
         scalars: the numbers and texts among its arguments, by position or keyword: ((1, 1.702),) for x * 1.702.
+        parameters: the parameters and buffers that it takes as they are, or views of them.
     """
 
     index: int
@@ -42,24 +51,51 @@ class Operation:
     factor: float = 1.0
     second_moment: float | None = None
     scalars: tuple[tuple[int | str, float | str], ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Use:
     """One use of a parameter or buffer by one operation.
 
+    Where the result of a weight operation is cut and the parts go different ways (packed queries, keys and values,
+    gates, a fused gate and up projection), there is one use for each part.
+
+    Roles:
+        "linear weight", "convolution weight", "transposed convolution weight", "bilinear weight": contracted with a
+            signal. "embedding weight": looked up by index.
+        "bias": added behind a weight operation, along its outputs.
+        "normalisation scale", "normalisation shift", "running mean", "running variance".
+        "input weight of gates", "recurrent weight", "projection weight", "gate bias": of torch.nn's recurrent layers;
+            `gates` names the equal blocks of rows.
+        "multiplied", "divided", "added": elementwise with a signal. "scalar gate": one number that multiplies a signal.
+        "position table": one row for each position, added to a signal, or joined to its features.
+        "bias table": added to the scores of an attention, looked up or not.
+        "attention sink": scores of its own, beside those of an attention.
+        "token": rows that enter the network as a signal (class token, learned queries, mask token).
+        "activation slope": of PReLU. "counter": an integer that counts calls. "updated": written by the forward pass.
+            "index": integers that say which rows are taken. "other": anything else.
+        "derived: exp, neg": what is used was computed from it by these steps; `serves` is the role of the result.
+        "ambiguous: ...": a weight of three or more dimensions of which no reading is certain; it has no fans.
+
     Attributes:
         variable: its name.
-        role: "linear weight", "bias", "normalisation scale", ...
+        role: one of the above.
         operation: index of the operation.
         detail: PyTorch's name of the operation.
-        fans: of a weight or bias.
-        inputs_first: whether a weight is stored as [inputs, outputs], as in `x @ W`.
+        fans: of a weight or bias; of the part, if it is one.
+        inputs_first: whether the weight of a matrix product is stored as [inputs, outputs], as in `x @ W`.
         axes: what each dimension of the parameter serves as, one letter each: "o" outputs, "i" inputs, "b" a stack of
-            separate weights (experts), "k" taps of a kernel, "v" rows that are looked up, "?" unknown. "oi" for
-            nn.Linear, "io" for `x @ W`, "oikk" for a 2-d convolution, "bio" for stacked experts. "" if not known.
-        region: (start, stop) in each dimension, of the part of the parameter that this use is about; None: all of it.
+            separate weights (experts), "k" taps of a kernel, "v" rows that are looked up, "." none of these, "?"
+            unknown. "oi" for nn.Linear, "io" for `x @ W`, "oikk" for a 2-d convolution, "bio" for stacked experts. ""
+            if not known.
+        region: (start, stop) in each dimension, of the part of the parameter that this use is about; None: all of it,
+            or a part that is no rectangle (interleaved heads), for which `part` is True.
         padding_row: row of a look-up table that stands for padding, and is zero.
+        part: whether the use is about a part of the parameter.
+        factor: the number that the parameter is multiplied with before it is used.
+        gates: names of the equal blocks of rows of a recurrent layer's parameter, in order.
+        serves: of a derived parameter: the role of what was computed from it.
     """
 
     variable: str
@@ -71,16 +107,30 @@ class Use:
     axes: str = ""
     region: tuple[tuple[int, int], ...] | None = None
     padding_row: int | None = None
+    part: bool = False
+    factor: float = 1.0
+    gates: tuple[str, ...] = ()
+    serves: str = ""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Operations, the variables they use, and the operations whose results the model returns."""
+    """Operations, the variables they use, and the operations whose results the model returns.
+
+    Attributes:
+        variables: every parameter and buffer of the model.
+        operations: in the order of execution.
+        uses: of each variable that the forward pass uses.
+        outputs: indices of the operations whose results the model returns.
+        unused: of each variable that the forward pass does not use and whose module's type says what it is for: that
+            use, with the operation -1.
+    """
 
     variables: tuple[Variable, ...]
     operations: tuple[Operation, ...]
     uses: dict[str, tuple[Use, ...]] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
+    unused: dict[str, Use] = field(default_factory=dict)
 
     def weight_operations(self) -> Iterator[Operation]:
         """The operations that multiply with a parameter, in order."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from wellbegun.errors import ArgumentError, TraceError
+from wellbegun.graph.transformers_inputs import is_pretrained, pretrained_inputs
 
 _BATCH = 2
 _FORMS = "'vector:64', 'image:3x224x224', 'tokens:16' or 'float:1x16000'"
@@ -22,7 +23,7 @@ def example_inputs(model: torch.nn.Module, inputs: Any) -> tuple[tuple[Any, ...]
         inputs: a tensor, a tuple or list of arguments, a dictionary of keyword arguments, a spec, or None.
     """
     if inputs is None:
-        return (_guess(model),), {}
+        return ((), pretrained_inputs(model)) if is_pretrained(model) else (_guess(model), {})
     if isinstance(inputs, str):
         return (from_spec(inputs),), {}
     if isinstance(inputs, Mapping):
@@ -49,21 +50,32 @@ def from_spec(spec: str) -> torch.Tensor:
     return torch.zeros(_BATCH, *shape, dtype=dtype, device="meta")
 
 
-def _guess(model: torch.nn.Module) -> torch.Tensor:
+def _guess(model: torch.nn.Module) -> tuple[torch.Tensor, ...]:
+    """Arguments that the first module that is fussy about them takes; a whole that has parts it is made of first."""
     for module in model.modules():
-        if isinstance(module, torch.nn.Linear):
-            return from_spec(f"vector:{module.in_features}")
-        if isinstance(module, torch.nn.Conv2d):
-            return from_spec(f"image:{module.in_channels}x32x32")
-        if isinstance(module, torch.nn.Conv1d):
-            return from_spec(f"float:{module.in_channels}x256")
-        if isinstance(module, torch.nn.Embedding):
-            return from_spec("tokens:16")
+        spec = _SPECS.get(next((kind for kind in type(module).__mro__ if kind in _SPECS), None))
+        if spec is not None:
+            return tuple(from_spec(one) for one in spec(module))
     raise TraceError(
         f"no example input was given, and {type(model).__name__} has no layer to guess one from; pass inputs={_FORMS}"
     )
 
 
-def to_meta(value: Any) -> Any:
-    """Replace every tensor in nested tuples, lists and dictionaries by a meta tensor of the same shape and type."""
-    return torch.utils._pytree.tree_map_only(torch.Tensor, lambda t: torch.empty_like(t, device="meta"), value)
+_SPECS: dict[Any, Callable[[Any], tuple[str, ...]]] = {
+    torch.nn.Linear: lambda m: (f"vector:{m.in_features}",),
+    torch.nn.Bilinear: lambda m: (f"vector:{m.in1_features}", f"vector:{m.in2_features}"),
+    torch.nn.modules.conv._ConvNd: lambda m: (f"float:{m.in_channels}" + _EXTENTS[m.weight.ndim - 2],),
+    torch.nn.Embedding: lambda m: ("tokens:16",),
+    torch.nn.EmbeddingBag: lambda m: ("tokens:16",),
+    torch.nn.RNNBase: lambda m: (f"float:8x{m.input_size}",),
+    torch.nn.RNNCellBase: lambda m: (f"vector:{m.input_size}",),
+    torch.nn.MultiheadAttention: lambda m: (f"float:8x{m.embed_dim}", f"float:8x{m.kdim}", f"float:8x{m.vdim}"),
+    torch.nn.Transformer: lambda m: (f"float:8x{m.d_model}",) * 2,
+    torch.nn.TransformerEncoderLayer: lambda m: (f"float:8x{m.self_attn.embed_dim}",),
+    torch.nn.TransformerDecoderLayer: lambda m: (f"float:8x{m.self_attn.embed_dim}",) * 2,
+    torch.nn.TransformerDecoder: lambda m: (f"float:8x{m.layers[0].self_attn.embed_dim}",) * 2,
+}
+"""Specs of the arguments of layers of torch."""
+
+_EXTENTS = {1: "x256", 2: "x32x32", 3: "x16x16x16"}
+"""Of guessed inputs of convolutions, by their dimensions."""

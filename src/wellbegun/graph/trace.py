@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from wellbegun.errors import ArgumentError, TraceError
-from wellbegun.graph.framework import random_states_kept
+from wellbegun.graph.fallback import check_memory, copied, real_inputs, real_parameter
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.inputs import example_inputs, to_meta
+from wellbegun.graph.inputs import example_inputs
+from wellbegun.graph.names import canonical_names
+from wellbegun.graph.parametrised import parametrised_weights
 from wellbegun.graph.recorder import Recorder
-from wellbegun.graph.variable import collect_variables
+from wellbegun.graph.stage import staged
+from wellbegun.graph.variable import Variable, collect_variables
+from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
 
 
 def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     """Run the model's forward once on meta tensors and return what it did.
+
+    A forward that asks for values (`.item()`, boolean masks) is run on small real tensors instead.
 
     Args:
         model: on any device, meta included; neither it nor any random state is changed.
@@ -28,26 +33,67 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     Raises:
         TraceError: the model's forward fails; its own error is given, and where.
     """
-    arguments, keywords = example_inputs(model, inputs)
+    example = example_inputs(model, inputs)
+    given = inputs is not None and not isinstance(inputs, str)
     variables = collect_variables(model)
-    state: dict[str, torch.Tensor] = {}
-    recorder = Recorder(frozenset(variable.name for variable in variables if variable.packed))
-    for variable in variables:
-        dtype = getattr(torch, variable.dtype)
-        meta = torch.empty(variable.shape, dtype=dtype, device="meta")
-        state |= dict.fromkeys((variable.name, *variable.ties), meta)
-        recorder.know_variable(meta, variable.name)
-    real = tree_leaves((arguments, keywords))
-    arguments, keywords = to_meta(arguments), to_meta(keywords)
-    for original, meta in zip(real, tree_leaves((arguments, keywords)), strict=True):
-        if isinstance(meta, torch.Tensor):
-            recorder.know_input(meta, _second_moment(original))
+    moments = [_second_moment(leaf) if given else None for leaf in tree_leaves(example)]
+    actual = {canonical: name for name, canonical in canonical_names(model).items()}
+    recorder = Recorder(variables)
+    listed = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
+    own = {name: listed[there] for name, there in actual.items()}
+    own |= {name: weight.tensor(weight.carriers[0]) for name, weight in parametrised_weights(model).items()}
+    metas = {
+        v.name: on_meta_unless_whole(own[v.name])
+        if v.kind == "buffer"
+        else torch.empty(v.shape, dtype=getattr(torch, v.dtype), device="meta")
+        for v in variables
+    }
     try:
-        with attributes_kept(model), random_states_kept(), torch.no_grad(), recorder:
-            result = torch.func.functional_call(model, state, arguments, keywords)
-            made = [name for name, _ in model.named_parameters(remove_duplicate=False) if name not in state]
-    except Exception as error:
-        raise TraceError(_failure(model, arguments, keywords, error)) from error
+        return _run(
+            model, recorder, variables, actual, metas, on_meta_unless_whole, on_meta_unless_whole(example), moments
+        )
+    except TraceError:
+        raise
+    except Exception as failure:
+        error = failure
+    values = real_inputs(example, recorder.graph(variables, ()))
+    check_memory(variables, error, type(model).__name__)
+    reals = {v.name: real_parameter(v, own[v.name]) for v in variables}
+    try:
+        return _run(model, Recorder(variables), variables, actual, reals, copied, values, moments)
+    except TraceError:
+        raise
+    except Exception as second:
+        raise TraceError(_failure(model, values, second, error)) from second
+
+
+def _run(
+    model: torch.nn.Module,
+    recorder: Recorder,
+    variables: tuple[Variable, ...],
+    actual: dict[str, str],
+    tensors: dict[str, torch.Tensor],
+    convert: Callable[[torch.Tensor], torch.Tensor],
+    example: tuple[tuple[Any, ...], dict[str, Any]],
+    moments: list[float | None],
+) -> Graph:
+    placed: dict[str, torch.Tensor] = {}
+    computed = parametrised_weights(model)
+    carriers = {id(weight.tensor(carrier)) for weight in computed.values() for carrier in weight.carriers}
+    for variable in variables:
+        recorder.know_variable(tensors[variable.name], variable.name)
+        placed |= {actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties) if name in actual}
+    for leaf, moment in zip(tree_leaves(example), moments, strict=True):
+        if isinstance(leaf, torch.Tensor):
+            recorder.know_input(leaf, moment)
+    with staged(model, placed, convert), WholeNumbers(), recorder:
+        for variable in variables:
+            for name in (variable.name, *variable.ties):
+                if name in computed:
+                    computed[name].read_as(tensors[variable.name])
+        result = model(*example[0], **example[1])
+        known = carriers | {id(tensor) for tensor in tensors.values()}
+        made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
     if made:
         raise TraceError(
             f"the forward pass makes parameters ({', '.join(made)}); "
@@ -55,22 +101,6 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
         )
     outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
     return recorder.graph(variables, tuple(dict.fromkeys(index for index in outputs if index is not None)))
-
-
-@contextmanager
-def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
-    """Undo what a forward pass sets on modules (a cache, say), which would be meta tensors here."""
-    tables = ("_parameters", "_buffers", "_modules")
-    kept = [(module, dict(vars(module)), [dict(vars(module)[t]) for t in tables]) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, attributes, contents in kept:
-            vars(module).clear()
-            vars(module).update(attributes)
-            for table, content in zip(tables, contents, strict=True):
-                attributes[table].clear()
-                attributes[table].update(content)
 
 
 def _second_moment(value: object) -> float | None:
@@ -89,14 +119,14 @@ def _plain(result: Any) -> Any:
     return list(result.values()) if isinstance(result, dict) else result
 
 
-def _failure(model: torch.nn.Module, arguments: Any, keywords: Any, error: Exception) -> str:
-    shapes = [f"{tuple(leaf.shape)}" for leaf in tree_leaves((arguments, keywords)) if isinstance(leaf, torch.Tensor)]
+def _failure(model: torch.nn.Module, example: Any, error: Exception, first: Exception) -> str:
+    shapes = [f"{tuple(leaf.shape)}" for leaf in tree_leaves(example) if isinstance(leaf, torch.Tensor)]
     place = _place(error, type(model).forward)
+    before = "" if str(first) == str(error) else f" (before, on meta tensors: {type(first).__name__}: {first})"
     return (
-        f"the forward pass of {type(model).__name__} failed while it was traced on meta tensors with inputs of shape "
-        f"{', '.join(shapes) or '(none)'}{place}: {type(error).__name__}: {error}. "
-        "If the shape is wrong, pass inputs=... (a batch, or a spec such as 'image:3x224x224'); if the forward needs "
-        "real values, it cannot be planned by tracing yet: use rules for each parameter."
+        f"the forward pass of {type(model).__name__} failed while it was traced with inputs of shape "
+        f"{', '.join(shapes) or '(none)'}{place}: {type(error).__name__}: {error}{before}. If the inputs are not what "
+        "the model takes, pass inputs=... (a batch, a dictionary of keywords, or a spec such as 'image:3x224x224')"
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn.utils import parametrize
 
-_PACKING = (torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.MultiheadAttention)
+from wellbegun.graph.by_type import TypedRole, role_by_type
+from wellbegun.graph.names import canonical_names
+from wellbegun.graph.parametrised import find_parametrised
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class Variable:
         attribute: its name inside that module.
         ties: its other names.
         on_meta: whether it has no storage yet.
-        packed: whether it holds several weights or biases: gates of a recurrent layer, packed projections.
+        typed: what the owner's type, one of torch.nn's, says that it is for.
         types: for each of its names, the full names of the holding module's class and of that class's bases.
+        parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
     """
 
     name: str
@@ -34,8 +38,9 @@ class Variable:
     attribute: str
     ties: tuple[str, ...]
     on_meta: bool
-    packed: bool = False
+    typed: TypedRole | None = None
     types: tuple[tuple[str, ...], ...] = ()
+    parametrised: str = ""
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -44,29 +49,41 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     tensors: dict[object, torch.Tensor] = {}
     kinds: dict[object, str] = {}
     listed: list[tuple[str, str, torch.Tensor]] = []
+    canonical = canonical_names(model)
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
-    for kind, name, tensor in listed:
+    owners = {}
+    computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
+    kind_of: dict[str, str] = {}
+    for kind, actual, tensor in listed:
+        name, weight = canonical[actual], computed.get(actual)
+        if weight is not None:
+            main = weight.carriers[0]
+            if actual != weight.path + main:
+                continue
+            name = name.removesuffix(main) + weight.name
+            kind_of[name] = weight.kind
+        owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
         key = _identity(tensor)
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
         kinds.setdefault(key, kind)
     made = []
     for key, (first, *others) in names.items():
-        path, _, attribute = first.rpartition(".")
-        tensor, module = tensors[key], model.get_submodule(path)
+        tensor, module = tensors[key], owners[first]
         made.append(
             Variable(
                 name=first,
                 kind=kinds[key],
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
-                owner=type(module).__name__,
-                attribute=attribute,
+                owner=parametrize.type_before_parametrizations(module).__name__,
+                attribute=first.rpartition(".")[2],
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
-                packed=isinstance(module, _PACKING) and kinds[key] == "parameter",
-                types=tuple(_types(model.get_submodule(name.rpartition(".")[0])) for name in (first, *others)),
+                typed=role_by_type(module, first.rpartition(".")[2], tensor),
+                types=tuple(_types(owners[name]) for name in (first, *others)),
+                parametrised=kind_of.get(first, ""),
             )
         )
     return tuple(made)

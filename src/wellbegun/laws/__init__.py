@@ -4,6 +4,7 @@ from wellbegun.laws.basic import Constant, Equal, Keep, Normal, Ones, TruncatedN
 from wellbegun.laws.card import Card
 from wellbegun.laws.catalogue import METHODS, Method, find_method, method_names, parse_method
 from wellbegun.laws.compensation import MeanCompensation
+from wellbegun.laws.computed import Computed
 from wellbegun.laws.fans import Fans
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
 from wellbegun.laws.identity import Dirac, Identity
@@ -27,6 +28,7 @@ __all__ = [
     "LAWS",
     "METHODS",
     "Card",
+    "Computed",
     "Constant",
     "DeltaOrthogonal",
     "Dirac",

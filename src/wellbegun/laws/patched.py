@@ -74,9 +74,14 @@ class Patched(Law):
     ) -> NDArray[Any]:
         """Return the whole tensor."""
         self.check_shape(shape)
-        values = np.array(_whole(self.base, stream, shape, dtype, companion, out), dtype)
+        values = _whole(self.base, stream, shape, dtype, companion, out)
+        if not values.flags.writeable:
+            values = values.copy()
         for region, law in self.patches:
-            values[slices(region)] = _whole(law, stream, shape, dtype)[slices(region)]
+            first, stop = region[0]
+            rows = np.empty((stop - first, *shape[1:]), dtype)
+            law.draw(rows.reshape(-1), stream, first * math.prod(shape[1:]))
+            values[slices(region)] = rows[slices(((0, stop - first), *region[1:]))]
         return values
 
     def reach(self) -> float:
@@ -91,16 +96,34 @@ class Patched(Law):
             return None
         return min(low for low, _ in known), max(high for _, high in known)
 
+    def scaled(self, factor: float) -> Law:
+        """Every one of the laws times the factor."""
+        patches = tuple((region, law.scaled(factor)) for region, law in self.patches)
+        return Patched(self.base.scaled(factor), patches)
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation over all elements."""
-        owner = np.zeros(shape, np.intp)
-        for number, (region, _) in enumerate(self.patches, 1):
-            owner[slices(region)] = number
-        shares = np.bincount(owner.reshape(-1), minlength=len(self.patches) + 1) / max(owner.size, 1)
+        shares = self._shares(shape)
         means, stds = zip(*(law.moments(shape) for law in self._laws()), strict=True)
         mean = float(np.dot(shares, means))
         second = float(np.dot(shares, np.square(means) + np.square(stds)))
         return mean, math.sqrt(max(second - mean**2, 0.0))
+
+    def _shares(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """The share of the elements that follows each law, the base first."""
+        # between two neighbouring borders of regions all elements of a dimension are alike
+        depth = max((len(region) for region, _ in self.patches), default=0)
+        borders = []
+        for axis in range(depth):
+            edges = {edge for region, _ in self.patches for pair in region[axis : axis + 1] for edge in pair}
+            borders.append(sorted(edges | {0, shape[axis]}))
+        owner = np.zeros([len(edges) - 1 for edges in borders], np.intp)
+        sizes = np.ones((), float)
+        for edges in borders:
+            sizes = np.multiply.outer(sizes, np.diff(edges) / max(edges[-1], 1))
+        for number, (region, _) in enumerate(self.patches, 1):
+            owner[tuple(slice(*map(borders[axis].index, pair)) for axis, pair in enumerate(region))] = number
+        return np.bincount(owner.reshape(-1), sizes.reshape(-1), minlength=len(self.patches) + 1)
 
     def _laws(self) -> list[Law]:
         return [self.base, *(law for _, law in self.patches)]

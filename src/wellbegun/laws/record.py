@@ -10,6 +10,7 @@ from typing import Any
 from wellbegun.errors import ArgumentError, PlanFileError
 from wellbegun.laws.basic import Constant, Keep, Normal, TruncatedNormal, Uniform
 from wellbegun.laws.compensation import MeanCompensation
+from wellbegun.laws.computed import Computed
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Law
@@ -29,6 +30,7 @@ LAWS: tuple[type[Law], ...] = (
     Dirac,
     Sparse,
     Stored,
+    Computed,
     MeanCompensation,
     Patched,
     Keep,
@@ -42,8 +44,8 @@ def law_to_record(law: Law) -> dict[str, Any]:
     >>> law_to_record(Constant(0.5))
     {'kind': 'Constant', 'value': 0.5}
     """
-    if isinstance(law, Stored):
-        return {"kind": "Stored"} | law.record()
+    if isinstance(law, Stored | Computed):
+        return {"kind": type(law).__name__} | law.record()
     if isinstance(law, Patched):
         patches = [
             {"region": [list(edge) for edge in region], "law": law_to_record(part)} for region, part in law.patches
@@ -71,7 +73,9 @@ def law_from_record(record: object) -> Law:
     try:
         if kind is Patched:
             return _patched(numbers)
-        return Stored.from_record(numbers) if kind is Stored else kind(**_numbers(kind, numbers))
+        if issubclass(kind, Stored | Computed):
+            return kind.from_record(numbers)
+        return kind(**_numbers(kind, numbers))
     except ArgumentError as error:
         raise PlanFileError(f"law {kind.__name__}: {error}") from None
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws.initializer import Floats, Law
-from wellbegun.sampler import Stream
+from wellbegun.laws.initializer import Floats, Law, scale
+from wellbegun.sampler import WHOLE, Stream
 
 SHOWN = 16
 """Numbers that a repr shows; a longer array is named by its shape and hash."""
 
-_DTYPES = ("float32", "float64")
+_FLOATS = ("float32", "float64")
+_DTYPES = (*_FLOATS, *WHOLE)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -33,7 +34,7 @@ class Stored(Law):
     Two are equal if shape, dtype and every bit of the numbers are.
 
     Args:
-        values: a NumPy array of float32 or float64, which is copied, or nested lists of numbers.
+        values: a NumPy array of float32, float64, whole numbers or flags, which is copied, or nested lists of numbers.
         dtype: "float32" or "float64", to convert values of another type (each number rounded once). Left out: the
             array's own, or float32 for lists.
     """
@@ -43,12 +44,14 @@ class Stored(Law):
     structured = True
 
     def __post_init__(self) -> None:
-        if self.dtype is not None and self.dtype not in _DTYPES:
-            raise ArgumentError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
         given = _array(self.values)
+        if self.dtype is not None and self.dtype not in (*_FLOATS, given.dtype.name):
+            raise ArgumentError(f"dtype must be 'float32' or 'float64', or the array's own, got {self.dtype!r}")
         dtype = self.dtype or (given.dtype.name if isinstance(self.values, np.ndarray) else "float32")
         if dtype not in _DTYPES:
-            raise ArgumentError(f"values must be of float32 or float64, got {dtype}; convert with dtype='float32'")
+            raise ArgumentError(
+                f"values must be of float32, float64 or whole numbers, got {dtype}; convert with dtype='float32'"
+            )
         with np.errstate(over="ignore"):  # what overflows is found below
             little = given.astype(np.dtype(dtype).newbyteorder("<"))
         if not np.isfinite(little).all():
@@ -76,6 +79,8 @@ class Stored(Law):
     def __repr__(self) -> str:
         if self.values.size > SHOWN or (self.values.size == 0 and self.values.ndim != 1):
             return f"Stored(shape={self.values.shape}, dtype={self.dtype!r}, sha256='{self.sha256[:16]}...')"
+        if self.dtype in WHOLE:
+            return f"Stored(values=numpy.array({_text(self.values)}, {self.dtype!r}))"
         dtype = f", dtype={self.dtype!r}" if self.dtype != "float32" else ""
         return f"Stored(values={_text(self.values)}{dtype})"
 
@@ -98,7 +103,13 @@ class Stored(Law):
 
     def reach(self) -> float:
         """The largest magnitude among the numbers."""
-        return float(np.abs(self.values).max(initial=0.0))
+        if self.values.size == 0:
+            return 0.0
+        return max(abs(float(edge)) for edge in (self.values.min(), self.values.max()))
+
+    def scaled(self, factor: float) -> Law:
+        """The numbers times the factor, rounded once."""
+        return Stored(self.values.astype(np.float64) * scale(factor), self.dtype)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation of the numbers, summed in float64."""
@@ -126,7 +137,7 @@ class Stored(Law):
         if sizes is None or len(sizes) != len(shape):
             raise ArgumentError(f"shape must be a list of sizes, got {shape!r}")
         if dtype not in _DTYPES:
-            raise ArgumentError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+            raise ArgumentError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
         try:
             data = base64.b64decode(text, validate=True)
         except (TypeError, ValueError) as error:
@@ -152,7 +163,7 @@ def _array(values: object) -> NDArray[Any]:
         raise ArgumentError("values must be lists of equal lengths, or a NumPy array") from None
     if array.size == 0 and not isinstance(values, np.ndarray):
         array = array.astype(np.float32)
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in ("biuf" if isinstance(values, np.ndarray) else "iuf"):
         raise ArgumentError(f"values must be numbers, got an array of {array.dtype}")
     return array
 

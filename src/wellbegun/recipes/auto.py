@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-from wellbegun.graph.graph import Graph, Operation
-from wellbegun.laws import LecunNormal, Normal, VarianceScaling
-from wellbegun.recipes import deep
+from wellbegun.authors import Authorship
+from wellbegun.graph.graph import Graph, Operation, Use
+from wellbegun.laws import LecunNormal, Normal, VarianceScaling, Zeros
+from wellbegun.recipes import deep, recurrent
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
+from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
+from wellbegun.recipes.layers import Layers
+from wellbegun.recipes.lookup import Lookups
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed, Signal, activated, after, feed_of
+from wellbegun.recipes.signal import Feed, Signals, behind_activation
+from wellbegun.recipes.special import own_values, special_proposals
 
 SHALLOW = 5
 """Hidden layers up to which all sound rules train equally well (pilot: 97 to 98% on digits at 5 layers)."""
 
-LOGITS = 0.5
-"""Second moment aimed at behind an output layer: cross-entropy starts at ln K + 0.25 for K classes, so within 0.3."""
+_STREAM = "Radford et al. (2019), section 2.3 (1/sqrt(N) for N residual layers)"
+_FIXUP = "Zhang, Dauphin and Ma (2019), Fixup, section 3, without its scalars (wellbegun's pilot, section 3)"
+_LAYER = "He et al. (2015), section 2.2, with E f² by quadrature"
 
 
 class Auto:
@@ -26,123 +33,191 @@ class Auto:
     'auto@0'
 
     Formula: Var(W) = target / (fan_in · E[x²]), with E[x²] the second moment of what really flows in: the data, a
-        normalisation (1), or an activation f (E f(z)², by quadrature, for any f). In plain chains of more than 5 hidden
-        layers: mirrored orthogonal weights where f(u) - f(-u) is linear (ReLU, GELU, SiLU), else orthogonal weights at
-        a stable critical point, where E f'² · Var = 1 keeps the gradient and a small random bias keeps the signal. For
-        functions that are mostly their mean (sigmoid) biases take the mean out, at any depth of two or more.
-    Use it for: networks of matrix products, convolutions, look-up tables and normalisations; the reason stands beside
-        each tensor of the plan, and a tensor that auto has no rule for is named in an error.
-    Not for: reproducing a published recipe to the letter: name that recipe. In version 0 residual branches are not
-        scaled by depth, and recurrent layers and nn.MultiheadAttention need rules.
+        normalisation (1), or an activation f (E f(z)², by quadrature, for any f), a product of gates. In plain chains
+        of more than 5 hidden layers: mirrored orthogonal weights where f(u) - f(-u) is linear (ReLU, GELU, SiLU), else
+        orthogonal weights at a stable critical point, where E f'² · Var = 1 keeps the gradient and a small random bias
+        keeps the signal. For functions that are mostly their mean (sigmoid) biases take the mean out, at any depth of
+        two or more. The N layers that write into a residual stream get target/N; residual branches without any
+        normalisation start at zero. Outputs aim at 0.5, so that a loss starts within 0.3 of ln K.
+    Use it for: any network whose forward pass can be traced; the reason stands beside each tensor of the plan. Values
+        with a meaning of their own (state-space decay rates, tables of positions) are the author's, from the code
+        that the model brings along; a tensor that neither accounts for is named in an error.
+    Not for: reproducing a published recipe to the letter: name that recipe.
     Source: He et al. (2015), section 2.2; Schoenholz et al. (2017) and Pennington et al. (2017) on critical points;
-        Balduzzi et al. (2017) and Burkholz and Dubatovka (2019) on mirrored weights.
+        Balduzzi et al. (2017) and Burkholz and Dubatovka (2019) on mirrored weights; Zhang et al. (2019) on residual
+        branches; Radford et al. (2019) on residual streams.
     """
 
     name = "auto@0"
+    needs_author = False
 
-    def propose(self, graph: Graph) -> dict[str, Proposal]:
-        """Return proposals for weights, biases, embeddings and normalisation."""
-        proposals = fixed_proposals(graph)
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
+        """Return proposals for every tensor that the graph or the author's code accounts for.
+
+        Args:
+            graph: what the forward pass does.
+            known: what the model's own code puts into its tensors, where that is known.
+        """
+        return _Planner(graph, known or {}).proposals
+
+
+class _Planner:
+    """One walk through a graph in the order of execution."""
+
+    def __init__(self, graph: Graph, known: Mapping[str, Authorship]) -> None:
+        self.graph, self.known = graph, known
+        self.proposals = fixed_proposals(graph, known)
+        self.proposals |= recurrent.propose(graph)
+        self.proposals |= special_proposals(graph, known)
         for name, uses in graph.uses.items():
-            if all(use.role == "bias" for use in uses):
-                proposals[name] = ZERO_BIAS
-        chains = {operation.index: chain for chain in find_chains(graph) for operation in chain.operations}
-        signals: dict[int, Signal] = {}
-        done: set[str] = set()
+            if uses and all(use.role == "bias" for use in uses):
+                self.proposals[name] = own_values(graph, name, known) or ZERO_BIAS
+        for name, use in graph.unused.items():
+            if name not in self.proposals and (made := _unused(use)) is not None:
+                self.proposals[name] = made
+        self.layers, self.lookups = Layers(graph), Lookups(graph)
+        self.places, self.signals = Places(graph), Signals(graph)
+        self.chains = {operation.index: chain for chain in find_chains(graph) for operation in chain.operations}
+        self.choices: dict[int, deep.Choice | None] = {}
+        self.done: set[str] = set()
         for operation in graph.operations:
-            target = 1.0
-            if operation.weight and operation.kind == "embedding":
-                self._embedding(graph, operation, proposals, done)
-            elif operation.weight:
-                chain = chains[operation.index]
-                feed = feed_of(graph, operation, signals)
-                made = self._weight(graph, operation, chain, _usual_feed(chain, operation, feed))
-                if operation.weight not in done:
-                    proposals |= made
-                    done.add(operation.weight)
-                else:
-                    made |= {operation.weight: proposals[operation.weight]}
-                target = made[operation.weight].after or 1.0
-                planned_for = made[operation.weight].before
-                if planned_for and not math.isclose(planned_for, feed.second_moment):
-                    target *= feed.second_moment / planned_for  # one law for several uses: this one is fed otherwise
-            signals[operation.index] = after(graph, operation, signals, target)
-        return proposals
+            self.signals.follow(operation, self._target(operation), self.proposals)
 
-    def _weight(self, graph: Graph, operation: Operation, chain: Chain, feed: Feed) -> dict[str, Proposal]:
-        uses = graph.uses[operation.weight]
-        fans = next(use.fans for use in uses if use.operation == operation.index and use.fans is not None)
-        is_output = operation.index in graph.output_layers()
-        mostly_mean = chain.depth > 1 and bool(chain.activation) and deep.is_mostly_mean(chain.activation)
-        if chain.depth > SHALLOW or mostly_mean:
-            made = deep.propose(graph, operation, chain, feed, LOGITS if is_output else 1.0)
-            if made is not None:
-                return made
-        target = LOGITS if is_output and fans.fan_out > 1 else 1.0
-        variance = target / feed.second_moment
-        spread = f"variance {target:g}/({fans.fan_in:g}·{feed.second_moment:.4g})"
-        reason = f"{_origin(feed)}; {spread} {_purpose(target, feed)}"
-        if chain.depth > SHALLOW or mostly_mean:
+    def _target(self, operation: Operation) -> float:
+        """Decide the law of the operation's weight, and return the second moment that it is going to reach."""
+        if not operation.weight:
+            return 1.0
+        if operation.kind == "embedding":
+            return self._lookup(operation)
+        feed = self.signals.feed(operation)
+        if operation.weight not in self.done:
+            self.done.add(operation.weight)
+            own = own_values(self.graph, operation.weight, self.known)
+            if own is not None:
+                self.proposals[operation.weight] = own
+            elif operation.weight not in self.proposals and self.layers.has_fans(operation):
+                chain = self.chains[operation.index]
+                self._decide(operation, chain, _usual_feed(self.graph, chain, operation, feed))
+        made = self.proposals.get(operation.weight)
+        if made is None:  # the accounting names it
+            return 1.0
+        target = 1.0 if made.after is None else made.after
+        if made.before and not math.isclose(made.before, feed.second_moment):
+            target *= feed.second_moment / made.before  # one law for several uses: this one is fed otherwise
+        return target
+
+    def _decide(self, operation: Operation, chain: Chain, feed: Feed) -> None:
+        place = self.places[operation.index]
+        goal = self._goal(operation, feed, place)
+        if goal.target == 0:
+            reason = f"{_origin(feed)}; {goal.purpose}"
+            self.proposals[operation.weight] = Proposal(Zeros(), reason, goal.source, feed.second_moment, 0.0)
+            return
+        mostly_mean = chain.depth > 1 and bool(chain.activation) and deep.is_mostly_mean(self.layers, chain)
+        is_deep = chain.depth > SHALLOW or mostly_mean
+        if is_deep:
+            if operation.index not in self.choices:
+                self.choices |= dict.fromkeys(
+                    (member.index for member in chain.operations), deep.choose(self.layers, chain)
+                )
+            choice = self.choices[operation.index]
+            if choice is not None:
+                made = deep.propose(self.layers, operation, chain, feed, goal, choice)
+                self.proposals |= {name: new for name, new in made.items() if self._is_free(name, operation)}
+                return
+        fans = self.layers.fans(operation)
+        factor = self.layers.use(operation).factor ** 2
+        variance = goal.target / (feed.second_moment * factor)
+        spread = f"variance {goal.target:.4g}/({fans.fan_in:g}·{feed.second_moment:.4g})"
+        if factor != 1:
+            spread += f"/{factor:.4g}, as the forward pass multiplies the weight by {math.sqrt(factor):.4g},"
+        reason = f"{_origin(feed)}; {spread} {goal.purpose}"
+        if is_deep:
             reason += f"; {deep.why_not(chain)}"
         initializer = LecunNormal() if math.isclose(variance, 1.0) else VarianceScaling(variance)
-        source = "He et al. (2015), section 2.2, with E f² by quadrature"
-        return {operation.weight: Proposal(initializer, reason, source, feed.second_moment, target)}
+        source = goal.source or _LAYER
+        self.proposals[operation.weight] = Proposal(initializer, reason, source, feed.second_moment, goal.target)
 
-    def _embedding(self, graph: Graph, operation: Operation, proposals: dict[str, Proposal], done: set[str]) -> None:
-        tables = _tables_in_sum(graph, operation)
-        tied = [use.fans for name in tables for use in graph.uses[name] if use.role == "linear weight" and use.fans]
-        own = any(use.role == "linear weight" for use in graph.uses[operation.weight])
-        if tied:
-            std = math.sqrt(LOGITS / tied[0].fan_in)
-            what = "that is the output layer too" if own else "added to the one that is the output layer too"
-            reason = f"a look-up table {what}: std {std:.4g} starts the loss within 0.3 of ln V"
-        else:
-            std = 1.0 / math.sqrt(len(tables))
-            alone = "whose rows enter the network as they are"
-            many = f"one of {len(tables)} that are added" if len(tables) > 1 else alone
-            reason = f"a look-up table, {many}: std {std:.4g} gives the network an input of second moment 1"
-        proposals[operation.weight] = Proposal(Normal(std), reason, "wellbegun's pilot (2026), section 4", None, std**2)
-        done.add(operation.weight)
+    def _is_free(self, name: str, operation: Operation) -> bool:
+        """Whether a deep rule may set this tensor: a bias to which the author gives values of its own keeps them."""
+        return name == operation.weight or own_values(self.graph, name, self.known) is None
 
+    def _goal(self, operation: Operation, feed: Feed, place: Place | None) -> Goal:
+        fans = self.layers.fans(operation)
+        if operation.index in self.layers.outputs and fans.fan_out > 1:
+            target = LOGITS / max(self.layers.outputs[operation.index], 1.0) ** 2
+            doubtful = f"aims at a second moment of {target:.3g} for the outputs"
+            sure = "starts the loss within 0.3 of ln K, if these are K logits"
+            return Goal(target, doubtful if feed.doubt else sure, is_output=True)
+        if place is None:
+            return Goal()
+        count = place.stream.count
+        if self.places.is_bare(place):
+            return _bare(place, count)
+        if place.is_writer and count > 1 and not self._is_gated(place):
+            begins = self.signals[place.stream.start].second_moment
+            written = max(begins, 1.0)  # a stream that begins small (tied tables) ends at 1 all the same
+            purpose = (
+                f"lets {count} writes of {written / count:.3g} each take the residual stream from a second moment of "
+                f"{begins:.3g} to {begins + written:.3g}"
+            )
+            return Goal(written / count, purpose, _STREAM)
+        return Goal()
 
-def _tables_in_sum(graph: Graph, operation: Operation) -> list[str]:
-    """Names of the look-up tables whose rows are added up with those of this one, its own among them."""
-    tables, waiting = [operation.weight], [operation.index]
-    while waiting:
-        for step in graph.consumers(waiting.pop()):
-            found = _tables_behind(graph, step.index)
-            if found:
-                tables = found if len(found) > len(tables) else tables
-                waiting.append(step.index)
-    return tables
+    def _is_gated(self, place: Place) -> bool:
+        """Whether a learnt factor that starts small already shrinks what is written (LayerScale)."""
+        laws = [self.proposals[name].initializer for name in place.write.gates if name in self.proposals]
+        sizes = [law.law().reach() for law in laws if not law.needs_fans]
+        return bool(sizes) and min(sizes) < 0.5
 
-
-def _tables_behind(graph: Graph, index: int) -> list[str]:
-    """Names of the look-up tables that a result is the sum of; empty if it is made of anything else."""
-    source = graph.source(index)
-    if source.kind == "embedding":
-        return [source.weight]
-    parts = [_tables_behind(graph, part) for part in source.inputs] if source.kind == "add" else []
-    return list(dict.fromkeys(name for part in parts for name in part)) if parts and all(parts) else []
-
-
-def _purpose(target: float, feed: Feed) -> str:
-    if target != LOGITS:
-        return "makes the second moment 1 again"
-    if feed.doubt:
-        return f"aims at a second moment of {target:g} for the outputs"
-    return "starts the loss within 0.3 of ln K, if these are K logits"
+    def _lookup(self, operation: Operation) -> float:
+        if operation.weight not in self.done:
+            self.done.add(operation.weight)
+            if operation.weight not in self.proposals:
+                self.proposals[operation.weight] = self.lookups.propose(operation, self.known)
+        after = self.proposals[operation.weight].after
+        return 1.0 if after is None else after
 
 
-def _usual_feed(chain: Chain, operation: Operation, feed: Feed) -> Feed:
+def _unused(use: Use) -> Proposal | None:
+    """A tensor that this forward pass does not use, by the type of its module."""
+    aside = "not used in this forward pass, so planned by the type of its module"
+    if use.role == "bias":
+        return Proposal(Zeros(), f"{aside}: a bias of 0")
+    if use.fans is None:
+        return None
+    if use.role == "embedding weight":
+        return Proposal(Normal(1.0), f"{aside}: rows of second moment 1", "wellbegun's pilot (2026), section 4")
+    return Proposal(LecunNormal(), f"{aside}: variance 1/{use.fans.fan_in:g} for an input of second moment 1", _LAYER)
+
+
+def _bare(place: Place, count: int) -> Goal:
+    """Residual branches without normalisation: the last weight 0, the others smaller the more branches there are."""
+    if place.is_writer:
+        purpose = f"0, so that {count} residual branches without normalisation start as the identity"
+        return Goal(0.0, purpose, _FIXUP)
+    steps = max(len(place.write.weights) - len(place.write.writers), 1)
+    target = count ** (-1.0 / steps)
+    purpose = (
+        f"leaves a second moment of {target:.3g}, so that one step of learning moves the sum of {count} residual "
+        "branches as far as that of one"
+    )
+    return Goal(target, purpose, _FIXUP)
+
+
+def _usual_feed(graph: Graph, chain: Chain, operation: Operation, feed: Feed) -> Feed:
     """What a weight that stands several times in a chain is fed in the end: its own output through an activation."""
     places = [i for i, other in enumerate(chain.operations) if other.weight == operation.weight]
     activation = chain.activations[places[-1] - 1] if len(places) > 1 else ""
-    return Feed("activation", activation, activated(activation, 1.0), False) if activation else feed
+    if not activation:
+        return feed
+    return Feed("activation", activation, behind_activation(graph, activation, 1.0).second, False)
 
 
 def _origin(feed: Feed) -> str:
     size = f"{feed.second_moment:.4g}"
+    if feed.doubt == "attention":
+        return f"fed by attention, which averages values of second moment {size}, so by at most that"
     if feed.doubt:
         size = f"about {size} (an estimate, with {feed.doubt} on the way)"
     if feed.activation:
@@ -151,6 +226,11 @@ def _origin(feed: Feed) -> str:
         known = "measured" if feed.measured else "assumed; pass a batch to measure it"
         return f"fed by the data, second moment {size} ({known})"
     if feed.kind == "norm":
-        return "fed by a normalisation, second moment 1"
-    source = {"add": "a sum of branches", "matmul": "a product of signals", "other": "an operation"}
+        return f"fed by a normalisation, second moment {size}"
+    source = {
+        "add": "a sum of branches",
+        "matmul": "a product of signals",
+        "multiply": "a product of branches",
+        "other": "an operation",
+    }
     return f"fed by {source.get(feed.kind, feed.kind)}, second moment {size}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import FanInUniform, Initializer, Method, Orthogonal
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import feed_of
-from wellbegun.theory import find_activation, gain
+from wellbegun.recipes.signal import Signals, activation_of
+from wellbegun.recipes.special import special_proposals
+from wellbegun.theory import gain
 
 WEIGHT_ROLES = frozenset({"linear weight", "convolution weight", "transposed convolution weight", "embedding weight"})
 
@@ -21,6 +24,8 @@ class ByMethod:
     without a gain takes that of the activation that feeds the layer.
     """
 
+    needs_author = False
+
     def __init__(self, method: Method, arguments: dict[str, Any]) -> None:
         self.method, self.arguments = method, arguments
         self.initializer = method.make(**arguments)
@@ -30,9 +35,9 @@ class ByMethod:
         """Name and version."""
         return f"{self.method.name}@0"
 
-    def propose(self, graph: Graph) -> dict[str, Proposal]:
-        """Return proposals for weights, biases and normalisation."""
-        proposals = fixed_proposals(graph)
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
+        """Return proposals for weights, biases and normalisation, and the author's values for special tensors."""
+        proposals = fixed_proposals(graph, known) | special_proposals(graph, known or {})
         source = self.method.card().source
         for name, uses in graph.uses.items():
             roles = {use.role for use in uses}
@@ -49,5 +54,5 @@ class ByMethod:
     def _for_weight(self, graph: Graph, index: int) -> Initializer:
         if not isinstance(self.initializer, Orthogonal) or self.arguments:
             return self.initializer
-        feed = feed_of(graph, graph.operations[index], {})
-        return Orthogonal(gain(find_activation(feed.activation))) if feed.activation else self.initializer
+        feed = Signals(graph).feed(graph.operations[index])
+        return Orthogonal(gain(activation_of(graph, feed.activation))) if feed.activation else self.initializer

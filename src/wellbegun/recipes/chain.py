@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from wellbegun.graph.graph import Graph, Operation
@@ -27,23 +28,29 @@ class Chain:
     activations: tuple[str, ...]
     straight: bool = True
 
-    @property
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """Indices of the operations without an activation behind them."""
+        pairs = zip(self.operations, self.activations, strict=True)
+        return frozenset(operation.index for operation, name in pairs if not name)
+
+    @cached_property
     def depth(self) -> int:
         """Number of hidden layers: operations with an activation behind them."""
         return sum(bool(name) for name in self.activations)
 
-    @property
+    @cached_property
     def activation(self) -> str:
         """The one activation of all hidden layers, "" if there are several or none."""
         names = {name for name in self.activations if name}
         return names.pop() if len(names) == 1 else ""
 
-    @property
+    @cached_property
     def repeats(self) -> bool:
         """Whether one weight stands at several places."""
         return len({operation.weight for operation in self.operations}) < len(self.operations)
 
-    @property
+    @cached_property
     def all_linear(self) -> bool:
         """Whether every operation is a matrix product and not a convolution."""
         return all(operation.kind == "linear" for operation in self.operations)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.variable import Variable
-from wellbegun.laws import Constant, Keep, Ones, Zeros
-from wellbegun.recipes.proposal import Proposal
+from wellbegun.laws import Constant, Keep, Ones, Orthogonal, Zeros
+from wellbegun.recipes.proposal import Proposal, as_proposal
 
 ZERO_BIAS = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
 """Of a bias that no rule has another use for."""
@@ -27,29 +29,45 @@ _BY_ROLE = {
         Constant(0.25), "slope of PReLU for negative inputs, as published", "He et al. (2015), section 2.1"
     ),
 }
-_BY_ATTRIBUTE = {
-    "running_mean": "running mean",
-    "running_var": "running variance",
-    "num_batches_tracked": "counter",
-    "weight": "normalisation scale",
-    "bias": "normalisation shift",
-}
 
 
-def fixed_proposals(graph: Graph) -> dict[str, Proposal]:
-    """Return the proposals that every recipe shares."""
+def orthogonal_only(dimensions: int) -> Proposal:
+    """Return the one proposal that a weight under torch's orthogonal parametrisation can follow."""
+    return Proposal(
+        Orthogonal(batch=dimensions - 2),
+        "the orthogonal parametrisation of the weight holds orthogonal matrices only, whose gain is 1",
+        "PyTorch's documentation of torch.nn.utils.parametrizations.orthogonal",
+    )
+
+
+def fixed_proposals(graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
+    """Return the proposals that every recipe shares.
+
+    Args:
+        graph: what the forward pass does.
+        known: what the model's own code puts into its tensors: buffers hold that, and a normalisation whose author
+            starts it elsewhere than at 1 and 0 keeps it (the last of a branch at 0; a scale that is stored as 1 + w).
+    """
+    author = known or {}
     proposals: dict[str, Proposal] = {}
     for variable in graph.variables:
-        roles = {use.role for use in graph.uses.get(variable.name, ())} or {_role_of_unused(variable)}
-        known = [_BY_ROLE[role] for role in sorted(roles) if role in _BY_ROLE]
-        if len(roles) == 1 and known:
-            proposals[variable.name] = known[0]
+        unused = graph.unused.get(variable.name)
+        roles = {use.role for use in graph.uses.get(variable.name, ())} or ({unused.role} if unused else set())
+        rules = [_BY_ROLE[role] for role in sorted(roles) if role in _BY_ROLE]
+        given = author.get(variable.name)
+        if len(roles) == 1 and rules:
+            law = rules[0].initializer.law()
+            own = (
+                given is not None
+                and isinstance(given.law, Constant)
+                and given.law != law
+                and variable.kind == "parameter"
+            )
+            proposals[variable.name] = (
+                as_proposal(given, "the author's own start") if own and given is not None else rules[0]
+            )
+        elif variable.kind == "buffer" and given is not None and not isinstance(given.law, Keep):
+            proposals[variable.name] = as_proposal(given, "the author's own value")
         elif variable.kind == "buffer" and not variable.on_meta:
             proposals[variable.name] = Proposal(Keep(), "a buffer that its constructor has computed: kept as it is")
     return proposals
-
-
-def _role_of_unused(variable: Variable) -> str:
-    """A normalisation layer in evaluation mode, or one that was not called, is known by its type."""
-    is_norm = variable.owner.endswith("Norm") or "BatchNorm" in variable.owner or "InstanceNorm" in variable.owner
-    return _BY_ATTRIBUTE.get(variable.attribute, "") if is_norm else ""

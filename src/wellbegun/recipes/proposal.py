@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import Initializer
 
@@ -27,6 +29,12 @@ class Proposal:
     after: float | None = None
 
 
+def as_proposal(author: Authorship, why: str, after: float | None = None) -> Proposal:
+    """Turn what the author's code does into a proposal."""
+    assert author.law is not None
+    return Proposal(author.law, f"{why} ({author.note})", "the model's own code", None, after)
+
+
 class Recipe(Protocol):
     """A named, versioned policy that turns a graph into proposals."""
 
@@ -35,6 +43,16 @@ class Recipe(Protocol):
         """Name and version, "auto@0"."""
         ...
 
-    def propose(self, graph: Graph) -> dict[str, Proposal]:
-        """Return a proposal for each variable that the recipe has an answer for."""
+    @property
+    def needs_author(self) -> bool:
+        """Whether it wants the record of the author's code in any case."""
+        ...
+
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
+        """Return a proposal for each variable that the recipe has an answer for.
+
+        Args:
+            graph: what the forward pass does.
+            known: what the model's own code puts into its tensors, where that is known.
+        """
         ...

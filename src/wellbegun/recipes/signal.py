@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
+from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
-from wellbegun.theory import find_activation, moments
+from wellbegun.recipes.proposal import Proposal
+from wellbegun.theory import Activation, Moments, find_activation, moments
 
 ASSUMED = 1.0
 """Second moment of an input whose values were not given."""
 
+SILENT = 1e-12
+"""Second moment below which a signal counts as zero: nothing can be scaled by it."""
+
 
 @dataclass(frozen=True)
 class Signal:
-    """Second moment of one operation's result, and what makes it doubtful, "" if theory gives it.
+    """What is known of one operation's result.
 
-    Sums of branches that share an ancestor, pooling, softmax and products need more than a second moment; behind them
-    the number is an estimate until a normalisation sets it anew.
+    Attributes:
+        second_moment: E x².
+        mean: E x.
+        fresh: whether it is an odd function of weights that nothing else has used, so that its products with any other
+            signal average out to zero over the draws of those weights.
+        doubt: what makes the second moment an estimate, "" if theory gives it. Sums of branches that share an ancestor,
+            pooling, attention and softmax need more than a second moment.
+        least: share of the second moment that is left where attention averages evenly over rows that have nothing in
+            common: attention passes on at most the size of its values, and at least that over the number of rows.
     """
 
     second_moment: float = ASSUMED
+    mean: float = 0.0
+    fresh: bool = False
     doubt: str = ""
+    least: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,59 +60,204 @@ class Feed:
     doubt: str = ""
 
 
-def feed_of(graph: Graph, operation: Operation, signals: dict[int, Signal]) -> Feed:
-    """Return what flows into a weight operation."""
-    if not operation.inputs:
-        return Feed("constant", "", ASSUMED, False)
-    source = graph.source(operation.inputs[0])
-    if source.kind == "pool" and source.inputs:
-        source = graph.source(source.inputs[0])
-    activation = source.detail if source.kind == "activation" else ""
-    measured = source.kind == "input" and source.second_moment is not None
-    signal = signals.get(operation.inputs[0], Signal())
-    return Feed(source.kind, activation, signal.second_moment, measured, signal.doubt)
+class Signals:
+    """The signals of a graph, followed in the order of execution."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._found: dict[int, Signal] = {}
+        self._factors: dict[int, list[str]] = {}
+        self._summands: dict[int, list[str]] = {}
+        for name, uses in graph.uses.items():
+            for use in uses:
+                if use.role in ("multiplied", "scalar gate"):
+                    self._factors.setdefault(use.operation, []).append(name)
+                elif use.role in ("added", "position table", "token"):
+                    self._summands.setdefault(use.operation, []).append(name)
+
+    def __getitem__(self, index: int) -> Signal:
+        return self._found.get(index, Signal())
+
+    def feed(self, operation: Operation) -> Feed:
+        """Return what flows into a weight operation."""
+        if not operation.inputs:
+            return Feed("constant", "", ASSUMED, False)
+        source = self._graph.source(operation.inputs[0])
+        if source.kind == "pool" and source.inputs:
+            source = self._graph.source(source.inputs[0])
+        activation = source.detail if source.kind == "activation" else ""
+        measured = source.kind == "input" and source.second_moment is not None
+        signal = self[operation.inputs[0]]
+        size, doubt = signal.second_moment, signal.doubt
+        if operation.kind == "bilinear" and len(operation.inputs) > 1:
+            size *= self[operation.inputs[1]].second_moment
+        if size < SILENT:
+            size, doubt = ASSUMED, doubt or "a signal that starts at zero"
+        return Feed(source.kind, activation, size, measured, doubt)
+
+    def follow(self, operation: Operation, target: float, proposals: Mapping[str, Proposal]) -> None:
+        """Work out the signal behind one operation, given those behind the operations before it.
+
+        Args:
+            operation: the next one in the order of execution.
+            target: second moment that a weight operation is going to reach.
+            proposals: what the parameters that are multiplied with or added to signals are going to hold.
+        """
+        incoming = [self[index] for index in operation.inputs]
+        made = self._behind(operation, incoming, target)
+        made = replace(made, least=self._least(operation, incoming, made))
+        for name in self._factors.get(operation.index, ()):
+            size = _second_moment(proposals.get(name))
+            if size is not None:
+                made = replace(made, second_moment=made.second_moment * size)
+        for name in self._summands.get(operation.index, ()):
+            size = _second_moment(proposals.get(name))
+            if size is not None:
+                made = replace(made, second_moment=made.second_moment + size)
+        self._found[operation.index] = made
+
+    def _behind(self, operation: Operation, incoming: list[Signal], target: float) -> Signal:
+        kind = operation.kind
+        doubt = next((signal.doubt for signal in incoming if signal.doubt), "")
+        if kind == "input":
+            return Signal(operation.second_moment or ASSUMED)
+        if kind in WEIGHT_KINDS:
+            return Signal(target, 0.0, True, doubt if incoming else "")
+        if kind == "norm":
+            size = operation.second_moment or 1.0
+            return Signal(size, 0.0, bool(incoming) and incoming[0].fresh)
+        if not incoming:
+            return Signal(0.0 if operation.detail == "token" else 1.0, 0.0, True)
+        first = incoming[0]
+        if kind == "activation":
+            try:
+                at = behind_activation(self._graph, operation.detail, first.second_moment)
+            except TheoryError:  # exp of a large signal: no number of standard deviations is enough
+                return Signal(first.second_moment, 0.0, False, f"{operation.detail} of a large signal")
+            return Signal(at.second, at.mean, False, doubt)
+        if kind == "add":
+            return _sum(incoming, doubt)
+        if kind == "multiply":
+            return self._product(operation, incoming, doubt)
+        if kind == "softmax":  # n independent normal logits of variance s²: E p² = exp(s²)/n²
+            n = max(operation.shape[-1:] or (1,))
+            return Signal(math.exp(min(first.second_moment, 8.0)) / n**2, 1 / n, False, doubt or "a softmax")
+        if kind == "scale":
+            return Signal(first.second_moment * operation.factor**2, first.mean * operation.factor, first.fresh, doubt)
+        if kind == "shift":
+            is_data = self._graph.source(operation.inputs[0]).kind == "input"  # whose mean nobody has measured
+            return replace(first, doubt=doubt) if is_data else _shifted(operation, first, doubt)
+        if kind == "concat":
+            sizes = [max(math.prod(self._graph.operations[index].shape), 1) for index in operation.inputs]
+            shares = [size / sum(sizes) for size in sizes]
+            second = sum(share * signal.second_moment for share, signal in zip(shares, incoming, strict=True))
+            mean = sum(share * signal.mean for share, signal in zip(shares, incoming, strict=True))
+            return Signal(second, mean, all(signal.fresh for signal in incoming), doubt)
+        if kind == "matmul":
+            return self._matmul(operation, incoming, doubt)
+        if kind == "attention":
+            value = incoming[min(2, len(incoming) - 1)]
+            return Signal(value.second_moment, 0.0, value.fresh, doubt or "attention")
+        if kind == "pool":
+            return Signal(first.second_moment, first.mean, first.fresh, doubt or "pooling")
+        return Signal(
+            first.second_moment, first.mean, first.fresh, doubt or (operation.detail if kind == "other" else "")
+        )
+
+    def _least(self, operation: Operation, incoming: list[Signal], made: Signal) -> float:
+        if not incoming or operation.kind == "norm":
+            return 1.0
+        if made.doubt == "attention" and not any(signal.doubt == "attention" for signal in incoming):
+            scores = self._graph.operations[operation.inputs[0]].shape
+            rows = scores[-1] if operation.kind == "matmul" else scores[-2]
+            return incoming[-1].least / max(rows, 1)
+        if operation.kind == "add":
+            total = sum(signal.second_moment for signal in incoming)
+            left = sum(signal.second_moment * signal.least for signal in incoming)
+            return left / total if total > SILENT else 1.0
+        return min(signal.least for signal in incoming)
+
+    def _product(self, operation: Operation, incoming: list[Signal], doubt: str) -> Signal:
+        """Of independent factors; a softmax's shares (of routes, of experts) pass on at most what they weigh."""
+        shares = [self._is_share(index) for index in operation.inputs]
+        if any(shares) and not all(shares):
+            kept = next(signal for signal, share in zip(incoming, shares, strict=True) if not share)
+            return Signal(kept.second_moment, 0.0, kept.fresh, doubt or "routing")
+        size = math.prod(signal.second_moment for signal in incoming)
+        mean = math.prod(signal.mean for signal in incoming) if len(incoming) > 1 else 0.0
+        fresh = [signal.fresh for signal in incoming]
+        independent = len(incoming) < 2 or sum(not is_fresh for is_fresh in fresh) < 2
+        return Signal(size, mean, any(fresh), doubt or ("" if independent else "a product of branches"))
+
+    def _matmul(self, operation: Operation, incoming: list[Signal], doubt: str) -> Signal:
+        if len(incoming) < 2:
+            return Signal(incoming[0].second_moment, 0.0, incoming[0].fresh, doubt or "a product of signals")
+        if self._is_share(operation.inputs[0]):  # attention averages over the rows of the values
+            return Signal(incoming[1].second_moment, 0.0, incoming[1].fresh, doubt or "attention")
+        if not all(signal.fresh for signal in incoming[:2]):
+            return Signal(incoming[-1].second_moment, 0.0, False, doubt or "a product of signals")
+        shape = self._graph.operations[operation.inputs[0]].shape
+        terms = shape[-1] if shape else 1
+        return Signal(terms * incoming[0].second_moment * incoming[1].second_moment, 0.0, True, doubt)
+
+    def _is_share(self, index: int) -> bool:
+        source = self._graph.source(index)
+        while source.kind in ("other", "scale", "multiply") and source.inputs and source.detail in _SELECTS:
+            source = self._graph.source(source.inputs[0])
+        return source.kind == "softmax"
 
 
-def after(graph: Graph, operation: Operation, signals: dict[int, Signal], target: float) -> Signal:
-    """Return the signal behind one operation, given those behind the operations before it.
-
-    Args:
-        graph: where the operation stands.
-        operation: the operation.
-        signals: of the results so far, by operation.
-        target: what a weight operation is going to reach.
-    """
-    incoming = [signals.get(index, Signal()) for index in operation.inputs]
-    moments_in = [signal.second_moment for signal in incoming]
-    doubt = next((signal.doubt for signal in incoming if signal.doubt), "")
-    kind = operation.kind
-    if kind == "input":
-        return Signal(operation.second_moment or ASSUMED)
-    if kind == "norm" or not incoming:
-        return Signal(target if kind in WEIGHT_KINDS else 1.0)
-    if kind in WEIGHT_KINDS:
-        return Signal(target, doubt)
-    if kind == "activation":
-        return Signal(activated(operation.detail, moments_in[0]), doubt)
-    if kind == "add":
-        independent = all(graph.source(index).kind == "embedding" for index in operation.inputs)
-        return Signal(sum(moments_in), doubt or ("" if independent else "a sum of branches"))
-    if kind == "multiply":
-        return Signal(math.prod(moments_in), doubt or "a product of branches")
-    if kind == "softmax":  # n independent normal logits of variance s²: E p² = exp(s²)/n²
-        return Signal(math.exp(min(moments_in[0], 8.0)) / max(operation.shape[-1:] or (1,)) ** 2, doubt or "a softmax")
-    if kind == "scale":
-        return Signal(moments_in[0] * operation.factor**2, doubt)
-    if kind == "concat":
-        return Signal(sum(moments_in) / len(moments_in), doubt)
-    if kind == "matmul":
-        return Signal(moments_in[-1], doubt or "a product of signals")
-    if kind == "pool":
-        return Signal(moments_in[0], doubt or "pooling")
-    return Signal(moments_in[0], doubt or (operation.detail if kind == "other" else ""))
+_SELECTS = frozenset("topk gather index_select index div sum sort scatter masked_fill where".split())
+"""Operations after which the shares of a softmax are still shares."""
 
 
-def activated(activation: str, second_moment: float) -> float:
-    """E f(z)² for z ~ N(0, second_moment); the incoming value itself for PReLU's learnt slope at 0.25."""
-    name = "prelu_0.25" if activation == "prelu" else activation
-    return moments(find_activation(name), max(second_moment, 1e-12)).second
+def activation_of(graph: Graph, detail: str) -> Activation:
+    """Return the function that an activation of the graph applies; PReLU at its slope of 0.25."""
+    functions: Mapping[str, Callable[..., object]] = getattr(graph, "functions", {})
+    if detail in functions:
+        return _by_function(detail, functions[detail])
+    return find_activation("prelu_0.25" if detail == "prelu" else detail)
+
+
+def behind_activation(graph: Graph, detail: str, second_moment: float) -> Moments:
+    """Moments of f(z) for z ~ N(0, second_moment)."""
+    return moments(activation_of(graph, detail), max(second_moment, SILENT))
+
+
+@lru_cache(maxsize=256)
+def _by_function(name: str, function: Callable[..., object]) -> Activation:
+    found = find_activation(function)
+    return Activation(name, found.function, found.kinks)
+
+
+def _sum(incoming: list[Signal], doubt: str) -> Signal:
+    """Fresh terms have no product with the others on average; two that are not fresh may be anything."""
+    size = sum(signal.second_moment for signal in incoming)
+    means = [signal.mean for signal in incoming]
+    cross = sum(means) ** 2 - sum(mean**2 for mean in means)
+    known = sum(not signal.fresh for signal in incoming) < 2
+    fresh = all(signal.fresh for signal in incoming)
+    return Signal(size + cross, sum(means), fresh, doubt or ("" if known else "a sum of branches"))
+
+
+def _shifted(operation: Operation, signal: Signal, doubt: str) -> Signal:
+    by = next((value for key, value in operation.scalars if key != "alpha" and isinstance(value, float)), 0.0)
+    if operation.detail not in ("add", "sub") or not by:
+        return replace(signal, doubt=doubt)
+    shift = by if operation.detail == "add" else -by
+    size = signal.second_moment + 2 * shift * signal.mean + shift**2
+    return Signal(size, signal.mean + shift, False, doubt)
+
+
+def _second_moment(proposal: Proposal | None) -> float | None:
+    """Mean square of what a parameter is going to hold, where its rule says so without fans or shape."""
+    if proposal is None or proposal.initializer.needs_fans:
+        return None
+    law = proposal.initializer.law()
+    if law.structured:
+        return None
+    try:
+        mean, std = law.moments(())
+    except NotImplementedError:
+        return None
+    return mean**2 + std**2 if math.isfinite(mean + std) else None

@@ -6,75 +6,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.errors import ApplyError, ArgumentError, closest_names
+from wellbegun.errors import ApplyError
 from wellbegun.graph.framework import check_module
 from wellbegun.laws import Initializer, Keep
 from wellbegun.plans import Entry, Plan, Rule
 from wellbegun.recipes import plan as make_plan
 from wellbegun.targets.array import fill_entry
-from wellbegun.targets.storage import check_storage
-from wellbegun.targets.tensor import check_tensor, mark_changed, share_memory, tensor_array, type_name
+from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan
+from wellbegun.targets.materialise import MARK, flatten_recurrent, materialise
+from wellbegun.targets.parametrised import refresh, set_parametrised
+from wellbegun.targets.state import Slot, State
+from wellbegun.targets.tensor import mark_changed, tensor_array
 
 if TYPE_CHECKING:
     import torch
 
-_MARK = "_wellbegun_plan"
-
 
 @dataclass(frozen=True)
 class Applied:
-    """What an application of a plan did: numbers of tensors, and of elements written.
+    """What an application of a plan did. The first three and `skipped` add up to the names that the model has.
 
     Attributes:
-        written, kept, tied: tensors that were filled, left as they are, and further names of a filled tensor.
+        written: tensors that were filled.
+        kept: tensors that the plan knows and that were left as they are.
+        tied: further names of a tensor that is written or kept.
         elements: numbers written.
+        skipped: names of the model that the plan does not know (with strict=False).
     """
 
     written: int
     kept: int
     tied: int
     elements: int
+    skipped: int = 0
 
 
-def apply(plan: Plan, model: torch.nn.Module, *, device: str | None = None, overwrite: bool = False) -> Applied:
+def apply(
+    plan: Plan, model: torch.nn.Module, *, device: str | None = None, overwrite: bool = False, strict: bool = True
+) -> Applied:
     """Write a plan's values into a model: everything is checked before the first number is written.
 
     >>> import torch
     >>> model = torch.nn.Linear(8, 4)
     >>> apply(make_plan(model, seed=1), model)
-    Applied(written=2, kept=0, tied=0, elements=36)
+    Applied(written=2, kept=0, tied=0, elements=36, skipped=0)
+
+    A tensor that a plan was applied to is marked, and a second application refuses it. Values that anybody else put
+    there, `load_state_dict` above all, cannot be told from the constructor's: they are overwritten. To fill in what a
+    checkpoint did not have, use `fill_missing`.
+
+    Weights behind weight_norm become exactly what is planned (up to rounding), pruned ones the planned times the mask,
+    those behind spectral_norm the planned ones up to their scale; the orthogonal parametrisation takes Orthogonal().
 
     Args:
-        plan: made for this model, or loaded; matched by name.
-        model: on the CPU or on meta; meta tensors get memory. `requires_grad` is preserved, ties are tied again.
+        plan: made for this model, or loaded; matched by name. Wrappers (torch.compile, DistributedDataParallel,
+            activation checkpointing, PEFT) do not change names.
+        model: its tensors are on the CPU, on CUDA devices, or on meta, where they get memory. What they are besides
+            their numbers (`requires_grad`, class, attributes, strides) stays, ties are tied again.
         device: where meta tensors get their memory: "cpu" (the default) or a CUDA device such as "cuda" or "cuda:1".
-            Other tensors stay where they are.
+            Other tensors stay where they are; `model.to(device)` moves those.
         overwrite: allow tensors that a plan has already been applied to.
+        strict: the plan must know every tensor of the model. False: others (adapters, say) are left alone.
 
     Raises:
-        ApplyError: names, shapes or ties differ, a dtype or device is not supported, or a tensor was written before.
-            Nothing has been written then.
+        ApplyError: names, shapes or ties differ, a dtype or device is not supported, a tensor was written before, is
+            a part of one (ZeRO-3, DTensor), or cannot be written. Every problem is listed; nothing has been written.
     """
-    model = check_module(model, "applying a plan")
-    _check_device(device)
-    names_of = _names_of(model)
-    _check_names(plan, {name for names in names_of.values() for name in names})
-    problems = [problem for entry in plan for problem in _problems(entry, model, names_of, overwrite)]
-    problems += [
-        f"{first} and {second}: share memory without being one tensor, so that one would overwrite the other"
-        for first, second in share_memory({entry.name: _get(model, entry.name) for entry in plan})
-    ]
-    if problems:
-        raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems))
-    for entry in plan:
-        _materialise(entry, model, device or "cpu")
-    mark = plan.hash
-    elements = sum(_write(plan, entry, _get(model, entry.name), mark) for entry in plan)
-    written = [entry for entry in plan if not isinstance(entry.law, Keep)]
-    planned = sum(entry.size for entry in written)
-    if elements != planned:
-        raise ApplyError(f"{elements} elements were written, {planned} planned; this is a fault in wellbegun")
-    return Applied(len(written), len(plan) - len(written), sum(len(entry.ties) for entry in plan), elements)
+    check_plan(plan)
+    state = State(model, "applying a plan")
+    where = check_device(device)
+    skipped = check_names(plan, state, strict)
+    kept = frozenset(entry.name for entry in plan if isinstance(entry.law, Keep))
+    sources = {entry.name: entry.name for entry in plan}
+    check_fit(plan, state, sources, kept, overwrite)
+    return carry_out(plan, state, sources, kept, where, skipped)
 
 
 def initialize(
@@ -85,7 +90,9 @@ def initialize(
     recipe: str = "auto",
     rules: Mapping[Any, Initializer | str] | tuple[Rule, ...] | None = None,
     aliases: Mapping[str, str] | None = None,
+    device: str | None = None,
     overwrite: bool = False,
+    strict: bool = True,
 ) -> Plan:
     """Plan a model's starting values, write them, and return the plan.
 
@@ -95,81 +102,43 @@ def initialize(
     >>> made.recipe
     'auto@0'
 
-    Args: those of `wb.plan` and `wb.apply`.
+    Args: those of `wb.plan` and `wb.apply`. `model` is the model itself, not a function that builds one: what such a
+        function built would be lost.
     """
-    made = make_plan(model, inputs, seed=seed, recipe=recipe, rules=rules, aliases=aliases)
-    apply(made, model, overwrite=overwrite)
+    check_device(device)
+    made = make_plan(
+        check_module(model, "initializing"), inputs, seed=seed, recipe=recipe, rules=rules, aliases=aliases
+    )
+    apply(made, model, device=device, overwrite=overwrite, strict=strict)
     return made
 
 
-def _check_device(device: str | None) -> None:
+def carry_out(
+    plan: Plan, state: State, sources: Mapping[str, str], kept: frozenset[str], device: str, skipped: int
+) -> Applied:
+    """Give memory, tie and write; `check_fit` has found that all of this works."""
     import torch
 
-    try:
-        kind = "cpu" if device is None else torch.device(device).type
-    except (RuntimeError, TypeError):
-        kind = ""
-    if kind not in ("cpu", "cuda"):
-        raise ApplyError(f"device must be 'cpu' or a CUDA device, not {device!r}; move the model after apply")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ApplyError(f"{device!r} is asked for, and torch sees no CUDA device here; nothing was written")
+    with torch.inference_mode(False):  # or the new tensors could not be trained
+        for entry in plan:
+            source = sources[entry.name]
+            materialise(state, source, tuple(name for name in (entry.name, *entry.ties) if name != source), device)
+    written = [entry for entry in plan if entry.name not in kept]
+    mark = plan.hash
+    elements = sum(_write(plan, entry, state.slots[entry.name], mark) for entry in written)
+    planned = sum(entry.size for entry in written)
+    if elements != planned:
+        raise ApplyError(f"{elements} elements were written, {planned} planned; this is a fault in wellbegun")
+    for slot in state.slots.values():
+        if slot.weight is not None:
+            refresh(slot.weight)
+    flatten_recurrent([slot for slot in state.slots.values() if slot.tensor.is_cuda])
+    tied = sum(len(entry.ties) for entry in plan)
+    return Applied(len(written), len(plan) - len(written), tied, elements, skipped)
 
 
-def _check_names(plan: Plan, present: set[str]) -> None:
-    planned = {name for entry in plan for name in (entry.name, *entry.ties)}
-    lines = []
-    for name in sorted(planned - present):
-        near = closest_names(name, present - planned)
-        lines.append(f"{name}: in the plan, not in the model" + (f" (is it now {near[0]}?)" if near else ""))
-    lines += [f"{name}: in the model, not in the plan" for name in sorted(present - planned)]
-    if lines:
-        raise ApplyError("the plan is for another model, nothing was written:\n  " + "\n  ".join(lines))
-
-
-def _problems(entry: Entry, model: torch.nn.Module, names_of: Mapping[int, list[str]], overwrite: bool) -> list[str]:
-    tensor = _get(model, entry.name)
-    found = []
-    if tuple(tensor.shape) != entry.shape:
-        found.append(f"{entry.name}: planned shape {list(entry.shape)}, the model has {list(tensor.shape)}")
-    if isinstance(entry.law, Keep):
-        if tensor.is_meta:
-            found.append(f"{entry.name}: is to keep its value, but it is on meta and has none")
-        return found
-    try:
-        check_storage(type_name(tensor.dtype), entry.law)
-        entry.law.check_shape(entry.shape)
-        if not tensor.is_meta:
-            check_tensor(tensor)
-    except ArgumentError as error:
-        found.append(f"{entry.name}: {error}")
-    if getattr(tensor, _MARK, None) is not None and not overwrite:
-        found.append(f"{entry.name}: a plan was already applied to it; pass overwrite=True to start again")
-    for other in entry.ties:
-        if tuple(_get(model, other).shape) != entry.shape:
-            found.append(f"{other}: tied to {entry.name}, but of another shape")
-    strangers = sorted(set(names_of[id(tensor)]) - {entry.name, *entry.ties})
-    if strangers:
-        found.append(f"{entry.name}: the model ties it to {', '.join(strangers)}, the plan does not")
-    return found
-
-
-def _materialise(entry: Entry, model: torch.nn.Module, device: str) -> None:
-    """Give a meta tensor memory, and tie again what was torn apart."""
-    import torch
-
-    tensor = _get(model, entry.name)
-    if tensor.is_meta:
-        memory = torch.empty_like(tensor, device=device)
-        if isinstance(tensor, torch.nn.Parameter):
-            memory = torch.nn.Parameter(memory, requires_grad=tensor.requires_grad)
-        _set(model, entry.name, memory)
-    for other in entry.ties:
-        _set(model, other, _get(model, entry.name))
-
-
-def _write(plan: Plan, entry: Entry, tensor: torch.Tensor, mark: str) -> int:
-    if isinstance(entry.law, Keep):
-        return 0
+def _write(plan: Plan, entry: Entry, slot: Slot, mark: str) -> int:
+    tensor = slot.tensor
     corner = (0,) * len(entry.shape)
     if tensor.is_cuda:
         from wellbegun.targets.device import fill_on_device
@@ -177,32 +146,8 @@ def _write(plan: Plan, entry: Entry, tensor: torch.Tensor, mark: str) -> int:
         written = fill_entry(tensor.detach(), plan, entry, corner, fill_on_device)
     else:
         written = fill_entry(tensor_array(tensor), plan, entry, corner)
+    if slot.weight is not None:
+        set_parametrised(slot.weight, plan, entry)
     mark_changed(tensor)
-    setattr(tensor, _MARK, mark)
+    setattr(tensor, MARK, mark)
     return written
-
-
-def _names_of(model: torch.nn.Module) -> dict[int, list[str]]:
-    """All names of each tensor of the model, by the tensor's identity."""
-    names: dict[int, list[str]] = {}
-    for listed in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
-        for name, tensor in listed:
-            names.setdefault(id(tensor), []).append(name)
-    return names
-
-
-def _place(model: torch.nn.Module, name: str) -> tuple[torch.nn.Module, str]:
-    path, _, attribute = name.rpartition(".")
-    return model.get_submodule(path), attribute
-
-
-def _get(model: torch.nn.Module, name: str) -> torch.Tensor:
-    module, attribute = _place(model, name)
-    tensor: torch.Tensor = getattr(module, attribute)
-    return tensor
-
-
-def _set(model: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
-    module, attribute = _place(model, name)
-    held: dict[str, Any] = module._parameters if attribute in module._parameters else module._buffers
-    held[attribute] = tensor

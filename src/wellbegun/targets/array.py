@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Law
+from wellbegun.laws import Law, Patched
 from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, storage_type, type_name, write
 from wellbegun.targets.memory import check_strides
+from wellbegun.targets.patches import overlap, within
 from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
 from wellbegun.targets.storage import check_storage, store
 
@@ -44,13 +45,16 @@ def fill_array(
     check_part(out.shape, shape, offset)
     if out.size == 0:
         return 0
+    if isinstance(law, Patched):
+        return _fill_patched(out, law, stream, shape, offset, companion, master)
     points = law.points(shape)
     if points is not None:
         _fill_points(out, *points, shape, offset)
         if master is not None:
             _fill_points(master, *points, shape, offset)
     elif law.structured:
-        precision = np.float64 if out.dtype == np.float64 else np.float32
+        exact = out.dtype.kind in "biu"  # stored whole numbers, which float32 would round
+        precision = out.dtype if exact or out.dtype == np.float64 else np.float32
         in_place = out.shape == shape and out.dtype == precision and out.flags.carray
         whole = law.block(stream, shape, precision, companion, out if in_place else None)
         if whole is out:
@@ -160,6 +164,41 @@ def _fill_points(out: Array, indices: NDArray[np.int64], value: float, shape: tu
         [(place >= 0) & (place < size) for place, size in zip(places, out.shape, strict=True)], axis=0
     )
     out[tuple(place[inside] for place in places)] = value
+
+
+def _fill_patched(
+    out: Array,
+    law: Patched,
+    stream: Stream,
+    shape: tuple[int, ...],
+    offset: Offset,
+    companion: Array | None,
+    master: Array | None,
+) -> int:
+    """Write the base, then each patch over it: as a rectangle, or, in a flat range, where the range meets it."""
+    written = fill_array(out, law.base, stream, shape, offset, companion, master)
+    if out.shape == shape:
+        offset = (0,) * len(shape)
+    for region, patch in law.patches:
+        if not isinstance(offset, int):
+            found = overlap(region, out.shape, offset)
+            if found is not None:
+                part, corner = found
+                fill_array(out[part], patch, stream, shape, corner, None, None if master is None else master[part])
+            continue
+        places = np.arange(0, out.size, SHARE)
+        for first in places:
+            stop = min(first + SHARE, out.size)
+            inside = within(region, shape, offset + int(first), int(stop - first))
+            if inside is None:
+                continue
+            index = np.unravel_index(first + np.flatnonzero(inside), out.shape)
+            for target in (out, master):
+                if target is not None:
+                    drawn = np.empty(len(inside), target.dtype)
+                    fill_array(drawn, patch, stream, shape, offset + int(first))
+                    target[index] = drawn[inside]
+    return written
 
 
 def _slices(part: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wellbegun.laws import Law, Orthogonal
+from wellbegun.laws import Law, Orthogonal, Patched
 from wellbegun.sampler import SHARE, Draw, Stream, storage_type
 from wellbegun.sampler.gpu import STORAGE, fill_device
 from wellbegun.targets.array import Array, fill_array
 from wellbegun.targets.device_orthogonal import fill_orthogonal
+from wellbegun.targets.patches import overlap
 from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
 from wellbegun.targets.storage import check_storage
 from wellbegun.targets.tensor import tensor_array, type_name
@@ -45,6 +46,17 @@ def fill_on_device(
     if tensor.numel() == 0:
         return 0
     plain = tensor.detach()
+    if isinstance(law, Patched) and (part == shape or not isinstance(offset, int)):
+        corner = (0,) * len(shape) if isinstance(offset, int) else offset
+        fill_on_device(plain, law.base, stream, shape, offset, companion, master)
+        for region, patch in law.patches:
+            found = overlap(region, part, corner)
+            if found is not None:
+                inside, start = found
+                fill_on_device(
+                    plain[inside], patch, stream, shape, start, None, None if master is None else master[inside]
+                )
+        return tensor.numel()
     if isinstance(law, Orthogonal) and name in STORAGE and part == shape:
         drawn = plain if master is None else master
         fill_orthogonal(drawn, law, stream, _draw_run)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 
 from wellbegun.errors import ArgumentError
@@ -28,3 +32,26 @@ def check_strides(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: in
                     return
             raise ArgumentError(f"elements share memory (shape {shape}, strides of {strides} bytes); fill a copy")
         reach += (length - 1) * stride
+
+
+def read_only(spans: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return the names of those stretches of memory (first address, one behind the last) that cannot be written.
+
+    Memory maps of files (np.memmap with mode="r") are: to write there would end the process. Known on Linux only.
+    """
+    table = Path("/proc/self/maps")
+    if not spans or not table.exists():
+        return []
+    closed = []
+    for line in table.read_text("utf-8", "replace").splitlines():
+        addresses, rights = line.split(maxsplit=2)[:2]
+        if "w" not in rights:
+            start, stop = (int(address, 16) for address in addresses.split("-"))
+            closed.append((start, stop))
+    starts = [start for start, _ in closed]  # the table is in order
+    found = []
+    for name, (start, stop) in spans.items():
+        last = bisect.bisect_left(starts, stop) - 1
+        if last >= 0 and closed[last][1] > start:
+            found.append(name)
+    return found

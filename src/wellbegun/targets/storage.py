@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Constant, Dirac, Identity, Law, Normal, Uniform
+from wellbegun.laws import Constant, Dirac, Identity, Law, Normal, Stored, Uniform
 from wellbegun.sampler import LARGEST, WHOLE, inward
 
 Array = NDArray[Any]
@@ -26,8 +26,12 @@ def check_storage(dtype: str, law: Law) -> None:
         return
     if dtype in WHOLE and isinstance(law, Constant) and law.value.is_integer():
         return
+    if dtype in WHOLE and isinstance(law, Stored) and _fits(dtype, law):
+        return
     if dtype in WHOLE:
-        raise ArgumentError(f"a tensor of {dtype} takes whole constants only, not {law!r}")
+        raise ArgumentError(
+            f"a tensor of {dtype} takes whole constants and stored numbers that fit it only, not {law!r}"
+        )
     raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {dtype}")
 
 
@@ -38,3 +42,8 @@ def store(out: Array, values: Array, law: Law) -> None:
     if bounds is not None:
         low, high = inward(bounds[0], out.dtype, up=True), inward(bounds[1], out.dtype, up=False)
         np.clip(out, low, high, out=out)
+
+
+def _fits(dtype: str, law: Stored) -> bool:
+    """Whether every stored number is one of an integer type or a flag."""
+    return bool(np.array_equal(law.values.astype(dtype).astype(law.values.dtype), law.values))

@@ -29,10 +29,14 @@ def type_name(dtype: torch.dtype) -> str:
 
 
 @functools.cache
-def _plain_types() -> tuple[type, ...]:
+def _is_plain(kind: type) -> bool:
+    """Whether tensors of this class are ordinary memory: subclasses that only carry attributes are."""
     import torch
 
-    return torch.Tensor, torch.nn.Parameter
+    return kind in (torch.Tensor, torch.nn.Parameter) or (
+        issubclass(kind, torch.Tensor)
+        and getattr(kind, "__torch_dispatch__", None) is torch._C._disabled_torch_dispatch_impl
+    )
 
 
 def check_tensor(tensor: torch.Tensor) -> None:
@@ -41,7 +45,7 @@ def check_tensor(tensor: torch.Tensor) -> None:
 
     if (
         tensor.is_cpu
-        and type(tensor) in _plain_types()
+        and _is_plain(type(tensor))
         and tensor.layout == torch.strided
         and tensor.is_contiguous()
         and type_name(tensor.dtype) in _USUAL
@@ -53,7 +57,12 @@ def check_tensor(tensor: torch.Tensor) -> None:
         raise ArgumentError(
             f"the sampler writes on the CPU and on CUDA devices, not on {tensor.device}; fill on the CPU, then move"
         )
-    if tensor.layout != torch.strided or type(tensor) not in _plain_types():
+    if type(tensor).__name__ == "DTensor":
+        raise ArgumentError(
+            "the tensor is a DTensor, whose parts lie on several processes; this version writes plain tensors: "
+            "fill before the model is sharded"
+        )
+    if tensor.layout != torch.strided or not _is_plain(type(tensor)):
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
     name = type_name(tensor.dtype)
     if name not in LARGEST and name not in WHOLE:
@@ -76,24 +85,23 @@ def tensor_array(tensor: torch.Tensor) -> NDArray[Any]:
     return plain.numpy()
 
 
-def share_memory(tensors: Mapping[str, torch.Tensor]) -> list[tuple[str, str]]:
-    """Return the pairs of CPU tensors that have an element in common."""
-    import numpy as np
-    import torch
+def span(tensor: torch.Tensor) -> tuple[int, int]:
+    """First address of a tensor's memory, and the one behind its last byte."""
+    reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
+    start: int = tensor.data_ptr()
+    return start, start + (reach * tensor.element_size() if tensor.numel() else 0)
 
-    plain = {n: t.detach() for n, t in tensors.items() if t.device.type == "cpu" and t.layout == torch.strided}
-    # only the addresses matter, so every dtype may be seen as bytes that far apart
-    spans = []
-    for name, tensor in plain.items():
-        if tensor.numel():
-            size = tensor.element_size()
-            reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
-            spans.append((tensor.data_ptr(), tensor.data_ptr() + reach * size, name))
-    spans.sort()
+
+def share_memory(tensors: Mapping[str, torch.Tensor]) -> list[tuple[str, str]]:
+    """Return the pairs of tensors with memory, on the CPU or one CUDA device, that have an element in common."""
+    import numpy as np
+
+    plain = {name: tensor for name, tensor in tensors.items() if has_memory(tensor) and tensor.numel()}
+    spans = sorted((str(tensor.device), *span(tensor), name) for name, tensor in plain.items())
     found = []
-    for position, (_, end, name) in enumerate(spans):
-        for start, _, other in spans[position + 1 :]:
-            if start >= end:
+    for position, (device, _, end, name) in enumerate(spans):
+        for place, start, _, other in spans[position + 1 :]:
+            if place != device or start >= end:
                 break
             try:
                 shared = np.shares_memory(_addresses(plain[name]), _addresses(plain[other]), max_work=10_000)  # type: ignore[arg-type]  # the stub knows -1 and 0 only
@@ -104,17 +112,37 @@ def share_memory(tensors: Mapping[str, torch.Tensor]) -> list[tuple[str, str]]:
     return found
 
 
-def _addresses(tensor: torch.Tensor) -> NDArray[Any]:
+def has_memory(tensor: torch.Tensor) -> bool:
+    """Whether the tensor is one piece of memory of this process or of a CUDA device, whose address can be asked for."""
     import torch
 
-    same_size = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
-    array: NDArray[Any] = tensor.view(same_size[tensor.element_size()]).numpy()
-    return array
+    return (tensor.is_cpu or tensor.is_cuda) and tensor.layout == torch.strided and _is_plain(type(tensor))
+
+
+class _Addresses:
+    """The addresses of a tensor's elements as NumPy understands them; nothing is ever read there."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        size = tensor.element_size()
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (tensor.data_ptr(), False),
+            "shape": tuple(tensor.shape),
+            "strides": tuple(stride * size for stride in tensor.stride()),
+            "typestr": f"|V{size}",
+        }
+
+
+def _addresses(tensor: torch.Tensor) -> NDArray[Any]:
+    import numpy as np
+
+    return np.asarray(_Addresses(tensor))
 
 
 def mark_changed(tensor: torch.Tensor) -> None:
     """Tell autograd that the tensor was written behind its back, so that a stale backward raises instead of lying."""
-    _increment_version()(tensor)
+    if not tensor.is_inference():  # those have no backward
+        _increment_version()(tensor)
 
 
 @functools.cache

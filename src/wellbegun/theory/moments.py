@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,12 @@ def moments(activation: str | Callable[..., Any] | Activation, q: float = 1.0, *
     The growths use d/dq E g(sqrt(q) z) = E[g (z² - 1)] / (2 q), which needs no derivative and so holds at
     kinks and jumps too (Stein's identity twice); Poole et al. 2016 (arXiv 1606.05340) for the length map.
     """
-    variance = positive("q", q)
-    found = find_activation(activation, **parameters)
+    return _moments(find_activation(activation, **parameters), positive("q", q))
+
+
+@lru_cache(maxsize=1024)
+def _moments(found: Activation, variance: float) -> Moments:
+    """Cached, because the layers of a network ask for the same few moments again and again."""
     sample = gaussian_sample(found.function, found.kinks, variance)
     f, slope = sample.values, sample.slopes
     hermite = (sample.z**2 - 1) / (2 * variance)

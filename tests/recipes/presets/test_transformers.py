@@ -21,7 +21,8 @@ from transformers import (
 import wellbegun as wb
 from wellbegun.errors import ArgumentError
 from wellbegun.graph.trace import trace
-from wellbegun.recipes.presets.residual import find_branches, residual_writers
+from wellbegun.recipes.presets.residual import find_branches
+from wellbegun.recipes.streams import residual_writers
 
 TOKENS = {"input_ids": torch.zeros(1, 8, dtype=torch.int64)}
 

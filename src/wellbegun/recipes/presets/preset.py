@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Use
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans, Initializer, Zeros
+from wellbegun.recipes.entries import uses_of
 from wellbegun.recipes.fixed import fixed_proposals
 from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.special import special_proposals
 
 WEIGHTS = ("linear weight", "convolution weight", "transposed convolution weight", "bilinear weight")
 TABLES = ("embedding weight", "position table", "token", "bias table")
@@ -65,6 +68,7 @@ class Preset:
     name_only: ClassVar[str]
     version: ClassVar[int] = 1
     source: ClassVar[str]
+    needs_author = False
     code: ClassVar[str] = ""
     """Arguments in the card's example call, where it needs any."""
 
@@ -90,10 +94,10 @@ class Preset:
     def prepare(self, graph: Graph) -> None:
         """Look at the whole graph before any tensor."""
 
-    def propose(self, graph: Graph, known: Mapping[str, Any] | None = None) -> dict[str, Proposal]:
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
         """Return a proposal for each variable that the preset has an answer for."""
         self.prepare(graph)
-        proposals = common_proposals(graph, known)
+        proposals = fixed_proposals(graph, known) | special_proposals(graph, known or {})
         table = {role: line for line in reversed(self.lines()) for role in line.roles}
         for variable in graph.variables:
             site = Site(graph, variable, uses_of(graph, variable.name))
@@ -109,13 +113,3 @@ class Preset:
 def zero_biases() -> Line:
     """Return the line that most presets end with."""
     return Line(("bias", "gate bias"), Zeros(), "biases start at 0")
-
-
-def common_proposals(graph: Graph, known: Mapping[str, Any] | None) -> dict[str, Proposal]:  # noqa: ARG001
-    """Return the proposals that presets share with every recipe: normalisation, statistics, buffers."""
-    return fixed_proposals(graph)
-
-
-def uses_of(graph: Graph, name: str) -> tuple[Use, ...]:
-    """Return how the forward pass uses a tensor."""
-    return graph.uses.get(name, ())

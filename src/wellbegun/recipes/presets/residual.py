@@ -1,11 +1,12 @@
-"""Residual branches: what is added back to where it came from, and which weights and norms end a branch."""
+"""Residual branches and the weights or norms that end them, projections in the shortcut and post-norms included."""
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
 
-from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
+from wellbegun.graph.graph import WEIGHT_KINDS, Graph
+from wellbegun.recipes.streams import carried
 
 _CARRIES = frozenset({"view", "dropout", "shift", "scale"})
 
@@ -44,28 +45,6 @@ def find_branches(graph: Graph) -> list[Branch]:
         if sides is not None:
             found[operation.index] = Branch(operation.index, sides[0], tuple(_ends(graph, sides[1], set(found))))
     return list(found.values())
-
-
-def residual_writers(graph: Graph) -> dict[str, int]:
-    """Return each weight that writes into a residual stream, with the number of writes on that stream."""
-    stream_of: dict[int, int] = {}
-    writes: dict[int, int] = {}
-    found: list[tuple[str, int]] = []
-    for branch in find_branches(graph):
-        stream = stream_of.get(branch.shortcut, branch.add)
-        stream_of[branch.add] = stream
-        names = [graph.operations[end].weight for end in branch.ends if graph.operations[end].kind in WEIGHT_KINDS]
-        writes[stream] = writes.get(stream, 0) + max(1, len(names))
-        found += [(name, stream) for name in names if name]
-    return {name: writes[stream] for name, stream in found}
-
-
-def carried(graph: Graph, index: int) -> Operation:
-    """The operation behind an operand: views, dropout, shifts and plain factors are looked through."""
-    operation = graph.operations[index]
-    while operation.kind in _CARRIES and operation.inputs:
-        operation = graph.operations[operation.inputs[0]]
-    return operation
 
 
 def _sides(graph: Graph, first: int, second: int) -> tuple[int, int] | None:

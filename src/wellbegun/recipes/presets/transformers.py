@@ -8,8 +8,8 @@ from wellbegun.errors import ArgumentError
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import Normal, TruncatedNormal
 from wellbegun.recipes.presets.preset import GATES, TABLES, WEIGHTS, Line, Preset, Site, zero_biases
-from wellbegun.recipes.presets.residual import residual_writers
 from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.streams import residual_writers
 
 
 class _OneScale(Preset):

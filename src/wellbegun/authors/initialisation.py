@@ -1,0 +1,143 @@
+"""Recording how a model that exists would be initialised again, without touching it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from wellbegun.graph.framework import check_module, random_states_kept
+
+if TYPE_CHECKING:
+    import torch
+
+    from wellbegun.authors.authored import Authored
+    from wellbegun.authors.recorder import Recorder
+
+LAYERS = ("reset_parameters", "_reset_parameters")
+"""What the constructors of layers call; every module that has it, children first."""
+
+MODELS = ("initialize_weights", "init_weights", "init_parameters", "initialize_parameters", "_init_weights")
+"""What models are initialised with; the outermost module that has it."""
+
+
+def record_initialisation(
+    model: torch.nn.Module, function: Callable[[Any], object] | None = None, seed: int = 0
+) -> Authored:
+    """Run what initialises a model on stand-ins for its tensors, and return what it gives each of them.
+
+    >>> import torch
+    >>> authored = record_initialisation(torch.nn.Linear(64, 32))
+    >>> authored["weight"].law
+    Uniform(low=-0.125, high=0.125)
+
+    First every layer's `reset_parameters`, children before parents, as constructors do; then the outermost
+    `initialize_weights`, `init_weights` ... that needs no arguments; then `function`. Neither the model nor a random
+    state is changed.
+
+    Args:
+        model: on any device, meta included.
+        function: takes the model and initialises it; left out: what the model brings along.
+        seed: of the numbers of tensors that no law describes.
+
+    Raises:
+        ArgumentError: no torch.nn.Module.
+    """
+    model = check_module(model, "recording an initialisation")
+    import torch
+
+    from wellbegun.authors.authored import Authored
+    from wellbegun.authors.construction import _tensors, recorded
+    from wellbegun.authors.judge import judge
+    from wellbegun.authors.recorder import Recorder
+    from wellbegun.graph.stage import attributes_kept
+
+    recorder = Recorder(seed)
+    names = _tensors(model)
+    real = {name for name, tensor in _tensors(model).items() if not tensor.is_meta}
+    buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)} & real
+    with attributes_kept(model), random_states_kept(), _stand_ins(model, recorder):
+        with recorder, torch.no_grad():
+            for module in _children_first(model):
+                for name in LAYERS:
+                    if _callable_alone(module, name):
+                        getattr(module, name)()
+                        break
+            _run_outermost(model)
+            if function is not None:
+                function(model)
+        found = _tied_again(judge(recorder, _tensors(model), {}, buffers), names)
+    before = recorded(model) or Authored({})
+    return Authored({name: a if a.law is not None else before.get(name, a) for name, a in found.items()})
+
+
+def _tied_again(found: Authored, tensors: dict[str, torch.Tensor]) -> Authored:
+    """Every name of a tied tensor leads to what its first name holds."""
+    from wellbegun.authors.authored import Authored
+
+    first: dict[int, str] = {}
+    return Authored({name: found[first.setdefault(id(tensor), name)] for name, tensor in tensors.items()})
+
+
+def _run_outermost(module: torch.nn.Module) -> None:
+    for name in MODELS:
+        if _callable_alone(module, name):
+            getattr(module, name)()
+            return
+    for child in module.children():
+        _run_outermost(child)
+
+
+def _callable_alone(module: torch.nn.Module, name: str) -> bool:
+    """Whether the module has a method of this name that needs no arguments."""
+    method = getattr(type(module), name, None)
+    if not inspect.isroutine(method):
+        return False
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+
+
+def _children_first(module: torch.nn.Module, seen: set[int] | None = None) -> Iterator[torch.nn.Module]:
+    seen = set() if seen is None else seen
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    for child in module.children():
+        yield from _children_first(child, seen)
+    yield module
+
+
+@contextmanager
+def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
+    """Put memory that nothing was written to in the place of parameters, and copies in the place of buffers.
+
+    Marks that a module or tensor is initialised already (transformers) are taken off for the time; `attributes_kept`
+    puts them and the tensors back. Where a model ties its weights by a method of its own, it does so when they are
+    initialised: until then each has its own stand-in, and the first of them is the one that stays.
+    """
+    import torch
+
+    swapped: dict[int, torch.Tensor] = {}
+    ties_later = any(callable(getattr(module, "tie_weights", None)) for module in model.modules())
+
+    def stand_in(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) in swapped and not ties_later:
+            return swapped[id(tensor)]
+        is_parameter = isinstance(tensor, torch.nn.Parameter)
+        if not is_parameter and not tensor.is_meta:
+            made = tensor.detach().to("cpu", copy=True)
+        else:
+            made = recorder.hollow(tensor)
+            if tensor.numel():
+                recorder.watch(made)
+        swapped[id(tensor)] = torch.nn.Parameter(made, requires_grad=tensor.requires_grad) if is_parameter else made
+        return swapped[id(tensor)]
+
+    for module in model.modules():
+        vars(module).pop("_is_hf_initialized", None)
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is not None:
+                    table[name] = stand_in(tensor)  # type: ignore[assignment]
+    yield

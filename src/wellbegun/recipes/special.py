@@ -1,0 +1,100 @@
+"""Tensors with a meaning of their own: the author's values, a known rule, or nothing, so that planning stops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from wellbegun.authors import Authorship
+from wellbegun.graph.graph import Graph, Use
+from wellbegun.laws import Constant, Keep, Normal, Uniform
+from wellbegun.recipes.layers import find_outputs
+from wellbegun.recipes.proposal import Proposal, as_proposal
+
+PLAIN = frozenset(
+    {
+        "linear weight", "convolution weight", "transposed convolution weight", "embedding weight", "bilinear weight",
+        "bias", "normalisation scale", "normalisation shift", "running mean", "running variance", "counter",
+        "activation slope", "input weight of gates", "recurrent weight", "projection weight", "gate bias",
+    }
+)  # fmt: skip
+"""Roles that a rule of a recipe knows; every other role is special."""
+
+_TABLES = {
+    "position table": "a table of positions beside signals of second moment 1: std 0.02, as published for ViT and BERT",
+    "bias table": "a table that shifts attention scores: std 0.02 leaves attention as even as it is without it",
+    "token": "a token of its own beside the others: std 0.02, as published for ViT",
+}
+_VIT = "Dosovitskiy et al. (2021), appendix B, and its published code"
+
+
+def special_proposals(graph: Graph, known: Mapping[str, Authorship]) -> dict[str, Proposal]:
+    """Return proposals for tensors whose role no general rule knows."""
+    made: dict[str, Proposal] = {}
+    for variable in graph.variables:
+        uses = graph.uses.get(variable.name) or tuple(filter(None, [graph.unused.get(variable.name)]))
+        roles = {use.role for use in uses}
+        if variable.kind == "buffer" or (roles and roles <= PLAIN):
+            continue
+        if variable.name in known:
+            what = " and ".join(sorted(roles)) or "not used in this forward pass"
+            made[variable.name] = as_proposal(known[variable.name], f"{what}: the author's own values")
+        elif len(roles) == 1 and (role := next(iter(roles))) in _TABLES:
+            made[variable.name] = Proposal(Normal(0.02), _TABLES[role], _VIT)
+    return made
+
+
+def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Proposal | None:
+    """Return the author's values of a weight or bias, if they are more than a default.
+
+    A weight that the author starts at 0 is meant to be 0 where its result is added to, or multiplied with, another
+    signal (the end of a branch, an adapter, a modulation), and a bias that is neither 0 nor drawn as torch's layers
+    draw theirs has a purpose (a prior, a time step).
+    """
+    author = known.get(name)
+    if author is None or isinstance(author.law, Keep):
+        return None
+    uses = graph.uses.get(name, ())
+    if any(use.role == "bias" for use in uses):
+        default = _is_default_bias(author, uses) or (author.stands and _size(graph, name) < 2)
+        return None if default else as_proposal(author, "a bias to which the author gives values of its own")
+    if author.law == Constant(0.0) and all(_may_be_zero(graph, use.operation, author) for use in uses):
+        return as_proposal(
+            author, "a weight that the author starts at zero, so that its branch adds nothing at first", 0.0
+        )
+    return None
+
+
+def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
+    """Whether the result of a weight operation only ever joins another signal, or is an output by the author's wish."""
+    waiting, seen = [index], {index}
+    if index in find_outputs(graph):
+        return not author.stands
+    while waiting:
+        steps = graph.consumers(waiting.pop())
+        for step in steps:
+            if step.kind in ("add", "multiply"):
+                continue
+            if step.kind not in ("view", "dropout", "shift", "scale"):
+                return False
+            if step.index not in seen:
+                seen.add(step.index)
+                waiting.append(step.index)
+    return True
+
+
+def _size(graph: Graph, name: str) -> int:
+    return next(math.prod(variable.shape) for variable in graph.variables if variable.name == name)
+
+
+def _is_default_bias(author: Authorship, uses: tuple[Use, ...]) -> bool:
+    if author.law == Constant(0.0):
+        return True
+    fans = next((use.fans for use in uses if use.fans is not None), None)
+    if not isinstance(author.law, Uniform) or fans is None:
+        return False
+    # nn.Linear and nn.Conv draw biases from U(±1/sqrt(fan_in)); a transposed convolution takes its own idea of fan_in
+    law = author.law
+    return law.low == -law.high and (
+        "reset_parameters" in author.note or math.isclose(law.high, fans.fan_in**-0.5, rel_tol=1e-3)
+    )

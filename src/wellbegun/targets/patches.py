@@ -1,0 +1,47 @@
+"""Where the rectangles of a patched law meet a part of its tensor."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Region = tuple[tuple[int, int], ...]
+
+
+def overlap(
+    region: Region, part: tuple[int, ...], offset: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[int, ...]] | None:
+    """Return what a region and a rectangle have in common: as an index of the rectangle, and its corner in the tensor.
+
+    >>> overlap(((2, 4),), (3, 5), (3, 0))  # rows 2 and 3 of a tensor, in a part that begins at row 3
+    ((slice(0, 1, None), slice(0, 5, None)), (3, 0))
+
+    Args:
+        region: (start, stop) in each leading dimension.
+        part: shape of the rectangle.
+        offset: its corner.
+
+    Returns:
+        None if there is nothing.
+    """
+    whole = tuple(zip(offset, (first + size for first, size in zip(offset, part, strict=True)), strict=True))
+    edges = [(max(start, first), min(stop, last)) for (start, stop), (first, last) in zip(region, whole, strict=False)]
+    if any(start >= stop for start, stop in edges):
+        return None
+    edges += whole[len(region) :]
+    index = tuple(slice(start - first, stop - first) for (start, stop), first in zip(edges, offset, strict=True))
+    return index, tuple(start for start, _ in edges)
+
+
+def within(region: Region, shape: tuple[int, ...], first: int, count: int) -> NDArray[np.bool_] | None:
+    """Say which of `count` flat indices of a tensor, from `first` on, lie in a region; None if none can."""
+    run = math.prod(shape[1:])
+    if first + count <= region[0][0] * run or first >= region[0][1] * run:
+        return None
+    places = np.unravel_index(np.arange(first, first + count), shape)
+    inside = np.logical_and.reduce(
+        [(place >= start) & (place < stop) for place, (start, stop) in zip(places, region, strict=False)], axis=0
+    )
+    return np.asarray(inside)
