@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from wellbegun.laws import Fans
+from wellbegun.theory import Activation, find_activation
 
 if TYPE_CHECKING:
     from wellbegun.graph.variable import Variable
@@ -124,6 +128,7 @@ class Graph:
         outputs: indices of the operations whose results the model returns.
         unused: of each variable that the forward pass does not use and whose module's type says what it is for: that
             use, with the operation -1.
+        functions: the activations that are written out in the model and have no name, by their formula.
     """
 
     variables: tuple[Variable, ...]
@@ -131,6 +136,19 @@ class Graph:
     uses: dict[str, tuple[Use, ...]] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
     unused: dict[str, Use] = field(default_factory=dict)
+    functions: Mapping[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = field(default_factory=dict)
+
+    def activation(self, operation: Operation) -> str | Activation:
+        """Return an activation's name, or the activation itself where the model has it written out and it has none."""
+        if operation.detail not in self.functions:
+            return operation.detail
+        if operation.detail not in self._activations:
+            self._activations[operation.detail] = find_activation(self.functions[operation.detail])
+        return self._activations[operation.detail]
+
+    @cached_property
+    def _activations(self) -> dict[str, Activation]:
+        return {}
 
     def weight_operations(self) -> Iterator[Operation]:
         """The operations that multiply with a parameter, in order."""

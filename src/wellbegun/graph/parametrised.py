@@ -66,12 +66,17 @@ class Parametrised:
         found: torch.Tensor = getattr(self.module.get_submodule(path), attribute)
         return found
 
-    def read_as(self, tensor: torch.Tensor) -> None:
-        """Let the module see this tensor as its weight. Only instance attributes change, so they can be put back."""
+    def show(self) -> None:
+        """Let the module see the first carrier as its weight; only its tables and attributes are changed for that."""
+        attributes, tensor = vars(self.module), self.tensor(self.carriers[0])
+        for carrier in self.carriers[1:]:
+            path, _, name = carrier.rpartition(".")
+            holder = self.module.get_submodule(path)
+            for table in (holder._parameters, holder._buffers):
+                table.pop(name, None)
         if self.hook is None:
             self.parametrization_list.forward = lambda: tensor
             return
-        attributes = vars(self.module)
         hooks = [(key, hook) for key, hook in self.module._forward_pre_hooks.items() if hook is not self.hook]
         attributes["_forward_pre_hooks"] = OrderedDict(hooks)
         if "_flat_weights" in attributes:  # recurrent layers keep a list of their weights
@@ -100,14 +105,20 @@ def find_parametrised(model: torch.nn.Module) -> Iterator[Parametrised]:
                     yield Parametrised(module, prefix, name, kind, carriers, hook)
 
 
-def parametrised_weights(model: torch.nn.Module) -> dict[str, Parametrised]:
-    """Return the same by canonical name."""
+def carriers(model: torch.nn.Module) -> dict[str, str]:
+    """Return {canonical name of a parametrised weight: name in the model of the tensor that carries it}."""
     names = canonical_names(model)
     found = {}
     for weight in find_parametrised(model):
         main = weight.carriers[0]
-        found[names[weight.path + main].removesuffix(main) + weight.name] = weight
+        found[names[weight.path + main].removesuffix(main) + weight.name] = weight.path + main
     return found
+
+
+def show_weights(model: torch.nn.Module) -> None:
+    """Let every module see the tensor that carries a parametrised weight as that weight; to be undone by the caller."""
+    for weight in list(find_parametrised(model)):
+        weight.show()
 
 
 def _in_new_form(module: torch.nn.Module, prefix: str) -> Iterator[Parametrised]:

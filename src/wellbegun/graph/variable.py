@@ -28,6 +28,7 @@ class Variable:
         typed: what the owner's type, one of torch.nn's, says that it is for.
         types: for each of its names, the full names of the holding module's class and of that class's bases.
         parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
+        carrier: canonical name of the one of those tensors that has its shape, and holds its law.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Variable:
     typed: TypedRole | None = None
     types: tuple[tuple[str, ...], ...] = ()
     parametrised: str = ""
+    carrier: str = ""
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -52,9 +54,9 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     canonical = canonical_names(model)
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
-    owners = {}
+    owners: dict[str, torch.nn.Module] = {}
     computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
-    kind_of: dict[str, str] = {}
+    kind_of: dict[str, tuple[str, str]] = {}
     for kind, actual, tensor in listed:
         name, weight = canonical[actual], computed.get(actual)
         if weight is not None:
@@ -62,7 +64,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
             if actual != weight.path + main:
                 continue
             name = name.removesuffix(main) + weight.name
-            kind_of[name] = weight.kind
+            kind_of[name] = weight.kind, canonical[actual]
         owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
         key = _identity(tensor)
         names.setdefault(key, []).append(name)
@@ -83,7 +85,8 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 on_meta=tensor.is_meta,
                 typed=role_by_type(module, first.rpartition(".")[2], tensor),
                 types=tuple(_types(owners[name]) for name in (first, *others)),
-                parametrised=kind_of.get(first, ""),
+                parametrised=kind_of.get(first, ("", ""))[0],
+                carrier=kind_of.get(first, ("", ""))[1],
             )
         )
     return tuple(made)
