@@ -41,6 +41,7 @@ def init_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write a small model's starting weights: model.safetensors, plan.json, and config.json for transformers."""
+    from wellbegun.authors import skeleton
     from wellbegun.cli.model import load_model
     from wellbegun.plans import load_rules
     from wellbegun.plans.words import bytes_words
@@ -54,7 +55,8 @@ def init_command(
     number = secrets.randbits(32) if seed is None else seed
     with _stages(quiet=as_json) as stage:
         stage("building the model")
-        module = build()
+        with skeleton():
+            module = build()
         stage("planning")
         made = plan(module, inputs or None, seed=number, recipe=recipe, rules=chosen)
         stage("drawing the numbers")

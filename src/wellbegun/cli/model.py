@@ -6,8 +6,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +58,7 @@ def load_factory(text: str) -> Callable[[], torch.nn.Module]:
 
 
 def load_config(path: Path) -> Callable[[], torch.nn.Module]:
-    """Return what builds the model of a transformers configuration, its parameters without memory.
+    """Return what builds the model of a transformers configuration.
 
     Only classes that transformers itself brings are used; code that a model's folder holds is never run.
 
@@ -95,27 +94,7 @@ def load_config(path: Path) -> Callable[[], torch.nn.Module]:
     config = kinds[kind].from_dict({key: value for key, value in content.items() if key != "auto_map"})
 
     def build() -> torch.nn.Module:
-        with parameters_on_meta():
-            model: torch.nn.Module = architecture._from_config(config)  # type: ignore[no-untyped-call]
+        model: torch.nn.Module = architecture._from_config(config)  # type: ignore[no-untyped-call]
         return model.train(False)
 
     return build
-
-
-@contextmanager
-def parameters_on_meta() -> Iterator[None]:
-    """Let modules that are built inside have parameters without memory, and buffers with their values."""
-    import torch
-
-    register = torch.nn.Module.register_parameter
-
-    def on_meta(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
-        if parameter is not None and not parameter.is_meta:
-            parameter = torch.nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
-        register(module, name, parameter)
-
-    setattr(torch.nn.Module, "register_parameter", on_meta)  # noqa: B010
-    try:
-        yield
-    finally:
-        setattr(torch.nn.Module, "register_parameter", register)  # noqa: B010

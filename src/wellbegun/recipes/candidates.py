@@ -7,6 +7,8 @@ from wellbegun.graph.variable import Variable
 from wellbegun.plans import Candidate
 from wellbegun.recipes.entries import main_fans, uses_of
 
+_UNUSED = {"weight": "normalisation scale", "bias": "normalisation shift"}
+
 
 def candidates(graph: Graph) -> list[Candidate]:
     """Return every tensor of the graph with its role and fans."""
@@ -15,11 +17,14 @@ def candidates(graph: Graph) -> list[Candidate]:
 
 def _candidate(graph: Graph, variable: Variable) -> Candidate:
     uses = uses_of(graph, variable.name)
+    role = " and ".join(dict.fromkeys(use.role for use in uses))
+    if not uses and variable.kind == "parameter" and "Norm" in variable.owner:  # of a type that is not torch's
+        role = _UNUSED.get(variable.attribute, "")
     return Candidate(
         name=variable.name,
         kind=variable.kind,
         shape=variable.shape,
-        role=" and ".join(dict.fromkeys(use.role for use in uses)) or f"unused {variable.kind}",
+        role=role,
         owner=variable.owner,
         attribute=variable.attribute,
         fans=main_fans(uses),

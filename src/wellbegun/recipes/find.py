@@ -38,5 +38,5 @@ def find_recipe(recipe: str) -> Recipe:
     try:
         return ByMethod(*parse_method(recipe))
     except UnknownNameError as error:
-        names = ["auto", "author", *(preset.name_only for preset in PRESETS), *(method.name for method in METHODS)]
+        names = ["auto", "author", *(kind.name_only for kind in PRESETS), *(method.name for method in METHODS)]
         raise UnknownNameError("recipe", error.given, names, method_names()) from None

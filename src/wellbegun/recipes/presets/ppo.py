@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from wellbegun.errors import ArgumentError, PlanError, closest_names, join_names
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import Orthogonal
-from wellbegun.recipes.presets.preset import GATES, WEIGHTS, Line, Preset, Site, uses_of, zero_biases
+from wellbegun.recipes.entries import uses_of
+from wellbegun.recipes.presets.preset import GATES, WEIGHTS, Line, Preset, Site, zero_biases
 from wellbegun.recipes.proposal import Proposal
 
 _GAINS = {"policy": 0.01, "value": 1.0}

@@ -69,6 +69,7 @@ class Preset:
     version: ClassVar[int] = 1
     needs_author: ClassVar[bool] = False
     source: ClassVar[str]
+    needs_author = False
     code: ClassVar[str] = ""
     """Arguments in the card's example call, where it needs any."""
 

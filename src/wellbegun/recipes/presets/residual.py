@@ -1,4 +1,4 @@
-"""Residual branches: what is added back to where it came from, and which weights and norms end a branch."""
+"""Residual branches and the weights or norms that end them, projections in the shortcut and post-norms included."""
 
 from __future__ import annotations
 

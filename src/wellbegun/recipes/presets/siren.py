@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from wellbegun.errors import ArgumentError, PlanError
 from wellbegun.graph.graph import Graph, Operation
@@ -64,7 +65,7 @@ class Siren(Preset):
         if len(found) > 1:
             raise PlanError(f"siren@1: the sines have different factors: {_listed(inside)}; use rules for some of them")
         factor = found.pop()
-        if self.omega_0 is not None and not math.isclose(self.omega_0, factor, rel_tol=1e-6):
+        if self.omega_0 is not None and not math.isclose(self.omega_0, factor, rel_tol=1e-4):
             raise PlanError(
                 f"siren@1: omega_0 is {self.omega_0:g}, but the model multiplies by {factor:g} before its sines"
             )
@@ -95,7 +96,8 @@ def _factor(graph: Graph, operation: Operation) -> float | None:
         if step is None:
             return None
         if step.kind == "activation":
-            return factor if step.detail == "sin" else None
+            sine = re.fullmatch(r"sin(?:_([-+.e\d]+))?", step.detail)  # "sin_30": the factor as part of the function
+            return factor * float(sine[1] or 1.0) if sine else None
         factor *= step.factor if step.kind == "scale" else 1.0
         index = step.index
 

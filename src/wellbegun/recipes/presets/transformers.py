@@ -62,7 +62,7 @@ class Gpt2(_OneScale):
     def special(self, site: Site) -> Proposal | None:
         """Scale what writes by the number of writes."""
         writes = self._writers.get(site.variable.name)
-        if not writes or site.role not in WEIGHTS:
+        if not writes or writes == 1 or site.role not in WEIGHTS:
             return None
         std = self.std / math.sqrt(writes)
         reason = f"GPT-2's {self.std:g}/sqrt({writes}): one of {writes} writes into its residual stream"

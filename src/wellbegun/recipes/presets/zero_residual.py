@@ -8,6 +8,7 @@ from wellbegun.authors import Authorship
 from wellbegun.errors import ArgumentError, PlanError
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import Zeros
+from wellbegun.recipes.find import find_recipe
 from wellbegun.recipes.presets.preset import Preset
 from wellbegun.recipes.presets.residual import find_branches
 from wellbegun.recipes.proposal import Proposal
@@ -47,10 +48,13 @@ class ZeroResidual(Preset):
             raise ArgumentError(f"zero_residual@1: base must be the name of a recipe, got {base!r}")
         self.base = base
 
+    @property
+    def needs_author(self) -> bool:  # type: ignore[override]
+        """Whether the base wants the record of the author's code."""
+        return find_recipe(self.base).needs_author
+
     def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
         """Return the base's proposals with zeros at the end of each branch."""
-        from wellbegun.recipes.find import find_recipe
-
         proposals = find_recipe(self.base).propose(graph, known)
         ends = {index for branch in find_branches(graph) for index in branch.ends}
         zeroed = {}
