@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wellbegun.authors.origin import Origin
 
 ATTRIBUTE = "_wellbegun_authored"
-"""Under which a model keeps what was recorded while it was built."""
+"""Under which a module keeps what was recorded of its own tensors while it was built."""
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def recorded(model: torch.nn.Module) -> Authored | None:
     for path, module in model.named_modules(remove_duplicate=False):
         part = vars(module).get(ATTRIBUTE)
         if part is not None:
-            found |= {f"{path}.{name}" if path else name: authorship for name, authorship in part.items()} | found
+            found |= {f"{path}.{name}" if path else name: authorship for name, authorship in part.items()}
     return Authored(found) if found else None
 
 
@@ -128,6 +128,7 @@ class _Registrations:
 
     def finish(self, recorder: Any, model: torch.nn.Module | None = None) -> None:
         """Attach what was recorded to each model, put parameters on meta and give buffers their numbers."""
+        from wellbegun.authors.authored import Authored
         from wellbegun.authors.judge import judge
 
         roots = [module for key, module in self.modules.items() if key not in self.children]
@@ -136,7 +137,11 @@ class _Registrations:
         for root in roots:
             tensors = _tensors(root)
             built = {name for name, tensor in tensors.items() if id(tensor) in self.tensors}
-            vars(root)[ATTRIBUTE] = judge(recorder, tensors, self.places, built)
+            authored = judge(recorder, tensors, self.places, built)
+            for path, module in root.named_modules(remove_duplicate=False):
+                own = [*module._parameters, *module._buffers]
+                named = {name: f"{path}.{name}" if path else name for name in own}
+                vars(module)[ATTRIBUTE] = Authored({n: authored[full] for n, full in named.items() if full in authored})
         swapped: dict[int, torch.Tensor] = {}
         for root in roots:
             for module in root.modules():

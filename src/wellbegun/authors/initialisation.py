@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from wellbegun.graph.framework import check_module, random_states_kept
 if TYPE_CHECKING:
     import torch
 
-    from wellbegun.authors.authored import Authored
+    from wellbegun.authors.authored import Authored, Authorship
     from wellbegun.authors.recorder import Recorder
 
 LAYERS = ("reset_parameters", "_reset_parameters")
@@ -34,7 +34,8 @@ def record_initialisation(
 
     First every layer's `reset_parameters`, children before parents, as constructors do; then the outermost
     `initialize_weights`, `init_weights` ... that needs no arguments; then `function`. Neither the model nor a random
-    state is changed.
+    state is changed. Whether a constructor did more than its layers did cannot be seen any more; where the numbers of
+    the model are not what its layers would have drawn, the law is None and the note says so.
 
     Args:
         model: on any device, meta included.
@@ -48,6 +49,7 @@ def record_initialisation(
     import torch
 
     from wellbegun.authors.authored import Authored
+    from wellbegun.authors.compare import compared
     from wellbegun.authors.construction import _tensors, recorded
     from wellbegun.authors.judge import judge
     from wellbegun.authors.recorder import Recorder
@@ -64,20 +66,32 @@ def record_initialisation(
                     if _callable_alone(module, name):
                         getattr(module, name)()
                         break
+            layers_only = {name: _signature(recorder, tensor) for name, tensor in _tensors(model).items()}
             _run_outermost(model)
             if function is not None:
                 function(model)
-        found = _tied_again(judge(recorder, _tensors(model), {}, buffers), names)
+        now = _tensors(model)
+        found = dict(judge(recorder, now, {}, buffers))
+        for name in now:
+            if layers_only.get(name) and layers_only[name] == _signature(recorder, now[name]) and name in names:
+                found[name] = compared(found[name], names[name])
+        found = dict(_tied_again(found, names))
     before = recorded(model) or Authored({})
     return Authored({name: a if a.law is not None else before.get(name, a) for name, a in found.items()})
 
 
-def _tied_again(found: Authored, tensors: dict[str, torch.Tensor]) -> Authored:
+def _tied_again(found: Mapping[str, Authorship], tensors: dict[str, torch.Tensor]) -> Authored:
     """Every name of a tied tensor leads to what its first name holds."""
     from wellbegun.authors.authored import Authored
 
     first: dict[int, str] = {}
     return Authored({name: found[first.setdefault(id(tensor), name)] for name, tensor in tensors.items()})
+
+
+def _signature(recorder: Recorder, tensor: torch.Tensor) -> tuple[int, ...]:
+    """Equal as long as nothing was written; empty for an ordinary tensor."""
+    memory = recorder.memory(tensor)
+    return () if memory is None else tuple(id(cell.expression) for cell in memory.cells)
 
 
 def _run_outermost(module: torch.nn.Module) -> None:

@@ -13,7 +13,7 @@ from wellbegun.authors.authored import Authored, Authorship
 from wellbegun.authors.expression import DRAWS, Expression
 from wellbegun.authors.memory import Value
 from wellbegun.authors.origin import Origin
-from wellbegun.authors.recorder import Recorder
+from wellbegun.authors.recorder import LOOKED_AT, Recorder
 from wellbegun.authors.resolve import law_of
 from wellbegun.authors.tape import Ref
 from wellbegun.laws import (
@@ -83,9 +83,13 @@ def _from_laws(
 def _replayed(recorder: Recorder, name: str, tensor: torch.Tensor, known: Mapping[int, tuple[str, Law]]) -> Authorship:
     ref = recorder.ref(tensor)
     assert isinstance(ref, Ref)
-    made = recorder.tape.play(ref, recorder.seed, name, known)
+    steps = recorder.tape.slice_for(ref.memory)
+    if any(step.writes & recorder.looked_at for step in steps):  # what the code did depends on what it saw
+        made = recorder.tape.play(ref, recorder.seed, LOOKED_AT, by_place=True)
+    else:
+        made = recorder.tape.play(ref, recorder.seed, name, known)
     law, origin = stored(made), _origin(recorder.value(tensor))
-    if not any(step.is_random for step in recorder.tape.slice_for(ref.memory)):
+    if not any(step.is_random for step in steps):
         return Authorship(law, f"computed by {origin}" if origin else "computed by its constructor")
     where = origin or "its constructor"
     note = f"replayed: what {where} does has no law; the numbers are fixed to seed {recorder.seed}"

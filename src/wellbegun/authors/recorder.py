@@ -28,8 +28,8 @@ KEEPS_ORIGIN = COPIES | {"copy"}
 FILLS = frozenset("copy_ fill_ zero_ normal_ uniform_ exponential_ trunc_normal_ orthogonal_ sparse_ dirac_".split())
 """In-place operations that do not read what they overwrite."""
 
-LOOKED_AT = 0
-"""Seed of the numbers that code gets to see when it asks for a random value while it is recorded."""
+LOOKED_AT = "looked at"
+"""Name of the streams whose numbers code gets to see when it asks for a random value while it is recorded."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -44,6 +44,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.tape = Tape()
         self.memories: dict[int, Memory] = {}
         self.count = 0
+        self.looked_at: set[int] = set()
         self._inside: FrameType | None = None
 
     def memory(self, tensor: torch.Tensor) -> Memory | None:
@@ -114,14 +115,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 or (name in CONSTANTS and leaves[0].numel() <= SMALL)
             ):
                 return func(*args, **self.numbers(kwargs))
-            made = tree_map(lambda leaf: self.hollow(leaf) if isinstance(leaf, torch.Tensor) else leaf, shapes)
+            on_meta = _device(args, kwargs) == "meta"
+            made = tree_map(lambda x: self.hollow(x) if isinstance(x, torch.Tensor) and not on_meta else x, shapes)
             targets = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
         else:
             made, targets = (written[0] if len(written) == 1 else tuple(written)), written
         plain = name if name.startswith("__") else name.rstrip("_")
         value = None
-        if len(targets) == 1 and "out" not in kwargs:
-            value = meaning(plain, args, kwargs, self._operand, tuple(targets[0].shape))
+        if len(targets) == 1 and "out" not in kwargs and not targets[0].is_complex():
+            value = meaning(plain, args, kwargs, self._operand, tuple(targets[0].shape), bool(written))
+            whole_numbers = not targets[0].dtype.is_floating_point
+            if value is not None and whole_numbers and not all(p.expression.is_constant for p in value):
+                value = None  # rounded on the way
         elif name == "eye" and "out" in kwargs:
             from wellbegun.laws import Identity
 
@@ -206,7 +211,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _settled(self, tensors: list[torch.Tensor]) -> bool:
         """Whether no random number has touched any of the tensors."""
         memories = [memory for memory in map(self.memory, tensors) if memory is not None]
-        return all(
+        return not any(tensor.is_meta for tensor in tensors) and all(
             memory.cells and all(cell.expression.is_constant for cell in memory.cells) and memory.is_full
             for memory in memories
         )
@@ -240,7 +245,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return leaf
             ref = self.ref(leaf)
             assert isinstance(ref, Ref)
-            return self.tape.play(ref, LOOKED_AT, "looked at")
+            self.looked_at |= {number for step in self.tape.slice_for(ref.memory) for number in step.writes}
+            return self.tape.play(ref, self.seed, LOOKED_AT, by_place=True)
 
         return tree_map(real, values)
 
@@ -275,6 +281,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*arguments, **keywords), False
         except NotImplementedError:
             return None, True
+
+
+def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Where the result of an operation lies."""
+    if kwargs.get("device") is not None:
+        return torch.device(kwargs["device"]).type
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    return tensors[0].device.type if tensors else "cpu"
 
 
 def _one_number(tensor: torch.Tensor) -> float | None:

@@ -74,22 +74,29 @@ class Tape:
         return found[::-1]
 
     def play(
-        self, wanted: Ref, seed: int, name: str, known: Mapping[int, tuple[str, Law]] | None = None
+        self,
+        wanted: Ref,
+        seed: int,
+        name: str,
+        known: Mapping[int, tuple[str, Law]] | None = None,
+        by_place: bool = False,
     ) -> torch.Tensor:
         """Carry out what decides a tensor, on the CPU, with the random numbers of (seed, name).
 
-        Normal and uniform numbers come from the sampler's streams "name/0", "name/1" ..., others (permutations,
-        Bernoulli) from a torch generator whose seed is one of the stream's words.
+        The k-th draw takes its normal and uniform numbers from the sampler's stream "name/k"; other numbers
+        (permutations, Bernoulli) come from a torch generator whose seed is one of that stream's words.
 
         Args:
             wanted: the tensor.
             seed, name: of its random numbers.
             known: by id of a draw, the tensor that it ends up in, and its law: the numbers are then that tensor's, so
                 that the gains of a weight normalisation are the norms of the directions that will be written.
+            by_place: count draws by their place on the tape, so that they have these numbers in every replay.
         """
         player = _Player(seed, name, known or {})
+        places = {id(step): place for place, step in enumerate(self.steps)} if by_place else {}
         for step in self.slice_for(wanted.memory):
-            player.run(step)
+            player.run(step, places.get(id(step)))
         return player.tensor(wanted).clone()
 
 
@@ -99,8 +106,8 @@ class _Player:
     def __init__(self, seed: int, name: str, known: Mapping[int, tuple[str, Law]]) -> None:
         self.known = known
         self.seed, self.name, self.draws = seed, name, 0
+        self.stream = Stream.of(seed, name)
         self.storages: dict[int, torch.UntypedStorage] = {}
-        self.generator = torch.Generator().manual_seed(Stream.of(seed, name).key[0])
 
     def tensor(self, ref: Ref) -> torch.Tensor:
         size, stride, offset = ref.layout
@@ -114,7 +121,11 @@ class _Player:
             storage = self.storages[ref.memory] = grown
         return torch.empty(0, dtype=ref.dtype).set_(storage, offset, size, stride)
 
-    def run(self, step: Step) -> None:
+    def run(self, step: Step, place: int | None) -> None:
+        if step.is_random:
+            self.stream = Stream.of(self.seed, f"{self.name}/{self.draws if place is None else place}")
+            self.draws += 1
+
         def real(leaf: Any) -> Any:
             return self.tensor(leaf) if isinstance(leaf, Ref) else leaf.tensor if isinstance(leaf, Given) else leaf
 
@@ -127,7 +138,7 @@ class _Player:
                 made = drawn
             else:
                 if _takes_generator(step.function):
-                    keywords = keywords | {"generator": self.generator}
+                    keywords = keywords | {"generator": torch.Generator().manual_seed(self.stream.key[0])}
                 made = step.function(*arguments, **_on_cpu(keywords))
         leaves = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
         for ref, leaf in zip(step.results, leaves, strict=False):
@@ -161,8 +172,7 @@ class _Player:
         else:
             draw = Draw.uniform(float(numbers.get("from", 0.0)), float(numbers.get("to", 1.0)))
         buffer = torch.empty(arguments[0].numel(), dtype=arguments[0].dtype)
-        write(buffer.numpy(), draw, Stream.of(self.seed, f"{self.name}/{self.draws}"), 0)
-        self.draws += 1
+        write(buffer.numpy(), draw, self.stream, 0)
         arguments[0].copy_(buffer.view(arguments[0].shape))
         return arguments[0]  # type: ignore[no-any-return]
 

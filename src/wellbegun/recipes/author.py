@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wellbegun.authors import Authorship, record_construction, record_initialisation, recorded
 from wellbegun.errors import UnplannedError
+from wellbegun.graph.framework import check_module
 from wellbegun.graph.graph import Graph
 from wellbegun.recipes.proposal import Proposal
 
@@ -75,6 +76,7 @@ def author_of(
     if not isinstance(model, torch.nn.Module) and callable(model):
         model, authored = record_construction(model, seed)
     else:
+        model = check_module(model, "planning")
         authored = recorded(model)
     if authored is None or function is not None or any(a.law is None for a in authored.values()):
         authored = record_initialisation(model, function, seed)
