@@ -21,8 +21,7 @@ def compared(authorship: Authorship, tensor: torch.Tensor) -> Authorship:
         return authorship
     return Authorship(
         None,
-        f"its layer would have it {authorship.note}, and its numbers are not such: the constructor, or training, has "
-        "changed them",
+        f"its numbers are not what its layer makes ({authorship.note}): its constructor, or training, has changed them",
     )
 
 

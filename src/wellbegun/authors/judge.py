@@ -69,7 +69,7 @@ def _from_laws(
     if recorder.memory(tensor) is None:
         if tensor.is_meta or not seen:
             return Authorship(None, "no code was seen that gives it a value")
-        return Authorship(stored(tensor), f"computed by {place}" if place else "computed by its constructor")
+        return _computed(stored(tensor), place)
     value = recorder.value(tensor)
     origin = _origin(value) or place
     if any(piece.expression.kind == "nothing" for piece in value):
@@ -90,10 +90,15 @@ def _replayed(recorder: Recorder, name: str, tensor: torch.Tensor, known: Mappin
         made = recorder.tape.play(ref, recorder.seed, name, known)
     law, origin = stored(made), _origin(recorder.value(tensor))
     if not any(step.is_random for step in steps):
-        return Authorship(law, f"computed by {origin}" if origin else "computed by its constructor")
+        return _computed(law, origin)
     where = origin or "its constructor"
     note = f"replayed: what {where} does has no law; the numbers are fixed to seed {recorder.seed}"
     return Authorship(law, note, replayed=True)
+
+
+def _computed(law: Law | None, origin: Origin | None) -> Authorship:
+    note = f"computed by {origin}" if origin else "computed by its constructor"
+    return Authorship(law, note if law is not None else f"{note}, and holds nan or complex numbers")
 
 
 def _origin(value: Value) -> Origin | None:
@@ -123,7 +128,7 @@ def stored(tensor: torch.Tensor) -> Law | None:
     first = array.reshape(-1)[0]
     if (array == first).all() and math.isfinite(first) and float(np.float32(first)) == first:
         return Constant(float(first))
-    if dtype not in WHOLE and not np.isfinite(array).all():
+    if dtype not in WHOLE and np.isnan(array).any():
         return None
     return Stored(array)
 

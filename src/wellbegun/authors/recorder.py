@@ -28,6 +28,9 @@ KEEPS_ORIGIN = COPIES | {"copy"}
 FILLS = frozenset("copy_ fill_ zero_ normal_ uniform_ exponential_ trunc_normal_ orthogonal_ sparse_ dirac_".split())
 """In-place operations that do not read what they overwrite."""
 
+SHARED = KEEPS_ORIGIN | {"normal", "randn", "randn_like", "mul", "div", "empty", "empty_like", "new_empty"}
+"""Operations that mean the same for complex numbers, whose two parts share the variance."""
+
 LOOKED_AT = "looked at"
 """Name of the streams whose numbers code gets to see when it asks for a random value while it is recorded."""
 
@@ -68,6 +71,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory = Memory(self.count, storage, Layout.of(tensor), tensor.dtype)
         self.count += 1
         self.memories[storage._cdata] = memory
+        self.tape.sizes[memory.number] = storage.nbytes()
         if expression.kind != "nothing":
             everything = whole(memory.base.size)
             memory.cells.append(Cell(everything, everything, expression, origin))
@@ -88,9 +92,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         lazy = any(self.memory(tensor) is not None for tensor in tensors)
+        lazy = lazy or (bool(tensors) and tensors[0].is_meta and bool(_write_places(func)))
         random = torch.Tag.nondeterministic_seeded in func.tags
         name = func.overloadpacket.__name__
-        if not (lazy or random or name in EMPTIES or name in CONSTANTS):
+        to_meta = name == "_to_copy" and _device(args, kwargs) == "meta" and not tensors[0].is_meta
+        if not (lazy or random or to_meta or name in EMPTIES or name in CONSTANTS):
             return func(*args, **kwargs)
         if lazy or random:
             inside = self._whole(func, args, kwargs)
@@ -109,10 +115,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         written = [argument for argument in _written(func, args, kwargs) if isinstance(argument, torch.Tensor)]
         if not written:
             leaves = [leaf for leaf in tree_leaves(shapes) if isinstance(leaf, torch.Tensor)]
-            if name in (EMPTIES | CONSTANTS) and (
-                not leaves[0].dtype.is_floating_point
-                or leaves[0].numel() == 0
-                or (name in CONSTANTS and leaves[0].numel() <= SMALL)
+            if (
+                name in (EMPTIES | CONSTANTS)
+                and _device(args, kwargs) != "meta"
+                and (
+                    not leaves[0].dtype.is_floating_point
+                    or leaves[0].numel() == 0
+                    or (name in CONSTANTS and leaves[0].numel() <= SMALL)
+                )
             ):
                 return func(*args, **self.numbers(kwargs))
             on_meta = _device(args, kwargs) == "meta"
@@ -122,9 +132,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             made, targets = (written[0] if len(written) == 1 else tuple(written)), written
         plain = name if name.startswith("__") else name.rstrip("_")
         value = None
-        if len(targets) == 1 and "out" not in kwargs and not targets[0].is_complex():
+        if len(targets) == 1 and "out" not in kwargs and (plain in SHARED or not targets[0].is_complex()):
             value = meaning(plain, args, kwargs, self._operand, tuple(targets[0].shape), bool(written))
-            whole_numbers = not targets[0].dtype.is_floating_point
+            whole_numbers = not (targets[0].dtype.is_floating_point or targets[0].is_complex())
             if value is not None and whole_numbers and not all(p.expression.is_constant for p in value):
                 value = None  # rounded on the way
         elif name == "eye" and "out" in kwargs:
@@ -155,12 +165,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _unsettle(self, target: torch.Tensor) -> Memory:
         """Random numbers go into a tensor that was computed: from now on it is recorded, its numbers so far given."""
+        if target.is_meta:
+            return self.watch(target.detach())
         storage = target.untyped_storage()
         count = storage.nbytes() // target.dtype.itemsize
+        if target._base is not None and target._base.dtype == target.dtype:
+            target = target._base
         flat = torch.empty(0, dtype=target.dtype, device=target.device).set_(storage, 0, (count,), (1,))
         dense = target.numel() == count
         given = target.detach().clone() if dense else flat.clone()
-        memory = self.watch(target.detach() if dense else flat, Expression("given", (given,)))
+        same = given.numel() > 0 and not given.is_meta and bool((given == given.reshape(-1)[0]).all())
+        one = _one_number(given.reshape(-1)[:1]) if same else None
+        expression = Expression("given", (given,)) if one is None else constant(one)
+        memory = self.watch(target.detach() if dense else flat, expression)
         ref = Ref(memory.number, memory.base, memory.dtype)
         self.tape.steps.append(
             Step(torch.ops.aten.copy_.default, (ref, Given(given)), {}, (), frozenset({memory.number}))
@@ -251,7 +268,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tree_map(real, values)
 
     def _operand(self, leaf: Any) -> Value:
-        return self.value(leaf) if isinstance(leaf, torch.Tensor) else (Piece((), constant(float(leaf))),)
+        if isinstance(leaf, torch.Tensor):
+            return self.value(leaf)
+        return (Piece((), OPAQUE if isinstance(leaf, complex) else constant(float(leaf))),)
 
     def _taped(self, leaf: Any) -> Any:
         return self.ref(leaf) if isinstance(leaf, torch.Tensor) else leaf
