@@ -112,7 +112,9 @@ def test_records_and_code_give_the_law_back(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("steps", "shown"),
     [
-        ((), "sequence of steps"), ("normal", "sequence of steps"), ((("cauchy", 0.0, 1.0),), "'cauchy'; known: normal"),
+        ((), "sequence of steps"),
+        ("normal", "sequence of steps"),
+        ((("cauchy", 0.0, 1.0),), "'cauchy'; known: normal"),
         ((("normal", 0.0),), "normal takes 2 arguments"), ((("normal", "%0", 1.0),), "'%0' is no result"),
         ((("normal", 0.0, 1.0), ("exp", "%1")), "'%1' is no result"), ((("exp", "0"),), "'0' is no result"),
         ((("normal", 0.0, -1.0),), "must not be negative"), ((("uniform", 1.0, 1.0),), "low below high"),

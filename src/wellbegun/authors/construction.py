@@ -61,6 +61,7 @@ def record_construction(factory: Callable[[], torch.nn.Module], seed: int = 0) -
         ArgumentError: the factory returns no torch.nn.Module.
     """
     require_torch("recording a construction")
+    from wellbegun.authors.authored import Authored
     from wellbegun.authors.recorder import Recorder
 
     with random_states_kept(), _Registrations(seed) as registered:
@@ -69,9 +70,9 @@ def record_construction(factory: Callable[[], torch.nn.Module], seed: int = 0) -
             model = check_module(factory(), "recording a construction")
         registered.finish(recorder, model)
     found = recorded(model)
-    if found is None:
+    if found is None and _tensors(model):
         raise ArgumentError(f"the factory built nothing: it returns a {type(model).__name__} that was there before")
-    return model, found
+    return model, found or Authored({})
 
 
 def recorded(model: torch.nn.Module) -> Authored | None:
@@ -138,20 +139,24 @@ class _Registrations:
         final: dict[int, torch.Tensor] = {}
         for root in roots:
             tensors = _tensors(root)
-            built = {name for name, tensor in tensors.items() if id(tensor) in self.tensors}
+            built = {name for name, tensor in tensors.items() if self._is_built(recorder, tensor)}
             authored = judge(recorder, tensors, self.places, built)
             for path, module in root.named_modules(remove_duplicate=False):
                 own = [*module._parameters, *module._buffers]
                 named = {name: f"{path}.{name}" if path else name for name in own}
-                vars(module)[ATTRIBUTE] = Authored({n: authored[full] for n, full in named.items() if full in authored})
+                if any(full in built for full in named.values()):  # else it was there before
+                    vars(module)[ATTRIBUTE] = Authored({n: authored[f] for n, f in named.items() if f in authored})
             for name, tensor in tensors.items():
-                if name in built or recorder.memory(tensor) is not None:
+                if name in built:
                     final[id(tensor)] = _final(recorder, name, tensor, authored[name])
         for module in {id(module): module for root in roots for module in root.modules()}.values():
             for table in (module._parameters, module._buffers):
                 for key, held in table.items():
                     if held is not None and id(held) in final:
                         table[key] = final[id(held)]  # type: ignore[assignment]
+
+    def _is_built(self, recorder: Recorder, tensor: torch.Tensor) -> bool:
+        return id(tensor) in self.tensors or recorder.memory(tensor) is not None or recorder.is_copy(tensor)
 
 
 def _final(recorder: Recorder, name: str, tensor: torch.Tensor, authorship: Authorship) -> torch.Tensor:

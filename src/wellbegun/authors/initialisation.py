@@ -59,7 +59,7 @@ def record_initialisation(
     names = _tensors(model)
     real = {name for name, tensor in _tensors(model).items() if not tensor.is_meta}
     buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)} & real
-    with attributes_kept(model), random_states_kept(), _stand_ins(model, recorder):
+    with attributes_kept(model), random_states_kept(), _stand_ins(model, recorder) as stand_ins:
         with recorder, torch.no_grad():
             for module in _children_first(model):
                 for name in LAYERS:
@@ -71,6 +71,7 @@ def record_initialisation(
             if function is not None:
                 function(model)
         now = _tensors(model)
+        buffers |= {name for name, tensor in now.items() if id(tensor) not in stand_ins}
         found = dict(judge(recorder, now, {}, buffers))
         for name in now:
             if layers_only.get(name) and layers_only[name] == _signature(recorder, now[name]) and name in names:
@@ -123,7 +124,7 @@ def _children_first(module: torch.nn.Module, seen: set[int] | None = None) -> It
 
 
 @contextmanager
-def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
+def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[set[int]]:
     """Put memory that nothing was written to in the place of parameters, and copies in the place of buffers.
 
     Marks that a module or tensor is initialised already (transformers) are taken off for the time; `attributes_kept`
@@ -148,10 +149,12 @@ def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
         swapped[id(tensor)] = torch.nn.Parameter(made, requires_grad=tensor.requires_grad) if is_parameter else made
         return swapped[id(tensor)]
 
+    ids: set[int] = set()
     for module in model.modules():
         vars(module).pop("_is_hf_initialized", None)
         for table in (module._parameters, module._buffers):
             for name, tensor in table.items():
                 if tensor is not None:
-                    table[name] = stand_in(tensor)  # type: ignore[assignment]
-    yield
+                    made = table[name] = stand_in(tensor)  # type: ignore[assignment]
+                    ids.add(id(made))
+    yield ids

@@ -69,6 +69,8 @@ def _from_laws(
     if recorder.memory(tensor) is None:
         if tensor.is_meta or not seen:
             return Authorship(None, "no code was seen that gives it a value")
+        if recorder.is_fixed(tensor):
+            return Authorship(stored(tensor), f"computed by {place} from random numbers: {_fixed(recorder)}", True)
         return _computed(stored(tensor), place)
     value = recorder.value(tensor)
     origin = _origin(value) or place
@@ -77,7 +79,13 @@ def _from_laws(
         maker = f", made by {place}" if place else ""
         return Authorship(None, f"{part} memory that no code was seen to fill{maker}")
     law = law_of(value, tuple(tensor.shape))
-    return None if law is None else Authorship(law, _note(law, value, origin, name, first_with))
+    if law is None:
+        return None
+    note, looked = (
+        _note(law, value, origin, name, first_with),
+        origin is not None and origin.function in recorder.lookers,
+    )
+    return Authorship(law, f"{note}; that code looks at random numbers: {_fixed(recorder)}" if looked else note, looked)
 
 
 def _replayed(recorder: Recorder, name: str, tensor: torch.Tensor, known: Mapping[int, tuple[str, Law]]) -> Authorship:
@@ -92,8 +100,12 @@ def _replayed(recorder: Recorder, name: str, tensor: torch.Tensor, known: Mappin
     if not any(step.is_random for step in steps):
         return _computed(law, origin)
     where = origin or "its constructor"
-    note = f"replayed: what {where} does has no law; the numbers are fixed to seed {recorder.seed}"
+    note = f"replayed: what {where} does has no law; {_fixed(recorder)}"
     return Authorship(law, note, replayed=True)
+
+
+def _fixed(recorder: Recorder) -> str:
+    return f"the numbers are fixed to seed {recorder.seed}"
 
 
 def _computed(law: Law | None, origin: Origin | None) -> Authorship:

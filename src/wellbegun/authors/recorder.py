@@ -48,6 +48,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.memories: dict[int, Memory] = {}
         self.count = 0
         self.looked_at: set[int] = set()
+        self.lookers: set[str] = set()
+        self.fixed: dict[int, torch.UntypedStorage] = {}
+        self.copies: dict[int, torch.UntypedStorage] = {}
         self._inside: FrameType | None = None
 
     def memory(self, tensor: torch.Tensor) -> Memory | None:
@@ -59,7 +62,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory = self.memory(tensor)
         if memory is None:
             everything = whole(tuple(tensor.shape))
-            one = _one_number(tensor) if tensor.numel() <= 1 else None
+            one = _one_number(tensor)
             return (Piece(everything, Expression("given", (tensor,)) if one is None else constant(one)),)
         if tensor.dtype != memory.dtype:
             return (Piece(whole(tuple(tensor.shape)), OPAQUE),)
@@ -77,6 +80,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             memory.cells.append(Cell(everything, everything, expression, origin))
         return memory
 
+    def is_fixed(self, tensor: torch.Tensor) -> bool:
+        """Whether an ordinary tensor was computed from random numbers that the code has looked at."""
+        return tensor.layout == torch.strided and tensor.untyped_storage()._cdata in self.fixed
+
+    def is_copy(self, tensor: torch.Tensor) -> bool:
+        """Whether an ordinary tensor was copied (a deepcopy of a layer registers nothing)."""
+        return tensor.layout == torch.strided and tensor.untyped_storage()._cdata in self.copies
+
+    def _keep(self, table: dict[int, torch.UntypedStorage], made: Any) -> None:
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided:
+                table[leaf.untyped_storage()._cdata] = leaf.untyped_storage()
+
     def ref(self, tensor: torch.Tensor) -> Ref | Given:
         """The tensor as the tape knows it."""
         memory = self.memory(tensor)
@@ -88,16 +104,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        name = func.overloadpacket.__name__
         if _is_view(func):
-            return func(*args, **kwargs)
+            made = func(*args, **kwargs)
+            if name == "set_":
+                self._keep(self.copies, made)
+            return made
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         lazy = any(self.memory(tensor) is not None for tensor in tensors)
         lazy = lazy or (bool(tensors) and tensors[0].is_meta and bool(_write_places(func)))
         random = torch.Tag.nondeterministic_seeded in func.tags
-        name = func.overloadpacket.__name__
         to_meta = name == "_to_copy" and _device(args, kwargs) == "meta" and not tensors[0].is_meta
         if not (lazy or random or to_meta or name in EMPTIES or name in CONSTANTS):
-            return func(*args, **kwargs)
+            made = func(*args, **kwargs)
+            if self.fixed and any(self.is_fixed(tensor) for tensor in tensors):
+                self._keep(self.fixed, made)
+            if name == "clone":
+                self._keep(self.copies, made)
+            return made
         if lazy or random:
             inside = self._whole(func, args, kwargs)
             if inside is not None:
@@ -111,7 +135,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool) -> Any:
         shapes, needs_numbers = self._shapes(func, args, kwargs)
         if needs_numbers:
-            return func(*self.numbers(args), **self.numbers(kwargs))
+            made = func(*self.numbers(args), **self.numbers(kwargs))
+            self._keep(self.fixed, made)
+            return made
         written = [argument for argument in _written(func, args, kwargs) if isinstance(argument, torch.Tensor)]
         if not written:
             leaves = [leaf for leaf in tree_leaves(shapes) if isinstance(leaf, torch.Tensor)]
@@ -174,8 +200,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flat = torch.empty(0, dtype=target.dtype, device=target.device).set_(storage, 0, (count,), (1,))
         dense = target.numel() == count
         given = target.detach().clone() if dense else flat.clone()
-        same = given.numel() > 0 and not given.is_meta and bool((given == given.reshape(-1)[0]).all())
-        one = _one_number(given.reshape(-1)[:1]) if same else None
+        one = _one_number(given)
         expression = Expression("given", (given,)) if one is None else constant(one)
         memory = self.watch(target.detach() if dense else flat, expression)
         ref = Ref(memory.number, memory.base, memory.dtype)
@@ -262,6 +287,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return leaf
             ref = self.ref(leaf)
             assert isinstance(ref, Ref)
+            self.lookers.add(Origin.here().function)
             self.looked_at |= {number for step in self.tape.slice_for(ref.memory) for number in step.writes}
             return self.tape.play(ref, self.seed, LOOKED_AT, by_place=True)
 
@@ -284,7 +310,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _shapes(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, bool]:
         """The results of an operation on meta tensors; True with it if they depend on numbers."""
-        if torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags:
+        unmasked = func.overloadpacket.__name__ == "index" and not any(
+            leaf.dtype in (torch.bool, torch.uint8) for leaf in tree_leaves(args[1]) if isinstance(leaf, torch.Tensor)
+        )
+        if torch.Tag.data_dependent_output in func.tags:
+            return None, True
+        if torch.Tag.dynamic_output_shape in func.tags and not unmasked:
             return None, True
 
         def meta(leaf: Any) -> Any:
@@ -311,7 +342,11 @@ def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 
 def _one_number(tensor: torch.Tensor) -> float | None:
-    return float(tensor.item()) if tensor.numel() == 1 and not tensor.is_meta and not tensor.is_complex() else None
+    """The number that all elements of an ordinary small tensor are."""
+    if not 0 < tensor.numel() <= SMALL or tensor.is_meta or tensor.is_complex() or tensor.layout != torch.strided:
+        return None
+    first = tensor.reshape(-1)[0]
+    return float(first) if bool((tensor == first).all()) else None
 
 
 @functools.cache

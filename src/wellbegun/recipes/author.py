@@ -78,8 +78,11 @@ def author_of(
     else:
         model = check_module(model, "planning")
         authored = recorded(model)
-    if authored is None or function is not None or any(a.law is None for a in authored.values()):
+    names = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    known = authored is not None and all(name in authored and authored[name].law is not None for name in names)
+    if function is not None or not known:
         authored = record_initialisation(model, function, seed)
+    assert authored is not None
     return model, authored
 
 
