@@ -133,6 +133,8 @@ def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[set[int]]
     """
     import torch
 
+    from wellbegun.authors.schema import hollow
+
     swapped: dict[int, torch.Tensor] = {}
     ties_later = any(callable(getattr(module, "tie_weights", None)) for module in model.modules())
 
@@ -143,7 +145,7 @@ def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[set[int]]
         if not is_parameter and not tensor.is_meta:
             made = tensor.detach().to("cpu", copy=True)
         else:
-            made = recorder.hollow(tensor)
+            made = hollow(tensor)
             if tensor.numel():
                 recorder.watch(made)
         swapped[id(tensor)] = torch.nn.Parameter(made, requires_grad=tensor.requires_grad) if is_parameter else made

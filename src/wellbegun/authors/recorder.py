@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from types import FrameType
 from typing import Any
@@ -16,11 +15,9 @@ from wellbegun.authors.memory import Cell, Memory, Piece, Value
 from wellbegun.authors.operations import CONSTANTS, COPIES, EMPTIES, meaning
 from wellbegun.authors.origin import Origin
 from wellbegun.authors.region import Layout, box_of, whole
+from wellbegun.authors.schema import SMALL, device_of, hollow, is_view, one_number, shapes_of, write_places, written_by
 from wellbegun.authors.tape import Given, Ref, Step, Tape
 from wellbegun.authors.wholes import find_whole
-
-SMALL = 1 << 16
-"""Elements up to which a constant tensor is simply made."""
 
 KEEPS_ORIGIN = COPIES | {"copy"}
 """Operations whose results were made where their argument was."""
@@ -62,7 +59,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory = self.memory(tensor)
         if memory is None:
             everything = whole(tuple(tensor.shape))
-            one = _one_number(tensor)
+            one = one_number(tensor)
             return (Piece(everything, Expression("given", (tensor,)) if one is None else constant(one)),)
         if tensor.dtype != memory.dtype:
             return (Piece(whole(tuple(tensor.shape)), OPAQUE),)
@@ -105,16 +102,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
-        if _is_view(func):
+        if is_view(func):
             made = func(*args, **kwargs)
             if name == "set_":
                 self._keep(self.copies, made)
             return made
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         lazy = any(self.memory(tensor) is not None for tensor in tensors)
-        lazy = lazy or (bool(tensors) and tensors[0].is_meta and bool(_write_places(func)))
+        lazy = lazy or (bool(tensors) and tensors[0].is_meta and bool(write_places(func)))
         random = torch.Tag.nondeterministic_seeded in func.tags
-        to_meta = name == "_to_copy" and _device(args, kwargs) == "meta" and not tensors[0].is_meta
+        to_meta = name == "_to_copy" and device_of(args, kwargs) == "meta" and not tensors[0].is_meta
         if not (lazy or random or to_meta or name in EMPTIES or name in CONSTANTS):
             made = func(*args, **kwargs)
             if self.fixed and any(self.is_fixed(tensor) for tensor in tensors):
@@ -133,17 +130,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._record(func, name, args, kwargs, random)
 
     def _record(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool) -> Any:
-        shapes, needs_numbers = self._shapes(func, args, kwargs)
+        shapes, needs_numbers = shapes_of(func, args, kwargs)
         if needs_numbers:
             made = func(*self.numbers(args), **self.numbers(kwargs))
             self._keep(self.fixed, made)
             return made
-        written = [argument for argument in _written(func, args, kwargs) if isinstance(argument, torch.Tensor)]
+        written = [argument for argument in written_by(func, args, kwargs) if isinstance(argument, torch.Tensor)]
         if not written:
             leaves = [leaf for leaf in tree_leaves(shapes) if isinstance(leaf, torch.Tensor)]
             if (
                 name in (EMPTIES | CONSTANTS)
-                and _device(args, kwargs) != "meta"
+                and device_of(args, kwargs) != "meta"
                 and (
                     not leaves[0].dtype.is_floating_point
                     or leaves[0].numel() == 0
@@ -151,8 +148,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 )
             ):
                 return func(*args, **self.numbers(kwargs))
-            on_meta = _device(args, kwargs) == "meta"
-            made = tree_map(lambda x: self.hollow(x) if isinstance(x, torch.Tensor) and not on_meta else x, shapes)
+            on_meta = device_of(args, kwargs) == "meta"
+            made = tree_map(lambda x: hollow(x) if isinstance(x, torch.Tensor) and not on_meta else x, shapes)
             targets = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
         else:
             made, targets = (written[0] if len(written) == 1 else tuple(written)), written
@@ -200,7 +197,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flat = torch.empty(0, dtype=target.dtype, device=target.device).set_(storage, 0, (count,), (1,))
         dense = target.numel() == count
         given = target.detach().clone() if dense else flat.clone()
-        one = _one_number(given)
+        one = one_number(given)
         expression = Expression("given", (given,)) if one is None else constant(one)
         memory = self.watch(target.detach() if dense else flat, expression)
         ref = Ref(memory.number, memory.base, memory.dtype)
@@ -235,7 +232,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._inside = frame
             self._write(target, (Piece(whole(tuple(target.shape)), expression),))
             self._tape(function, (self.ref(target),), arguments, [target], expression)
-        written = [argument for argument in _written(func, args, kwargs) if isinstance(argument, torch.Tensor)]
+        written = [argument for argument in written_by(func, args, kwargs) if isinstance(argument, torch.Tensor)]
         if written:
             for tensor in written:
                 if self.memory(tensor) is None:
@@ -243,8 +240,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return (written[0],)
         if torch.Tag.data_dependent_output in func.tags:
             return (False,)
-        shapes, _ = self._shapes(func, args, kwargs)
-        made = tree_map(lambda leaf: self.hollow(leaf) if isinstance(leaf, torch.Tensor) else leaf, shapes)
+        shapes, _ = shapes_of(func, args, kwargs)
+        made = tree_map(lambda leaf: hollow(leaf) if isinstance(leaf, torch.Tensor) else leaf, shapes)
         for leaf in tree_leaves(made):
             if isinstance(leaf, torch.Tensor):
                 self.watch(leaf, OPAQUE)
@@ -300,72 +297,3 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _taped(self, leaf: Any) -> Any:
         return self.ref(leaf) if isinstance(leaf, torch.Tensor) else leaf
-
-    def hollow(self, leaf: torch.Tensor) -> torch.Tensor:
-        """Memory of this shape that nothing is written to: the system gives it no pages."""
-        try:
-            return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="cpu")
-        except RuntimeError:  # more than the machine could ever hold
-            return leaf
-
-    def _shapes(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, bool]:
-        """The results of an operation on meta tensors; True with it if they depend on numbers."""
-        unmasked = func.overloadpacket.__name__ == "index" and not any(
-            leaf.dtype in (torch.bool, torch.uint8) for leaf in tree_leaves(args[1]) if isinstance(leaf, torch.Tensor)
-        )
-        if torch.Tag.data_dependent_output in func.tags:
-            return None, True
-        if torch.Tag.dynamic_output_shape in func.tags and not unmasked:
-            return None, True
-
-        def meta(leaf: Any) -> Any:
-            if not isinstance(leaf, torch.Tensor) or leaf.is_meta:
-                return leaf
-            return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="meta")
-
-        arguments, keywords = tree_map(meta, (args, kwargs))
-        if any(argument.name == "device" for argument in func._schema.arguments):
-            keywords = keywords | {"device": torch.device("meta")}
-        keywords = {name: value for name, value in keywords.items() if name != "generator"}
-        try:
-            return func(*arguments, **keywords), False
-        except NotImplementedError:
-            return None, True
-
-
-def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """Where the result of an operation lies."""
-    if kwargs.get("device") is not None:
-        return torch.device(kwargs["device"]).type
-    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-    return tensors[0].device.type if tensors else "cpu"
-
-
-def _one_number(tensor: torch.Tensor) -> float | None:
-    """The number that all elements of an ordinary small tensor are."""
-    if not 0 < tensor.numel() <= SMALL or tensor.is_meta or tensor.is_complex() or tensor.layout != torch.strided:
-        return None
-    first = tensor.reshape(-1)[0]
-    return float(first) if bool((tensor == first).all()) else None
-
-
-@functools.cache
-def _is_view(func: Any) -> bool:
-    """Whether the results share an argument's memory, or only the way a tensor lies in memory changes."""
-    if torch.Tag.inplace_view in func.tags:
-        return True
-    infos = [argument.alias_info for argument in func._schema.arguments]
-    return any(info is not None and not info.is_write for info in infos) or func.overloadpacket.__name__ == "set_"
-
-
-@functools.cache
-def _write_places(func: Any) -> tuple[tuple[int, str], ...]:
-    return tuple(
-        (position, argument.name)
-        for position, argument in enumerate(func._schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-    )
-
-
-def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    return [args[i] if i < len(args) else kwargs.get(name) for i, name in _write_places(func)]

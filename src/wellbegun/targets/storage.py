@@ -30,7 +30,7 @@ def check_storage(dtype: str, law: Law) -> None:
         return
     if dtype in WHOLE:
         raise ArgumentError(
-            f"a tensor of {dtype} takes whole constants and stored numbers that fit it only, not {law!r}"
+            f"a tensor of {dtype} takes whole constants only, or stored numbers that fit it; not {law!r}"
         )
     raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {dtype}")
 
