@@ -179,5 +179,7 @@ def test_a_large_layer_takes_no_memory() -> None:
         model = nn.Sequential(*(nn.Linear(16384, 16384) for _ in range(4)))
         nn.init.orthogonal_(model[0].weight)
         nn.init.trunc_normal_(model[1].weight, std=0.02)
+        model.zeros = nn.Parameter(torch.zeros(16384, 16384))
+        model.noise = nn.Parameter(torch.randn(16384, 16384) * torch.ones(16384, 16384))
     assert recorded(model)["0.weight"].law == wb.Orthogonal(1.0)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # 4 GiB if they were made

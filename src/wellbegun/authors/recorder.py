@@ -151,6 +151,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             on_meta = device_of(args, kwargs) == "meta"
             made = tree_map(lambda x: hollow(x) if isinstance(x, torch.Tensor) and not on_meta else x, shapes)
             targets = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+            for target in targets:
+                if target.numel():
+                    self.watch(target)
         else:
             made, targets = (written[0] if len(written) == 1 else tuple(written)), written
         plain = name if name.startswith("__") else name.rstrip("_")
@@ -174,8 +177,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return made
 
     def _write(self, target: torch.Tensor, value: Value, copied: bool = False) -> None:
-        if all(piece.expression.kind == "nothing" for piece in value) and not self.memory(target):
-            self.watch(target)
+        if all(piece.expression.kind == "nothing" for piece in value):
             return
         origin = Origin.here()
         memory = self.memory(target)
