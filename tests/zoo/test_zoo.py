@@ -54,6 +54,7 @@ def test_architecture(name: str, results: list[Result]) -> None:
     results.append(result)
     assert result.missing == [], "tensors that are not in exactly one entry"
     assert result.nan == [], "tensors that hold NaN after apply"
+    assert result.differs == [], "tensors that hold other values if the model was built without memory"
     if result.planned:
         assert result.finite
     else:

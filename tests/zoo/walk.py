@@ -48,6 +48,7 @@ class Result:
     kept: int = 0
     missing: list[str] = field(default_factory=list)
     nan: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
     finite: bool | None = None
     excess: float | None = None
     seconds: float = 0.0
@@ -70,7 +71,7 @@ def walk(architecture: Architecture) -> Result:
         if plan is None:
             return result
         result.planned = True
-        result.author = sum("author" in f"{entry.source} {entry.reason}".lower() for entry in plan)
+        result.author = sum("author" in entry.reason and entry.kind == "parameter" for entry in plan)
         result.missing = _accounting(plan, names)
         result.kept = sum(isinstance(entry.law, Keep) for entry in plan)
         excesses = []
@@ -82,6 +83,8 @@ def walk(architecture: Architecture) -> Result:
                 result.planned, result.error = False, f"{type(error).__name__}: {error}"
                 return result
             result.nan += _nan(model)
+            if seed == SEEDS[0]:
+                result.differs = _differs(plan, architecture, model)
             output = _run(architecture, model, seed)
             result.finite = result.finite is not False and _is_finite(output)
             if architecture.language:
@@ -139,6 +142,22 @@ def _poison(plan: wb.Plan, model: torch.nn.Module) -> None:
 def _nan(model: torch.nn.Module) -> list[str]:
     listed = [*model.named_parameters(), *model.named_buffers()]
     return [name for name, tensor in listed if tensor.is_floating_point() and bool(tensor.isnan().any())]
+
+
+def _differs(plan: wb.Plan, architecture: Architecture, model: torch.nn.Module) -> list[str]:
+    """Tensors of the same model, built without memory, that do not hold the same bits after the same plan."""
+    with wb.skeleton():
+        other = architecture.build()
+    _poison(plan, other)
+    wb.apply(plan, other)
+    held = dict([*other.named_parameters(), *other.named_buffers()])
+    wanted = dict([*model.named_parameters(), *model.named_buffers()])
+    names = [name for name in wanted if name not in held or not _same(wanted[name], held[name])]
+    return names + [name for name in held if name not in wanted]
+
+
+def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return not second.is_meta and first.dtype == second.dtype and torch.equal(first, second)
 
 
 def _run(architecture: Architecture, model: torch.nn.Module, seed: int) -> Any:
