@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -95,12 +96,19 @@ def walk(architecture: Architecture) -> Result:
 
 
 def tensors_of(model: torch.nn.Module) -> list[tuple[str, ...]]:
-    """All names of each parameter and buffer, non-persistent ones too; a tied tensor is one, with several names."""
+    """All names of each parameter and buffer, non-persistent ones too; a tied tensor is one, with several names.
+
+    The parts of a parametrised weight (its direction and length, say) are one tensor, by the weight's name.
+    """
     names: dict[int, list[str]] = {}
     for listed in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
         for name, tensor in listed:
             names.setdefault(id(tensor), []).append(name)
-    return [tuple(group) for group in names.values()]
+    return list(dict.fromkeys(tuple(map(_logical, group)) for group in names.values()))
+
+
+def _logical(name: str) -> str:
+    return re.sub(r"parametrizations\.([^.]+)\.[^.]+$", r"\1", name)
 
 
 def _planned(architecture: Architecture, model: torch.nn.Module, result: Result) -> wb.Plan | None:
@@ -135,7 +143,7 @@ def _poison(plan: wb.Plan, model: torch.nn.Module) -> None:
     with torch.no_grad():
         for listed in (model.named_parameters(), model.named_buffers()):
             for name, tensor in listed:
-                if name not in kept and tensor.is_floating_point():
+                if _logical(name) not in kept and tensor.is_floating_point():
                     tensor.fill_(math.nan)
 
 
