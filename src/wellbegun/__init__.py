@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wellbegun.authors import skeleton as skeleton
     from wellbegun.diagnosis import diagnose as diagnose
     from wellbegun.lab import compare as compare
+    from wellbegun.laws import Computed as Computed
     from wellbegun.laws import Constant as Constant
     from wellbegun.laws import DeltaOrthogonal as DeltaOrthogonal
     from wellbegun.laws import Dirac as Dirac
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
+    from wellbegun.tuning import calibrate as calibrate
 
 __version__ = "0.1.0"
 
@@ -58,16 +60,17 @@ _HOMES = {
     "diagnosis": ("diagnose",),
     "lab": ("compare",),
     "laws": (
-        "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform", "Identity",
-        "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones", "Orthogonal",
-        "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal", "XavierUniform",
-        "Zeros",
+        "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
+        "Identity", "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones",
+        "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal",
+        "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy"),
     "theory": ("critical", "gain"),
+    "tuning": ("calibrate",),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -13,6 +13,7 @@ WellbegunError
 │   └── ShadowedRuleError             a user rule that later rules override for everything it matches
 ├── PlanFileError                     a saved plan that cannot be read
 ├── ApplyError                        a plan that does not fit the model it is applied to
+├── CalibrationError                  a layer that no factor brings to its target: dead, or not finite
 └── OutputError                       a result that cannot be written where it was asked for
 """
 
@@ -84,6 +85,10 @@ class PlanFileError(WellbegunError):
 
 class ApplyError(WellbegunError):
     """A plan that does not fit the model it is applied to."""
+
+
+class CalibrationError(WellbegunError):
+    """A layer that no factor brings to its target; the message names it and the cause."""
 
 
 class OutputError(WellbegunError):

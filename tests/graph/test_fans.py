@@ -24,6 +24,28 @@ def fans_of(model: nn.Module, inputs: object, name: str = "weight") -> Fans:
     return fans
 
 
+def contracted_fans(model: nn.Module, name: str, *inputs: torch.Tensor) -> tuple[float, float]:
+    """Count products with everything 1: one weight switched on at a time, then one input on top of it.
+
+    Returns the averages over the outputs that any weight reaches, and over the numbers of the first input.
+    """
+    weight = dict(model.named_parameters())[name]
+    ones = [torch.ones_like(x) for x in inputs]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        size = ones[0].numel()
+        met_in, met_out = torch.zeros(()), torch.zeros(size)
+        for index in itertools.product(*map(range, weight.shape)):
+            weight[index] = 1
+            met_in = met_in + (model(*ones) != 0)
+            for place in range(size):
+                single = torch.eye(size)[place].reshape(ones[0].shape)
+                met_out[place] += (model(single, *ones[1:]) != 0).sum()
+            weight[index] = 0
+    return float(met_in[met_in > 0].mean()), float(met_out.mean())
+
+
 def counted_fans(model: nn.Module, shape: tuple[int, ...], stride: int) -> tuple[float, float]:
     """Count products with everything 1: one weight switched on at a time, then one input on top of it.
 
@@ -63,6 +85,9 @@ COUNTED = {
     "transposed 1d": (lambda: nn.ConvTranspose1d(3, 2, 4, stride=2), (3, 8), 2),
     "transposed 2d": (lambda: nn.ConvTranspose2d(2, 3, 2, stride=2), (2, 4, 4), 2),
     "transposed groups": (lambda: nn.ConvTranspose1d(4, 6, 4, stride=2, groups=2), (4, 8), 2),
+    "conv2d everything": (lambda: nn.Conv2d(4, 2, 2, stride=2, dilation=3, groups=2), (4, 14, 14), 2),
+    "transposed 3d": (lambda: nn.ConvTranspose3d(2, 1, 2, stride=2), (2, 2, 2, 2), 2),
+    "transposed with output padding": (lambda: nn.ConvTranspose1d(2, 3, 4, 2, output_padding=1), (2, 10), 2),
     "transposed odd": (lambda: nn.ConvTranspose1d(2, 2, 3, stride=2), (2, 10), 2),
 }
 
@@ -138,6 +163,80 @@ def test_products(case: str) -> None:
     assert found.role == "linear weight"
     assert found.fans == Fans(fan_in, fan_out)
     assert found.inputs_first == inputs_first
+
+
+CONTRACTED = {
+    "einsum btd,dhk->bthk": ((4, 2, 3), lambda x, w: torch.einsum("btd,dhk->bthk", x, w), (1, 2, 4), "ioo"),
+    "einsum btd,hdk->bhtk": ((2, 4, 3), lambda x, w: torch.einsum("btd,hdk->bhtk", x, w), (1, 2, 4), "oio"),
+    "einsum bthk,hkd->btd": ((2, 3, 4), lambda x, w: torch.einsum("bthk,hkd->btd", x, w), (1, 2, 2, 3), "iio"),
+    "einsum bthk,dhk->btd": ((4, 2, 3), lambda x, w: torch.einsum("bthk,dhk->btd", x, w), (1, 2, 2, 3), "oii"),
+    "einsum weight first": ((3, 4, 2), lambda x, w: torch.einsum("dkh,bd->bhk", w, x), (2, 3), "ioo"),
+    "einsum experts": ((3, 4, 2), lambda x, w: torch.einsum("ebd,edf->ebf", x, w), (3, 2, 4), "bio"),
+    "einsum experts out first": ((3, 2, 4), lambda x, w: torch.einsum("ebd,efd->ebf", x, w), (3, 2, 4), "boi"),
+    "tensordot": ((4, 2, 3), lambda x, w: torch.tensordot(x, w, dims=1), (2, 4), "ioo"),
+    "tensordot over two": ((2, 3, 4), lambda x, w: torch.tensordot(x, w, dims=2), (2, 2, 3), "iio"),
+    "matrix times vector": ((3, 4), lambda x, w: w @ x, (4,), "oi"),
+    "vector times matrix": ((4, 3), lambda x, w: x @ w, (4,), "io"),
+    "dot": ((4,), lambda x, w: torch.dot(x, w).reshape(1), (4,), "i"),
+    "bmm": ((3, 4, 2), lambda x, w: torch.bmm(x, w), (3, 2, 4), "bio"),
+    "baddbmm": ((3, 4, 2), lambda x, w: torch.baddbmm(torch.zeros(3, 1, 2, device=x.device), x, w), (3, 2, 4), "bio"),
+    "addbmm": ((3, 4, 2), lambda x, w: torch.addbmm(torch.zeros(2, 2, device=x.device), x, w), (3, 2, 4), "iio"),
+    "one of a stack, summed with every input": (
+        (2, 3, 4),
+        lambda x, w: torch.einsum("bnd,nd->bn", x, w[1]),
+        (2, 3, 4),
+        "bbi",
+    ),
+    "one expert": ((3, 4, 2), lambda x, w: x @ w[1], (2, 4), "bio"),
+    "experts by index": ((3, 2, 4), lambda x, w: torch.bmm(w[[2, 0]], x[..., None]), (2, 4), "boi"),
+    "reshaped": ((2, 3, 4), lambda x, w: F.linear(x, w.reshape(6, 4)), (2, 4), "ooi"),
+    "transposed and reshaped": ((2, 4, 3), lambda x, w: x @ w.transpose(0, 1).reshape(4, 6), (2, 4), "oio"),
+    "cast and scaled": ((3, 4), lambda x, w: F.linear(x.double(), w.double() * 0.5), (2, 4), "oi"),
+}
+
+
+@pytest.mark.parametrize("case", CONTRACTED)
+def test_contractions_are_the_products_counted_on_real_tensors(case: str) -> None:
+    shape, forward, inputs, axes = CONTRACTED[case]
+    found = weight_use(Product(shape, forward), torch.zeros(inputs))
+    assert found.role == "linear weight"
+    assert found.axes == axes
+    assert found.inputs_first == (axes.find("i") < axes.find("o") or "o" not in axes)
+    assert (found.fans.fan_in, found.fans.fan_out) == pytest.approx(
+        contracted_fans(Product(shape, forward), "weight", torch.zeros(inputs))
+    )
+
+
+def test_experts_by_grouped_product() -> None:
+    def forward(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        ends = torch.tensor([8, 16], dtype=torch.int32, device=x.device)
+        return torch._grouped_mm(x.bfloat16(), w.bfloat16().transpose(1, 2), offs=ends)
+
+    found = weight_use(Product((2, 16, 8), forward), torch.zeros(16, 8))
+    assert (found.fans, found.axes, found.inputs_first) == (Fans(8, 16), "boi", False)
+
+
+def test_bilinear() -> None:
+    found = weight_use(nn.Bilinear(3, 4, 2), (torch.zeros(1, 3), torch.zeros(1, 4)))
+    fan_in, met_by_first = contracted_fans(
+        nn.Bilinear(3, 4, 2, bias=False), "weight", torch.zeros(1, 3), torch.zeros(1, 4)
+    )
+    assert (found.role, found.axes) == ("bilinear weight", "oii")
+    assert found.fans == Fans(fan_in, (met_by_first + 2 * 3) / 2)  # the second input meets 2 outputs with 3 others
+
+
+def test_a_matrix_whose_rows_are_outputs_in_stacks_is_not_guessed() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(2, 6, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # half of the rows are a stack, half outputs
+            return torch.bmm(x.expand(4, 2, 4), self.weight.view(4, 3, 4).mT)
+
+    found = trace(Mixed(), torch.zeros(2, 4)).uses["weight"][0]
+    assert found.role.startswith("ambiguous")
+    assert found.fans is None
 
 
 def test_packed_qkv_has_the_bound_of_one_matrix() -> None:

@@ -7,6 +7,7 @@ from torch import nn
 import wellbegun as wb
 from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.inputs import example_inputs, from_spec
+from wellbegun.graph.trace import trace
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_tuples_lists_and_dictionaries_are_arguments() -> None:
 @pytest.mark.parametrize("inputs", [3, 2.5, {1, 2}])
 def test_bad_inputs(inputs: object) -> None:
     with pytest.raises(ArgumentError, match="inputs must be"):
-        example_inputs(nn.Linear(2, 2), inputs)
+        next(example_inputs(nn.Linear(2, 2), inputs))
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,35 @@ def test_inputs_that_are_not_finite(value: float) -> None:
 
 def test_inputs_of_zeros_measure_nothing() -> None:
     assert wb.plan(nn.Linear(4, 2), torch.zeros(2, 4), seed=0)["weight"].before == 1
+
+
+@pytest.mark.parametrize("inputs", ["vector:8,vector:6", ("vector:8", "vector:6"), {"a": "vector:8", "b": "vector:6"}])
+def test_specs_of_several_arguments(inputs: object) -> None:
+    assert wb.plan(Two(), inputs, seed=0) == wb.plan(Two(), (torch.empty(2, 8, device="meta"), "vector:6"), seed=0)
+
+
+def test_a_forward_with_more_arguments_than_can_be_guessed() -> None:
+    with pytest.raises(TraceError, match=r"takes 2 arguments; pass inputs=\{'a': \.\.\., 'b': \.\.\.\}"):
+        wb.plan(Two(), seed=0)
+
+
+LAYERS = [
+    nn.Bilinear(3, 4, 5),
+    nn.Conv3d(2, 4, 2),
+    nn.ConvTranspose2d(2, 4, 2),
+    nn.EmbeddingBag(8, 4),
+    nn.LSTM(4, 6),
+    nn.GRUCell(4, 6),
+    nn.MultiheadAttention(8, 2),
+    nn.MultiheadAttention(8, 2, kdim=4, vdim=6),
+    nn.Transformer(8, 2, 1, 1, 16, batch_first=True),
+    nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 1, enable_nested_tensor=False),
+    nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16), 1),
+    nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 2)),
+]
+
+
+@pytest.mark.parametrize("model", LAYERS, ids=lambda model: type(model).__name__)
+def test_inputs_of_layers_of_torch(model: nn.Module) -> None:
+    graph = trace(model)
+    assert all(variable.name in graph.uses for variable in graph.variables)

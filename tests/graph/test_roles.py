@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import wellbegun as wb
 from wellbegun.graph.trace import trace
@@ -114,3 +115,185 @@ def test_the_padding_row_is_zero_and_the_others_keep_their_numbers(row: int) -> 
     assert "row" in made.explain("weight")
     rule = wb.initialize(nn.Embedding(5, 8, padding_idx=row), "tokens:4", seed=3, rules={"*": wb.Ones()})
     assert wb.to_numpy(rule, "weight")[row].max() == 0
+
+
+class Uses(nn.Module):
+    """Parameters of given shapes, and what the forward pass does with them."""
+
+    def __init__(self, forward: object, **shapes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        for name, shape in shapes.items():
+            setattr(self, name, nn.Parameter(torch.zeros(shape)))
+        self.act = forward
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self, x)
+
+
+def scores(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return x @ m.layer(x).mT / 8**0.5
+
+
+ROLES = {
+    "bias behind a linear layer": (lambda m, x: m.layer(x) + m.p, (8,), "bias"),
+    "bias reshaped": (lambda m, x: m.layer(x) + m.p.view(1, 1, 8), (8,), "bias"),
+    "bias of heads": (lambda m, x: m.layer(x).view(2, 6, 2, 4).transpose(1, 2) + m.p[:, None], (2, 4), "bias"),
+    "bias before a cut": (lambda m, x: torch.mul(*(m.layer(x) + m.p).chunk(2, -1)), (8,), "bias"),
+    "behind an activation": (lambda m, x: m.layer(x).relu() + m.p, (8,), "added"),
+    "added to the data": (lambda m, x: x + m.p, (8,), "added"),
+    "multiplied": (lambda m, x: m.layer(x) * m.p, (8,), "multiplied"),
+    "divided": (lambda m, x: m.layer(x) / m.p, (8,), "divided"),
+    "scalar gate": (lambda m, x: x + m.p * m.layer(x), (), "scalar gate"),
+    "scalar gate of shape [1]": (lambda m, x: x + m.p * m.layer(x), (1,), "scalar gate"),
+    "layer scale behind a norm with a scale": (
+        lambda m, x: F.layer_norm(x, (8,), m.layer.bias) * m.p, (8,), "multiplied",
+    ),
+    "class token": (lambda m, x: m.layer(torch.cat((m.p.expand(2, -1, -1), x), 1)), (1, 1, 8), "token"),
+    "registers": (lambda m, x: m.layer(torch.cat((m.p[None].repeat(2, 1, 1), x), 1)), (3, 8), "token"),
+    "class token with its position": (
+        lambda m, x: m.layer(torch.cat(((m.p[:1] + m.p[1:])[None].expand(2, -1, -1), x), 1)), (2, 8), "token",
+    ),
+    "mask token": (lambda m, x: m.layer(torch.where(x > 0, x, m.p)), (8,), "token"),
+    "mask token by multiplication": (
+        lambda m, x: (lambda mask: m.layer(x * (1 - mask) + m.p * mask))((x[..., :1] > 0).to(x.dtype)), (8,), "token",
+    ),
+    "learned queries": (lambda m, x: torch.softmax(m.layer(m.p.expand(2, 3, 8)) @ x.mT, -1) @ x, (3, 8), "token"),
+    "learned queries behind a norm": (lambda m, x: m.layer(m.p) @ x.mT, (3, 8), "token"),
+    "positions added whole": (lambda m, x: m.layer(x + m.p), (1, 6, 8), "position table"),
+    "positions sliced": (lambda m, x: m.layer(x + m.p[: x.shape[1]]), (10, 8), "position table"),
+    "positions by index": (
+        lambda m, x: m.layer(x + m.p[torch.arange(6, device=x.device)]), (10, 8), "position table",
+    ),
+    "positions beside features": (lambda m, x: torch.cat((x, m.p.expand(2, 6, 8)), -1), (6, 8), "position table"),
+    "positions behind a layer": (lambda m, x: m.layer(x) + m.p, (6, 8), "position table"),
+    "attention sink": (
+        lambda m, x: torch.cat((scores(m, x), m.p[:, None].expand(2, 6, 1)), -1).softmax(-1), (6,), "attention sink",
+    ),
+    "bias table": (lambda m, x: scores(m, x).softmax(-1) + 0 * (scores(m, x) + m.p), (6, 6), "bias table"),
+    "bias table by index": (
+        lambda m, x: (scores(m, x) + m.p[torch.zeros(36, dtype=torch.long, device=x.device)].view(6, 6, 2)[..., 0])
+        .softmax(-1), (11, 2), "bias table",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ROLES)
+def test_roles_of_single_parameters(case: str) -> None:
+    forward, shape, role = ROLES[case]
+    found = roles(Uses(forward, p=shape), torch.zeros(2, 6, 8))
+    assert found["p"][0] == role
+    assert len(set(found["p"])) == 1
+
+
+def test_an_interpolated_position_table() -> None:
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        table = F.interpolate(m.p.permute(0, 3, 1, 2), size=(2, 3), mode="bicubic")
+        return m.layer(x + table.permute(0, 2, 3, 1).flatten(1, 2))
+
+    use = trace(Uses(forward, p=(1, 4, 4, 8)), torch.zeros(2, 6, 8)).uses["p"][0]
+    assert (use.role, use.serves) == ("derived: upsample_bicubic2d", "position table")
+
+
+def test_a_hand_written_embedding_is_an_embedding() -> None:
+    class ByHand(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(20, 8))
+            self.positions = nn.Parameter(torch.zeros(16, 8))
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            return self.table[tokens] + self.positions[: tokens.shape[1]]
+
+    found = trace(ByHand(), "tokens:4").uses
+    assert (found["table"][0].role, found["table"][0].axes) == ("embedding weight", "vo")
+    assert found["positions"][0].role == "position table"
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_embedding_bags(mode: str) -> None:
+    (use,) = trace(nn.EmbeddingBag(10, 4, mode=mode), "tokens:3").uses["weight"]
+    assert (use.role, use.fans.fan_in) == ("embedding weight", 4)
+
+
+def test_a_relative_position_embedding_is_a_table_of_biases() -> None:
+    class Relative(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.layer = nn.Embedding(11, 2), nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            places = torch.zeros(6, 6, dtype=torch.long, device=x.device)
+            q = self.layer(x).view(2, 6, 2, 4).transpose(1, 2)
+            return (q @ q.mT + self.table(places).permute(2, 0, 1)).softmax(-1)
+
+    assert roles(Relative(), torch.zeros(2, 6, 8))["table.weight"] == ["bias table"]
+
+
+def test_a_buffer_that_the_forward_pass_writes_is_updated() -> None:
+    class Moving(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+            self.register_buffer("mean", torch.zeros(8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.mean.mul_(0.9).add_(x.mean((0, 1)), alpha=0.1)
+            return self.layer(x - self.mean)
+
+    assert roles(Moving(), torch.zeros(2, 6, 8))["mean"] == ["updated", "updated", "added"]
+
+
+UNUSED = {
+    "linear": (lambda: nn.Linear(8, 4), {"weight": ("linear weight", 8, 4), "bias": ("bias", 8, 4)}),
+    "convolution": (
+        lambda: nn.ConvTranspose2d(4, 6, 2, stride=2, groups=2, bias=False),
+        {"weight": ("transposed convolution weight", 2, 12)},
+    ),
+    "embedding": (lambda: nn.Embedding(9, 4, padding_idx=0), {"weight": ("embedding weight", 4, 4)}),
+    "norm": (lambda: nn.LayerNorm(8), {"weight": ("normalisation scale",), "bias": ("normalisation shift",)}),
+    "gru": (lambda: nn.GRUCell(8, 4, bias=False), {"weight_ih": ("input weight of gates", 8, 4)}),
+}
+
+
+@pytest.mark.parametrize("case", UNUSED)
+def test_modules_that_are_never_called_are_known_by_their_type(case: str) -> None:
+    make, expected = UNUSED[case]
+    model = nn.Linear(8, 8)
+    model.idle = make()
+    graph = trace(model, "vector:8")
+    for name, (role, *fans) in expected.items():
+        use = graph.unused[f"idle.{name}"]
+        assert (use.role, use.operation) == (role, -1)
+        assert [use.fans.fan_in, use.fans.fan_out] == fans if fans else use.fans is None
+    assert not set(graph.unused) & set(graph.uses)
+
+
+def test_every_operation_on_a_signal_is_recorded_with_its_numbers() -> None:
+    class Steps(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.add(x, x, alpha=0.5) * 1.702
+            return F.gelu(x.pow(3), approximate="tanh").clamp(min=-2.0)
+
+    found = {operation.detail: operation for operation in trace(Steps(), torch.zeros(2, 8)).operations}
+    assert found["add"].scalars == (("alpha", 0.5),)
+    assert found["mul"].scalars == ((1, 1.702),)
+    assert found["pow"].scalars == ((1, 3),)
+    assert found["gelu_tanh"].scalars == (("approximate", "tanh"),)
+    assert dict(found["clamp"].scalars)[1] == -2.0
+
+
+def test_what_is_written_into_a_part_of_a_tensor_reaches_the_whole() -> None:
+    class Writes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.out = nn.Linear(8, 8), nn.Linear(16, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made = torch.zeros(2, 16, device=x.device)
+            made[:, 8:] = self.layer(x)
+            return self.out(made)
+
+    graph = trace(Writes(), "vector:8")
+    out = graph.operations[graph.uses["out.weight"][0].operation]
+    assert graph.operations[graph.source(out.inputs[0]).index].inputs

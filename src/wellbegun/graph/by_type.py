@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from wellbegun.graph.graph import Use
 from wellbegun.laws import Fans
+
+if TYPE_CHECKING:
+    from wellbegun.graph.variable import Variable
 
 GATES: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
     (nn.LSTM, ("input", "forget", "cell", "output")),
@@ -115,13 +121,13 @@ def _attention(attribute: str, tensor: torch.Tensor) -> TypedRole | None:
     return TypedRole("token") if attribute in ("bias_k", "bias_v") else None
 
 
-def convolution_fans(shape: tuple[int, ...], stride: object, groups: int, transposed: bool) -> Fans:
+def convolution_fans(shape: tuple[int, ...], stride: int | Sequence[int], groups: int, transposed: bool) -> Fans:
     """Products per output, and gradients per input, away from the borders.
 
     >>> convolution_fans((64, 1, 3, 3), (1, 1), 64, transposed=False)
     Fans(fan_in=9, fan_out=9)
     """
-    strides = list(stride) if isinstance(stride, (tuple, list)) else [stride]
+    strides = list(stride) if not isinstance(stride, int) else [stride]
     taps = math.prod(shape[2:])
     # one stride may stand for all dimensions
     steps = math.prod(strides) if len(strides) == len(shape) - 2 else strides[0] ** (len(shape) - 2)
@@ -138,3 +144,34 @@ def bilinear_fans(shape: tuple[int, ...]) -> Fans:
     """
     outputs, first, second = shape
     return Fans(first * second, outputs * (first + second) / 2)
+
+
+def by_module_types(variable: Variable | None, uses: tuple[Use, ...]) -> tuple[Use, ...]:
+    """Give the parameters of recurrent layers their roles; one use for each operation, for all gates together."""
+    typed = variable.typed if variable is not None else None
+    if typed is None or not (typed.gates or typed.role == "projection weight"):
+        return uses
+    found = {use.operation: use for use in uses}
+    return tuple(
+        replace(use, role=typed.role, fans=typed.fans, axes=typed.axes, gates=typed.gates, region=None, part=False)
+        for use in found.values()
+    )
+
+
+def unused_by_type(variables: tuple[Variable, ...], used: dict[str, tuple[Use, ...]]) -> dict[str, Use]:
+    """What the variables that the forward pass does not use are for, by the types of their modules."""
+    found = {}
+    for variable in variables:
+        typed = variable.typed
+        if typed is not None and variable.name not in used:
+            found[variable.name] = Use(
+                variable.name,
+                typed.role,
+                -1,
+                variable.owner,
+                typed.fans,
+                axes=typed.axes,
+                padding_row=typed.padding_row,
+                gates=typed.gates,
+            )
+    return found

@@ -52,7 +52,8 @@ class Call:
     def scalars(self) -> tuple[tuple[int | str, float | str], ...]:
         """The numbers and texts among the arguments, by position or keyword."""
         found: list[tuple[int | str, float | str]] = []
-        for key, value in (*enumerate(self.args), *self.kwargs.items()):
+        named: list[tuple[int | str, Any]] = [*enumerate(self.args), *self.kwargs.items()]
+        for key, value in named:
             if isinstance(value, (int, float, str)):
                 found.append((key, value))
             elif isinstance(value, torch.Tensor) and _is_known_number(value):

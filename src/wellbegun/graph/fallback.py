@@ -15,27 +15,30 @@ from wellbegun.graph.variable import Variable
 LIMIT = 2 * 2**30
 """Bytes in float32 that the parameters of a model may take when its forward needs real values."""
 
-_GOLDEN = 0.6180339887498949
+_GOLDEN, _PERIOD = 0.6180339887498949, 10007
+"""The period is prime, so that the rows of a matrix differ."""
 
 
-def check_memory(variables: tuple[Variable, ...], error: Exception, name: str) -> None:
+def check_memory(variables: tuple[Variable, ...], error: Exception, name: str, place: str) -> None:
     """Raise TraceError if real tensors for these variables would take more memory than the limit."""
     size = 4 * sum(math.prod(variable.shape) for variable in variables)
     if size > LIMIT:
         raise TraceError(
-            f"the forward pass of {name} needs real values ({type(error).__name__}: {error}), and its tensors would "
-            f"take {size / 2**30:.1f} GiB, more than the {LIMIT / 2**30:.0f} GiB that are taken for that; pass a "
-            "smaller configuration (fewer and narrower layers), or rules for each parameter"
+            f"the forward pass of {name} fails on meta tensors{place}: {type(error).__name__}: {error}. "
+            f"On real tensors, which it may need, its parameters would take {size / 2**30:.1f} GiB, more than the "
+            f"{LIMIT / 2**30:.0f} GiB that are taken for that: pass other inputs if that error is about them, "
+            "else trace a smaller configuration (fewer and narrower layers)"
         ) from error
 
 
-def real_parameter(variable: Variable, own: torch.Tensor) -> torch.Tensor:
+def harmless(own: torch.Tensor, *, keep: bool) -> torch.Tensor:
     """Return a tensor like a parameter or buffer, on the CPU, with values that any forward pass can live with.
 
-    A buffer keeps its own values where it has any: rotary tables and index tables matter. Vectors are 1, as
-    normalisations start; matrices are an even pattern of variance 1 / their last dimension.
+    Vectors are 1, as normalisations start; matrices are an even pattern of variance 1 / their last dimension.
+
+    own: the parameter or buffer. keep: copy its own values where it has any, for buffers: rotary tables matter.
     """
-    if variable.kind == "buffer" and not own.is_meta:
+    if keep and not own.is_meta:
         return own.detach().to("cpu", copy=True)
     if not own.is_floating_point():
         return torch.zeros(own.shape, dtype=own.dtype)
@@ -45,33 +48,35 @@ def real_parameter(variable: Variable, own: torch.Tensor) -> torch.Tensor:
 
 
 def pattern(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Return numbers of both signs, mean 0 and second moment 1: multiples of the golden section, modulo 1.
+    """Return numbers of both signs, mean 0 and second moment 1: multiples of the golden section, modulo 1, repeated.
 
     >>> float(pattern((1000,), torch.float64).square().mean().round(decimals=2))
     1.0
     """
-    position = torch.arange(math.prod(shape), dtype=torch.float64).reshape(shape)
-    return (math.sqrt(3) * (2 * (position * _GOLDEN % 1) - 1)).to(dtype)
+    size = math.prod(shape)
+    position = torch.arange(_PERIOD, dtype=torch.float64)
+    period = (math.sqrt(3) * (2 * (position * _GOLDEN % 1) - 1)).to(dtype)
+    return period.repeat(-(-size // _PERIOD))[:size].reshape(shape)
 
 
-def real_inputs(values: Any, seen: Graph) -> Any:
+def real_inputs(values: Any, seen: Graph | None = None) -> Any:
     """Replace the meta tensors among inputs by real ones: whole numbers within the look-up table that meets them.
 
     Args:
         values: nested tuples, lists and dictionaries of real tensors, which are copied, and meta tensors.
         seen: what a run on meta tensors recorded before it failed.
     """
-    inputs = iter([operation.index for operation in seen.operations if operation.kind == "input"])
+    inputs = iter([operation.index for operation in seen.operations if operation.kind == "input"] if seen else ())
 
     def real(tensor: torch.Tensor) -> torch.Tensor:
-        index = next(inputs)
+        index = next(inputs, -1)
         if not tensor.is_meta:
             return tensor.detach().to("cpu", copy=True)
         if tensor.is_floating_point():
             return pattern(tuple(tensor.shape), tensor.dtype)
         if tensor.dtype == torch.bool:
             return torch.ones(tensor.shape, dtype=tensor.dtype)
-        rows = _rows_met(seen, index)
+        rows = _rows_met(seen, index) if seen else 2
         first = min(2, rows - 1)  # rows 0 and 1 often stand for padding
         return (first + torch.arange(tensor.numel()).reshape(tensor.shape) % (rows - first)).to(tensor.dtype)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+
+import numpy as np
+import numpy.typing as npt
+
 from wellbegun.laws import Fans
+from wellbegun.theory import Activation, find_activation
 
 if TYPE_CHECKING:
     from wellbegun.graph.variable import Variable
@@ -33,8 +38,8 @@ class Operation:
         inputs: indices of the operations whose results it takes: signals first, then what was computed from
             parameters alone.
         shape: of its (first) result.
-        weight: the parameter it multiplies with, if any; "" if what it multiplies with was computed from parameters in
-            other ways than by a scale, a cast or a concatenation.
+        weight: the parameter it multiplies with, for the kinds in `WEIGHT_KINDS`; "" if what it multiplies with was
+            computed from parameters in other ways than by a scale, a cast or a concatenation.
         factor: of a "scale".
         second_moment: of an "input" whose values were given, and of the result of a "norm" that is not 1 (1/d behind
             an L2 normalisation of d numbers).
@@ -58,8 +63,8 @@ class Operation:
 class Use:
     """One use of a parameter or buffer by one operation.
 
-    Where the result of a weight operation is cut and the parts go different ways (packed queries, keys and values, gates,
-    a fused gate and up projection), there is one use for each part.
+    Where the result of a weight operation is cut and the parts go different ways (packed queries, keys and values,
+    gates, a fused gate and up projection), there is one use for each part.
 
     Roles:
         "linear weight", "convolution weight", "transposed convolution weight", "bilinear weight": contracted with a
@@ -71,6 +76,7 @@ class Use:
         "multiplied", "divided", "added": elementwise with a signal. "scalar gate": one number that multiplies a signal.
         "position table": one row for each position, added to a signal, or joined to its features.
         "bias table": added to the scores of an attention, looked up or not.
+        "attention sink": scores of its own, beside those of an attention.
         "token": rows that enter the network as a signal (class token, learned queries, mask token).
         "activation slope": of PReLU. "counter": an integer that counts calls. "updated": written by the forward pass.
             "index": integers that say which rows are taken. "other": anything else.
@@ -85,7 +91,7 @@ class Use:
         fans: of a weight or bias; of the part, if it is one.
         inputs_first: whether the weight of a matrix product is stored as [inputs, outputs], as in `x @ W`.
         axes: what each dimension of the parameter serves as, one letter each: "o" outputs, "i" inputs, "b" a stack of
-            separate weights (experts), "k" taps of a kernel, "v" rows that are looked up or stand for positions, "?"
+            separate weights (experts), "k" taps of a kernel, "v" rows that are looked up, "." none of these, "?"
             unknown. "oi" for nn.Linear, "io" for `x @ W`, "oikk" for a 2-d convolution, "bio" for stacked experts. ""
             if not known.
         region: (start, stop) in each dimension, of the part of the parameter that this use is about; None: all of it,
@@ -123,6 +129,7 @@ class Graph:
         outputs: indices of the operations whose results the model returns.
         unused: of each variable that the forward pass does not use and whose module's type says what it is for: that
             use, with the operation -1.
+        functions: the activations that are written out in the model and have no name, by their formula.
     """
 
     variables: tuple[Variable, ...]
@@ -130,6 +137,19 @@ class Graph:
     uses: dict[str, tuple[Use, ...]] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
     unused: dict[str, Use] = field(default_factory=dict)
+    functions: Mapping[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = field(default_factory=dict)
+
+    def activation(self, operation: Operation) -> str | Activation:
+        """Return an activation's name, or the activation itself where the model has it written out and it has none."""
+        if operation.detail not in self.functions:
+            return operation.detail
+        if operation.detail not in self._activations:
+            self._activations[operation.detail] = find_activation(self.functions[operation.detail])
+        return self._activations[operation.detail]
+
+    @cached_property
+    def _activations(self) -> dict[str, Activation]:
+        return {}
 
     def weight_operations(self) -> Iterator[Operation]:
         """The operations that multiply with a parameter, in order."""

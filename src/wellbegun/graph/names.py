@@ -84,14 +84,11 @@ def _tensors(model: torch.nn.Module) -> list[tuple[str, str, str]]:
     """
     modules: list[tuple[str, str, torch.nn.Module]] = []
     _walk(model, "", "", modules, frozenset())
-    parameters = [(path, short, module._parameters) for path, short, module in modules]
-    buffers = [(path, short, module._buffers) for path, short, module in modules]
-    return [
-        (path, short, key)
-        for path, short, held in [*parameters, *buffers]
-        for key, value in held.items()
-        if value is not None
+    parameters = [
+        (path, short, k) for path, short, m in modules for k, held in m._parameters.items() if held is not None
     ]
+    buffers = [(path, short, k) for path, short, m in modules for k, held in m._buffers.items() if held is not None]
+    return parameters + buffers
 
 
 def _walk(

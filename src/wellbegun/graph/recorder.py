@@ -8,15 +8,18 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from wellbegun.graph.by_type import by_module_types, unused_by_type
 from wellbegun.graph.call import Call
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.graph.operations import describe
 from wellbegun.graph.shadow import Shadow
 from wellbegun.graph.slices import Slices, followed
 from wellbegun.graph.tracked import Made, Part, Source, Table
-from wellbegun.graph.typed import by_module_types, unused_by_type
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans
+
+_SUMMED = frozenset({"bias", "added", "token", "position table", "bias table"})
+"""Roles that a sum of parameters passes on to each of them."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -28,6 +31,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.uses: dict[str, list[Use]] = {}
         self.slices = Slices()
+        self.has_affine: set[tuple[int, str]] = set()  # normalisations that have their scale or shift
+        self.masks: set[int] = set()  # operations whose results are true or false, or casts of such
         self._table = Table()
         self._written: dict[int, int] = {}
         self._kept: list[Any] = []  # storages written in part: their addresses stay theirs
@@ -40,6 +45,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Remember that this tensor is an input of the model."""
         index = len(self.operations)
         self.operations.append(Operation(index, "input", "input", (), tuple(tensor.shape), second_moment=second_moment))
+        if tensor.dtype == torch.bool:
+            self.masks.add(index)
         self._table.put(tensor, Made(index))
 
     def know(self, tensor: torch.Tensor, made: Made) -> None:
@@ -125,6 +132,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not sources:
             parts = followed(self.slices, [found.parts for found in made if not found.sources], follow)
         for tensor in results:
+            if tensor.dtype == torch.bool:
+                self.masks.add(index)
             known = parts
             if any(part.shadow is not None and part.shadow.shape != tuple(tensor.shape) for part in parts.values()):
                 known = {at: Part(None, part.axis, part.runs()) for at, part in parts.items()}
@@ -140,6 +149,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         inputs = () if made is None or made.index is None else (made.index,)
         shape = tuple(call.results[0].shape) if call.results else ()
         self.operations.append(Operation(index, "view", call.name, inputs, shape, scalars=call.scalars))
+        if self.masks.issuperset(inputs) and inputs:
+            self.masks.add(index)
         for tensor, known in zip(call.results, parts, strict=True):
             self._table.put(tensor, Made(index, (), known))
         return index
@@ -188,20 +199,22 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             marks = letters if len(letters) == rank else "." * rank
             reading = source.shadow.read(marks) if source.shadow is not None else None
             axes, region = "", None
+            empty = blank if blank and not source.derived else "."
             shape = self.variables[source.variable].shape if source.variable in self.variables else ()
             if reading is not None:
-                axes = "".join(letter or blank or "." for letter in reading.letters)
-                region = None if source.gathered else reading.region
+                reading = source.whole_rows(reading)
+                axes, region = "".join(letter or empty for letter in reading.letters), reading.region
             elif letters:
                 axes = "?" * len(shape)
-            if role.endswith(" weight") and "?" in axes and len(shape) > 2:
+            if role.endswith(" weight") and not source.derived and "?" in axes and len(shape) > 2:
                 known = f"ambiguous: {role} whose dimensions cannot be told apart"
                 self.use(source.variable, known, operation, detail, None, axes=axes)
                 continue
             whole = region is not None and all((0, size) == run for size, run in zip(shape, region, strict=True))
-            part = not whole and reading is not None and not source.gathered
+            part = not whole and reading is not None
             fields: dict[str, Any] = {"axes": axes if letters else "", "region": None if whole else region, **more}
-            if source.derived:
+            sums = role in _SUMMED and set(source.derived) == {"add"}
+            if source.derived and not sums:
                 steps = ", ".join(dict.fromkeys(source.derived))
                 fields |= {"serves": role}
                 self.use(source.variable, f"derived: {steps}", operation, detail, fans, factor=source.factor, **fields)

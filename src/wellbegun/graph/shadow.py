@@ -7,11 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
 _UNIT = 1 << 44
 """Stride of a dimension of size 1, which addresses nothing and so can say which dimension it is."""
+
+_NEW = _UNIT - 1
+"""Stride of an axis of size 1 that no dimension of the origin stands behind."""
+
+_MOST_RUNS = 1 << 20
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -38,8 +44,8 @@ class Reading:
 class Shadow:
     """Views of an origin that remember where each axis comes from, copies notwithstanding.
 
-    A copy changes strides and not what the axes mean, so it leaves the shadow alone. A later view may then join axes that lie
-    apart in the origin; it starts a new level, whose dimensions are the axes of the level below.
+    A copy changes strides and not what the axes mean, so it leaves the shadow alone. A later view may then join axes
+    that lie apart in the origin; it starts a new level, whose dimensions are the axes of the level below.
 
     >>> shadow = Shadow.of((6, 4)).view(torch.Tensor.t).view(torch.Tensor.narrow, 1, 2, 3)
     >>> shadow.read("io").letters, shadow.read("io").region
@@ -73,6 +79,14 @@ class Shadow:
             made = view(_blank(self.shape), *args, **kwargs)
         return [Shadow((*below, leaf), origins) for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
 
+    def unsqueeze(self, axis: int) -> Shadow:
+        """The shadow behind an axis of size 1 that is put in, whose stride must not look like that of a dimension."""
+        top = self.levels[-1].unsqueeze(axis)
+        strides = list(top.stride())
+        strides[axis] = _NEW
+        marked = top.as_strided(top.shape, strides, top.storage_offset())
+        return Shadow((*self.levels[:-1], marked), self.origins)
+
     def read(self, letters: str) -> Reading | None:
         """Say what the view shows, given one letter for each of its axes; None where steps cannot express it."""
         axes = list(letters)
@@ -93,11 +107,35 @@ class Shadow:
 
     def along(self, dimension: int) -> Ranges | None:
         """The indices that a view shows in one dimension of its origin, as (start, stop) runs; None if unknown."""
+        if 0 in self.shape:
+            return ()
         if len(self.levels) > 1:
-            reading = self.read("x" * len(self.shape))
-            return None if reading is None or reading.region is None else (reading.region[dimension],)
+            found = self._indices(0, dimension)
+            return None if found is None else _runs_of(found)
         reading = _read(self.origins[0], self.levels[0], ["x"] * len(self.shape))
         return None if reading is None else _runs(reading.starts[dimension], reading.steps[dimension])
+
+    def _indices(self, level: int, dimension: int) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """The indices that the top of the shadow shows in one dimension of a level's origin."""
+        view, origin = self.levels[level], self.origins[level]
+        found = np.array([view.storage_offset()], np.int64)
+        strides = _strides(origin)
+        if dimension not in strides:
+            return np.zeros(1, np.int64)
+        for axis, (size, stride) in enumerate(zip(view.shape, view.stride(), strict=True)):
+            steps: list[list[tuple[int, int]]] = [[] for _ in origin]
+            letters: list[set[str]] = [set() for _ in origin]
+            if size == 1 or stride == 0:
+                continue
+            if not _walk(origin, strides, "x", size, stride, steps, letters):
+                return None
+            if letters[dimension]:
+                above = level + 1 < len(self.levels)
+                places = self._indices(level + 1, axis) if above else np.arange(size, dtype=np.int64)
+                if places is None or len(found) * len(places) > _MOST_RUNS:
+                    return None
+                found = (found[:, None] + stride * places).ravel()
+        return np.unique(found // strides[dimension] % origin[dimension])
 
     def axes_along(self, dimension: int) -> list[int]:
         """The axes of the view that run along one dimension of the origin."""
@@ -141,11 +179,18 @@ def _read(origin: Sequence[int], view: torch.Tensor, axes: list[str]) -> Reading
             single.append((letter, stride))
         elif stride > 0 and not _walk(origin, strides, letter, size, stride, steps, letters):
             return None
+    unplaced = []
     for letter, stride in single:
-        for dim in range(len(origin)):
-            if strides.get(dim, _UNIT * (dim + 1)) == stride and not letters[dim]:
-                letters[dim].add(letter)
-                break
+        places = (dim for dim in range(len(origin)) if strides.get(dim, _UNIT * (dim + 1)) == stride)
+        place = next((dim for dim in places if not letters[dim]), None)
+        if place is None:
+            unplaced.append(letter)
+        else:
+            letters[place].add(letter)
+    blank = [dim for dim, size in enumerate(origin) if size == 1 and not letters[dim]]
+    if len(blank) == len(unplaced):  # dropped and put back, as squeeze and unsqueeze do
+        for dim, letter in zip(blank, unplaced, strict=True):
+            letters[dim].add(letter)
     region: list[tuple[int, int]] | None = []
     for dim, found in enumerate(steps):
         found.sort()
@@ -191,18 +236,24 @@ def _walk(
 
 def _runs(start: int, steps: tuple[tuple[int, int], ...]) -> Ranges | None:
     """The indices start + sum of step·i, i < count, as sorted (start, stop) runs that do not touch."""
-    length, outer = 1, []
+    length = 1
+    outer: list[tuple[int, int]] = []
     for step, count in steps:
         if step == length and not outer:
             length *= count
         else:
             outer.append((step, count))
-    if math.prod(count for _, count in outer) > 1 << 16:
+    if math.prod(count for _, count in outer) > _MOST_RUNS:
         return None
     firsts = [start]
     for step, count in outer:
         firsts = [first + step * i for first in firsts for i in range(count)]
     return joined((first, first + length) for first in firsts)
+
+
+def _runs_of(indices: np.ndarray[Any, np.dtype[np.int64]]) -> Ranges:
+    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
+    return tuple((int(run[0]), int(run[-1]) + 1) for run in np.split(indices, breaks))
 
 
 def joined(runs: Any) -> Ranges:

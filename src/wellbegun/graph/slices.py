@@ -41,6 +41,8 @@ class Slices:
         self._shared: dict[int, bool] = {}
         self._uses: dict[int, list[Cuttable]] = {}
         self._taken: dict[int, set[Ranges | None]] = {}
+        self._added: dict[int, set[frozenset[Ranges]]] = {}
+        self._rejoined: dict[int, set[frozenset[Ranges]]] = {}
         self.fans: dict[int, Fans] = {}
 
     def begin(self, operation: int, shape: Sequence[int], axis: int, fans: Fans, shares: bool) -> dict[int, Part]:
@@ -57,14 +59,43 @@ class Slices:
         """All outputs of a weight operation, as one run."""
         return ((0, self._size[operation]),)
 
+    def fans_of(self, operation: int, runs: Ranges | None) -> Fans:
+        """The fans of a weight operation, for some of its outputs."""
+        fans = self.fans[operation]
+        if runs is None or not self._shared[operation]:
+            return fans
+        return Fans(fans.fan_in, fans.fan_out * sum(stop - start for start, stop in runs) / self._size[operation])
+
     def take(self, parts: dict[int, Part]) -> None:
         """Note that an operation takes these outputs."""
         for operation, part in parts.items():
-            self._taken.setdefault(operation, set()).add(part.runs())
+            runs = part.runs()
+            if runs != () and not part.pieces:
+                self._taken.setdefault(operation, set()).add(runs)
+
+    def add_up(self, operation: int, parts: list[Part]) -> Part | None:
+        """Different outputs are added up: each on its own, unless such sums are put together again.
+
+        That is what a rotation does, (a cos - b sin, a sin + b cos), whose two halves are of one matrix.
+        """
+        pieces: set[Ranges] = set()
+        for part in parts:
+            runs = part.runs()
+            if runs is None:
+                return None
+            pieces |= part.pieces or {runs}
+        self._added.setdefault(operation, set()).add(frozenset(pieces))
+        return Part(None, parts[0].axis, joined(run for runs in pieces for run in runs), frozenset(pieces))
+
+    def rejoin(self, operation: int, parts: list[Part]) -> None:
+        """Sums of outputs are put together."""
+        self._rejoined.setdefault(operation, set()).update(part.pieces for part in parts if part.pieces)
 
     def parts(self, operation: int) -> list[Ranges]:
         """The outputs that go different ways, none twice and none left out; a single entry if they are not cut."""
-        size, taken = self._size[operation], self._taken.get(operation, set())
+        size, taken = self._size[operation], set(self._taken.get(operation, ()))
+        for pieces in self._added.get(operation, set()) - self._rejoined.get(operation, set()):
+            taken |= pieces
         whole = self.whole(operation)
         if len(taken) < 2 or None in taken or whole in taken:
             return [whole]
@@ -91,17 +122,14 @@ class Slices:
         return {name: [use for place in places for use in place] for name, places in made.items()}
 
     def _part(self, operation: int, cuttable: Cuttable, use: Use, runs: Ranges) -> Use:
-        count = sum(stop - start for start, stop in runs)
-        fans = use.fans
-        if fans is not None and self._shared[operation]:
-            fans = Fans(fans.fan_in, fans.fan_out * count / self._size[operation])
+        fans = use.fans if use.fans is None else self.fans_of(operation, runs)
         region = None
         source = cuttable.source
-        if len(runs) == 1 and source.shadow is not None and not source.gathered and not source.joined:
+        if len(runs) == 1 and source.shadow is not None and not source.joined:
             start, stop = runs[0]
             top = source.shadow.view(torch.Tensor.narrow, cuttable.axis, start, stop - start)
             reading = top.read(cuttable.letters)
-            region = None if reading is None else reading.region
+            region = None if reading is None else source.whole_rows(reading).region
         return replace(use, fans=fans, region=region, part=True)
 
 
@@ -119,14 +147,21 @@ def followed(slices: Slices, inputs: list[dict[int, Part]], how: str) -> dict[in
         for parts in inputs:
             made |= parts
         twice = sum(map(len, inputs)) > len(made)
+        if twice and len(made) == 1 and not _all_same(inputs):
+            ((operation, _),) = made.items()
+            total = slices.add_up(operation, [parts[operation] for parts in inputs])
+            if total is not None:
+                return {operation: total}
         if len(made) <= _MOST_SUMMANDS and (not twice or _all_same(inputs)):
             return made
     if how == "joined" and inputs and all(len(parts) == 1 for parts in inputs):
         operations = {operation for parts in inputs for operation in parts}
         runs = [part.runs() for parts in inputs for part in parts.values()]
         if len(operations) == 1 and None not in runs:
+            operation = operations.pop()
+            slices.rejoin(operation, [parts[operation] for parts in inputs])
             every = joined(run for found in runs if found is not None for run in found)
-            return {operations.pop(): Part(None, 0, every)}
+            return {operation: Part(None, 0, every)}
     if how != "apart":
         for parts in inputs:
             slices.take(parts)

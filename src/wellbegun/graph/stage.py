@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from wellbegun.graph.framework import random_states_kept
 from wellbegun.graph.names import wrapped
 
 _TABLES = ("_parameters", "_buffers", "_modules")
+_CONTAINERS = (dict, OrderedDict, list, set)
 _SETTINGS = {"use_cache": False, "_attn_implementation": "eager", "_experts_implementation": "batched_mm"}
 """Of configurations: products that can be seen one by one, and shapes that do not depend on values."""
 
@@ -44,24 +46,26 @@ def staged(
             model.eval()  # the layers that some of them leave out by chance in training belong to the plan
         _unwrap(model)
         if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))  # type: ignore[no-untyped-call]
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
         yield
 
 
 @contextmanager
 def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
-    """Undo what a forward pass sets on modules (a cache, say), which would be meta tensors here."""
-    kept = [(module, dict(vars(module)), [dict(vars(module)[t]) for t in _TABLES]) for module in model.modules()]
+    """Undo what a forward pass sets on modules (a cache, hooks), also in the containers that they hold."""
+    kept = [(module, dict(vars(module))) for module in model.modules()]
+    held = [value for _, attributes in kept for value in attributes.values() if type(value) in _CONTAINERS]
+    contents = [(value, value.copy()) for value in held]
     try:
         yield
     finally:
-        for module, attributes, contents in kept:
+        for module, attributes in kept:
             vars(module).clear()
             vars(module).update(attributes)
-            for table, content in zip(_TABLES, contents, strict=True):
-                attributes[table].clear()
-                attributes[table].update(content)
+        for value, content in contents:
+            value.clear()
+            value.extend(content) if isinstance(value, list) else value.update(content)
 
 
 def _replace(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
@@ -70,9 +74,9 @@ def _replace(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dic
     for name, tensor in tensors.items():
         path, _, attribute = name.rpartition(".")
         module = model.get_submodule(path)
-        table = module._parameters if attribute in module._parameters else module._buffers
+        table: dict[str, Any] = module._parameters if attribute in module._parameters else module._buffers
         known[id(table[attribute])] = tensor
-        table[attribute] = tensor  # type: ignore[assignment]
+        table[attribute] = tensor
     return known
 
 

@@ -10,11 +10,13 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from wellbegun.errors import ArgumentError, TraceError
-from wellbegun.graph.fallback import check_memory, copied, real_inputs, real_parameter
+from wellbegun.graph.fallback import check_memory, copied, harmless, real_inputs
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.inputs import example_inputs
+from wellbegun.graph.inputs import Arguments, example_inputs
 from wellbegun.graph.names import canonical_names
-from wellbegun.graph.parametrised import parametrised_weights
+from wellbegun.graph.normalisation import find_normalisations
+from wellbegun.graph.pointwise import find_activations
+from wellbegun.graph.parametrised import carriers
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
@@ -33,74 +35,84 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     Raises:
         TraceError: the model's forward fails; its own error is given, and where.
     """
-    example = example_inputs(model, inputs)
     given = inputs is not None and not isinstance(inputs, str)
     variables = collect_variables(model)
-    moments = [_second_moment(leaf) if given else None for leaf in tree_leaves(example)]
-    actual = {canonical: name for name, canonical in canonical_names(model).items()}
-    recorder = Recorder(variables)
-    listed = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
-    own = {name: listed[there] for name, there in actual.items()}
-    own |= {name: weight.tensor(weight.carriers[0]) for name, weight in parametrised_weights(model).items()}
-    metas = {
-        v.name: on_meta_unless_whole(own[v.name])
-        if v.kind == "buffer"
-        else torch.empty(v.shape, dtype=getattr(torch, v.dtype), device="meta")
-        for v in variables
-    }
-    try:
-        return _run(
-            model, recorder, variables, actual, metas, on_meta_unless_whole, on_meta_unless_whole(example), moments
-        )
-    except TraceError:
-        raise
-    except Exception as failure:
-        error = failure
-    values = real_inputs(example, recorder.graph(variables, ()))
-    check_memory(variables, error, type(model).__name__)
-    reals = {v.name: real_parameter(v, own[v.name]) for v in variables}
-    try:
-        return _run(model, Recorder(variables), variables, actual, reals, copied, values, moments)
-    except TraceError:
-        raise
-    except Exception as second:
-        raise TraceError(_failure(model, values, second, error)) from second
+    run = _Run(model, variables, given)
+    failures: list[tuple[Arguments, Exception, Graph]] = []
+    for example in example_inputs(model, inputs):
+        recorder = Recorder(variables)
+        try:
+            return run.on_meta(example, recorder)
+        except (ArgumentError, TraceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
+            failures.append((example, error, recorder.graph(variables, ())))
+    first = failures[0][1]
+    check_memory(variables, first, type(model).__name__, _place(first, type(model).forward))
+    messages = []
+    for example, failure, seen in failures:
+        values = real_inputs(example, seen)
+        try:
+            return run.on_real_tensors(example, values)
+        except (ArgumentError, TraceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the first one is raised below, as the cause
+            messages.append((_failure(model, values, error, failure), error))
+    raise TraceError(messages[0][0]) from messages[0][1]
 
 
-def _run(
-    model: torch.nn.Module,
-    recorder: Recorder,
-    variables: tuple[Variable, ...],
-    actual: dict[str, str],
-    tensors: dict[str, torch.Tensor],
-    convert: Callable[[torch.Tensor], torch.Tensor],
-    example: tuple[tuple[Any, ...], dict[str, Any]],
-    moments: list[float | None],
-) -> Graph:
-    placed: dict[str, torch.Tensor] = {}
-    computed = parametrised_weights(model)
-    carriers = {id(weight.tensor(carrier)) for weight in computed.values() for carrier in weight.carriers}
-    for variable in variables:
-        recorder.know_variable(tensors[variable.name], variable.name)
-        placed |= {actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties) if name in actual}
-    for leaf, moment in zip(tree_leaves(example), moments, strict=True):
-        if isinstance(leaf, torch.Tensor):
-            recorder.know_input(leaf, moment)
-    with staged(model, placed, convert), WholeNumbers(), recorder:
-        for variable in variables:
-            for name in (variable.name, *variable.ties):
-                if name in computed:
-                    computed[name].read_as(tensors[variable.name])
-        result = model(*example[0], **example[1])
-        known = carriers | {id(tensor) for tensor in tensors.values()}
-        made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
-    if made:
-        raise TraceError(
-            f"the forward pass makes parameters ({', '.join(made)}); "
-            "make them in the constructor, so that they can be planned"
-        )
-    outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
-    return recorder.graph(variables, tuple(dict.fromkeys(index for index in outputs if index is not None)))
+class _Run:
+    """Runs a model's forward on other tensors than its own."""
+
+    def __init__(self, model: torch.nn.Module, variables: tuple[Variable, ...], given: bool) -> None:
+        self.model, self.variables, self.given = model, variables, given
+        self.actual = {canonical: name for name, canonical in canonical_names(model).items()} | carriers(model)
+        listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+        named = dict(listed)
+        self.own = {variable.name: named[self.actual[variable.name]] for variable in variables}
+
+    def on_meta(self, example: Arguments, recorder: Recorder) -> Graph:
+        """On meta tensors, but for the whole numbers."""
+        tensors = {
+            v.name: on_meta_unless_whole(self.own[v.name])
+            if v.kind == "buffer"
+            else torch.empty(v.shape, dtype=getattr(torch, v.dtype), device="meta")
+            for v in self.variables
+        }
+        return self._record(recorder, tensors, on_meta_unless_whole, example, on_meta_unless_whole(example))
+
+    def on_real_tensors(self, example: Arguments, values: Arguments) -> Graph:
+        """On small real tensors with harmless values."""
+        tensors = {v.name: harmless(self.own[v.name], keep=v.kind == "buffer") for v in self.variables}
+        return self._record(Recorder(self.variables), tensors, copied, example, values)
+
+    def _record(
+        self,
+        recorder: Recorder,
+        tensors: dict[str, torch.Tensor],
+        convert: Callable[[torch.Tensor], torch.Tensor],
+        example: Arguments,
+        values: Arguments,
+    ) -> Graph:
+        model, placed = self.model, dict[str, torch.Tensor]()
+        for variable in self.variables:
+            recorder.know_variable(tensors[variable.name], variable.name)
+            placed |= {self.actual[name]: tensors[variable.name] for name in (variable.name, *variable.ties)}
+        for leaf, value in zip(tree_leaves(example), tree_leaves(values), strict=True):
+            if isinstance(value, torch.Tensor):
+                recorder.know_input(value, _second_moment(leaf) if self.given else None)
+        with staged(model, placed, convert), WholeNumbers(), recorder:
+            result = model(*values[0], **values[1])
+            known = {id(tensor) for tensor in tensors.values()}
+            made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
+        if made:
+            raise TraceError(
+                f"the forward pass makes parameters ({', '.join(made)}); "
+                "make them in the constructor, so that they can be planned"
+            )
+        outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
+        found = tuple(dict.fromkeys(index for index in outputs if index is not None))
+        return find_activations(find_normalisations(recorder.graph(self.variables, found)))
 
 
 def _second_moment(value: object) -> float | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from wellbegun.graph.shadow import Ranges, Shadow
+from wellbegun.graph.shadow import Ranges, Reading, Shadow
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Source:
         shadow: which part it is and which axis is which; None if that was lost on the way.
         derived: the steps that computed the tensor from it, beyond views, casts, scales and concatenation.
         factor: what it was multiplied with.
-        gathered: whether rows of it were taken by index.
+        gathered: dimensions of the parameter along which rows were taken by index.
         joined: whether other tensors were concatenated to it, so that only its axes can still be followed.
     """
 
@@ -28,8 +28,19 @@ class Source:
     shadow: Shadow | None
     derived: tuple[str, ...] = ()
     factor: float = 1.0
-    gathered: bool = False
+    gathered: tuple[int, ...] = ()
     joined: bool = False
+
+    def whole_rows(self, reading: Reading) -> Reading:
+        """The reading of its shadow, with all rows where any of them may be taken."""
+        if not self.gathered or self.shadow is None:
+            return reading
+        letters = ["" if dim in self.gathered else letter for dim, letter in enumerate(reading.letters)]
+        region = reading.region
+        if region is not None:
+            sizes = self.shadow.origins[0]
+            region = tuple((0, sizes[dim]) if dim in self.gathered else run for dim, run in enumerate(region))
+        return replace(reading, letters=tuple(letters), region=region)
 
 
 @dataclass(frozen=True)
@@ -40,11 +51,13 @@ class Part:
         shadow: of the tensor, its origin being the operation's result; None if only the outputs are known.
         axis: the outputs' dimension of the operation's result.
         outputs: (start, stop) runs of outputs, where there is no shadow; None: not known.
+        pieces: if different outputs were added up: the runs of each summand.
     """
 
     shadow: Shadow | None
     axis: int
     outputs: Ranges | None = None
+    pieces: frozenset[Ranges] = frozenset()
 
     def runs(self) -> Ranges | None:
         """The outputs it holds as (start, stop) runs; None if not known."""

@@ -1,4 +1,4 @@
-"""Example inputs of a transformers model, made from the parameters of its forward and the fields of its configuration."""
+"""Example inputs of a transformers model, made from its forward's parameters and its configuration's fields."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from wellbegun.errors import TraceError
+from wellbegun.graph.fallback import LIMIT, copied, harmless, real_inputs
 from wellbegun.graph.stage import configurations, staged
 from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
 
@@ -27,55 +28,75 @@ def is_pretrained(model: torch.nn.Module) -> bool:
     return kind is not None and isinstance(model, kind)
 
 
-def pretrained_inputs(model: torch.nn.Module) -> dict[str, Any]:
-    """Return keyword arguments for one forward pass of a transformers model.
+def pretrained_inputs(model: torch.nn.Module) -> Iterator[dict[str, Any]]:
+    """Yield keyword arguments for one forward pass of a transformers model: the usual shapes, then other readings.
 
     Whole numbers are real tensors (masks are made from them), everything else is on meta.
 
     Raises:
         TraceError: a required argument of the forward that nothing is known about; it is named.
     """
-    maker = _Maker(model)
-    made: dict[str, Any] = {}
-    for name in maker.parameters:
-        value = maker.make(name)
-        if value is not None:
-            made[name] = value
-    maker.add_placeholders(made)
-    missing = [name for name in maker.required if name not in made]
-    if not made or missing:
-        usual = getattr(model, "dummy_inputs", None)
-        if isinstance(usual, dict) and set(maker.required) <= set(usual) <= set(maker.parameters):
-            return usual
-    if missing:
-        raise TraceError(
-            f"the configuration of {type(model).__name__} does not say what {' and '.join(missing)} of its forward "
-            f"shall be; pass inputs={{{', '.join(f'{name!r}: ...' for name in maker.required)}}}"
-        )
-    return made
+    for variant, names in _VARIANTS.items():
+        maker = _Maker(model, variant)
+        if names and not any(name in maker.parameters for name in names):
+            continue
+        made = maker.all_arguments()
+        missing = [name for name in maker.required if name not in made]
+        if not made or missing:
+            usual = getattr(model, "dummy_inputs", None)
+            if isinstance(usual, dict) and set(maker.required) <= set(usual) <= set(maker.parameters):
+                made, missing = usual, []
+        if missing:
+            raise TraceError(
+                f"the configuration of {type(model).__name__} does not say what {' and '.join(missing)} of its forward "
+                f"shall be; pass inputs={{{', '.join(f'{name!r}: ...' for name in maker.required)}}}"
+            )
+        yield made
+
+
+_VARIANTS = {
+    "": (),
+    "several images": ("pixel_values",),
+    "large images": ("pixel_values",),
+    "channels": ("input_values", "input_features"),
+}
+"""Other readings of what a configuration says, and the arguments that they are about."""
+
+
+_MASKS = ("input_features_mask", "feature_attention_mask")
+"""Masks of sound that some forwards need: one number for each frame."""
 
 
 class _Maker:
     """Knows the model's forward and configurations, and makes one argument after the other."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: torch.nn.Module, variant: str) -> None:
         self.model: Any = model
-        self.config: Any = model.config
+        self.variant = variant
+        self.config: Any = vars(model)["config"]
         signature = inspect.signature(model.forward).parameters.values()
         named = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         self.parameters = [p.name for p in named]
         self.required = [p.name for p in named if p.default is p.empty]
-        self.text = self.config.get_text_config()
+        self.text: Any = self.config.get_text_config()
         inside = [value for value in vars(self.config).values() if hasattr(value, "to_dict")]
         self.all = [self.config, *inside, *configurations(model)]
         self.sees = "pixel_values" in self.parameters and "input_ids" in self.parameters
         no_padding = "input_ids" in self.parameters and getattr(self.text, "pad_token_id", None) is None
         self.batch = 1 if no_padding or self._token("image") is not None else 2
 
-    def make(self, name: str) -> Any:
-        """The argument of this name, or None where it is left out."""
-        method: Callable[[], Any] | None = getattr(self, f"_make_{name}", None)
-        return method() if method else None
+    def all_arguments(self) -> dict[str, Any]:
+        """The arguments that the configuration says something about, by name."""
+        methods: dict[str, Callable[[], Any]] = {
+            name: getattr(self, f"_make_{name}") for name in self.parameters if hasattr(self, f"_make_{name}")
+        }
+        made = {name: value for name, method in methods.items() if (value := method()) is not None}
+        for name in _MASKS:
+            frames = next((made[of] for of in ("input_features", "input_values") if of in made), None)
+            if name in self.parameters and frames is not None:
+                made[name] = torch.ones(len(frames), max(frames.shape[1:]), dtype=torch.long)
+        self._add_placeholders(made)
+        return made
 
     def field(self, *names: str, default: Any = None) -> Any:
         """The first field of these names that any configuration has, the model's own first."""
@@ -115,9 +136,9 @@ class _Maker:
 
     def _make_input_ids(self) -> torch.Tensor | None:
         main = self.model.main_input_name
-        if main != "input_ids" and "input_ids" not in self.required and not self.sees:
-            if main in self.parameters and not hasattr(self.config, "text_config"):
-                return None
+        reads = main == "input_ids" or "input_ids" in self.required or self.sees or hasattr(self.config, "text_config")
+        if not reads and main in self.parameters:
+            return None
         table = self._table()
         return self.tokens(self._length(), table if isinstance(table, torch.nn.Embedding) else None)
 
@@ -139,11 +160,11 @@ class _Maker:
     # images
 
     def _make_pixel_values(self) -> torch.Tensor:
-        if "image_grid_thw" in self.parameters:
+        if {"image_grid_thw", "grid_thw"} & set(self.parameters):
             return self._flat_patches()
         height, width = self._image_size()
         channels = self._channels()
-        frames = self.field("num_frames", "frames_per_clip")
+        frames = 1 if self.variant == "several images" else self.field("num_frames", "frames_per_clip")
         shape = (frames, channels, height, width) if isinstance(frames, int) else (channels, height, width)
         return torch.empty(self.batch, *shape, device="meta")
 
@@ -178,9 +199,10 @@ class _Maker:
         return side, side
 
     def _image_size(self) -> tuple[int, int]:
-        size = self.field("image_size", default=_SIDE)
+        side = 4 * _SIDE if self.variant == "large images" else _SIDE
+        size = self.field("image_size", default=side)
         if isinstance(size, dict):
-            size = [size.get("height", _SIDE), size.get("width", _SIDE)]
+            size = [size.get("height", side), size.get("width", side)]
         return (size, size) if isinstance(size, int) else tuple(size)[:2]
 
     def _channels(self) -> int:
@@ -193,7 +215,7 @@ class _Maker:
         bins = self.field("num_mel_bins", "feature_projection_input_dim", "input_feat_per_channel", default=80)
         frames = self.field("max_source_positions")
         kind, width = self._first_consumer(bins)
-        if kind == "Conv1d":
+        if (kind == "Conv1d") != (self.variant == "channels"):
             return torch.empty(self.batch, width, 2 * frames if frames else _FRAMES, device="meta")
         if kind == "Conv2d" and hasattr(self.config, "audio_config"):
             return torch.empty(self.batch, 1, self.field("spec_size", default=_FRAMES) * 4, bins, device="meta")
@@ -217,7 +239,7 @@ class _Maker:
             return torch.empty(self.batch, frames, bins, device="meta")
         strides = self.field("conv_stride", "upsampling_ratios", "downsampling_ratios", default=[320])
         length = _SAMPLES * math.prod(strides)
-        channels = self.field("audio_channels")
+        channels = self.field("audio_channels", default=1 if self.variant == "channels" else None)
         shape = (length,) if channels is None else (channels, length)
         return torch.empty(self.batch, *shape, device="meta")
 
@@ -266,7 +288,7 @@ class _Maker:
         found = (getattr(self.config, name, None) for name in names)
         return next((value for value in found if isinstance(value, int)), None)
 
-    def add_placeholders(self, made: dict[str, Any]) -> None:
+    def _add_placeholders(self, made: dict[str, Any]) -> None:
         """Put as many placeholder tokens into the text as an image or a sound becomes vectors."""
         ids = made.get("input_ids")
         if ids is None:
@@ -288,18 +310,26 @@ class _Maker:
     def _vectors(self, what: str, made: dict[str, Any]) -> int:
         """How many vectors of the text's width an image or a sound becomes: asked of the model, run on meta."""
         method = getattr(self.model, f"get_{what}_features", None)
-        width = self.text.hidden_size
         if method is not None:
             taken = {name: made[name] for name in inspect.signature(method).parameters if name in made}
-            tensors = [*self.model.named_parameters(remove_duplicate=False)]
-            tensors += self.model.named_buffers(remove_duplicate=False)
-            placed = {name: on_meta_unless_whole(tensor) for name, tensor in tensors}
+            parameters = dict(self.model.named_parameters(remove_duplicate=False))
+            buffers = dict(self.model.named_buffers(remove_duplicate=False))
+            metas = {name: on_meta_unless_whole(tensor) for name, tensor in {**parameters, **buffers}.items()}
+            metas |= {name: torch.empty_like(tensor, device="meta") for name, tensor in parameters.items()}
             try:
-                with staged(self.model, placed, on_meta_unless_whole), WholeNumbers():
-                    result = method(**taken)
-                return _numbers(result) // width
-            except Exception:  # some of these methods need values; then the configuration has to say it
+                with staged(self.model, metas, on_meta_unless_whole), WholeNumbers():
+                    return _rows(method(**taken))
+            except Exception:  # noqa: BLE001 - some of these methods need values
                 pass
+            if 4 * sum(tensor.numel() for tensor in parameters.values()) <= LIMIT:
+                reals = {name: harmless(tensor, keep=False) for name, tensor in parameters.items()}
+                reals |= {name: harmless(tensor, keep=True) for name, tensor in buffers.items()}
+                taken = {name: real_inputs(value) for name, value in taken.items()}
+                try:
+                    with staged(self.model, reals, copied):
+                        return _rows(method(**taken))
+                except Exception:  # noqa: BLE001 - then the configuration has to say it
+                    pass
         number = self.field(f"{what}_seq_length", f"mm_tokens_per_{what}", "num_query_tokens")
         if isinstance(number, int):
             return number
@@ -307,9 +337,9 @@ class _Maker:
         return int((height // self.field("patch_size", default=height)) ** 2)
 
 
-def _numbers(result: Any) -> int:
-    """How many numbers the features are: of a tensor, several, or the pooled part of an output of transformers."""
+def _rows(result: Any) -> int:
+    """How many vectors the features are: a tensor, several, or the pooled part of an output of transformers."""
     if hasattr(result, "pooler_output"):
         result = result.pooler_output
     leaves = torch.utils._pytree.tree_leaves(result)
-    return sum(leaf.numel() for leaf in leaves if isinstance(leaf, torch.Tensor))
+    return sum(leaf.numel() // leaf.shape[-1] for leaf in leaves if isinstance(leaf, torch.Tensor))

@@ -52,7 +52,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     canonical = canonical_names(model)
     listed += [("parameter", name, tensor) for name, tensor in model.named_parameters(remove_duplicate=False)]
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
-    owners = {}
+    owners: dict[str, torch.nn.Module] = {}
     computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
     kind_of: dict[str, str] = {}
     for kind, actual, tensor in listed:

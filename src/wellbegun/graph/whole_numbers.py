@@ -18,6 +18,9 @@ class WholeNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
     can ask them for values. What is made of both is on meta.
     """
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -29,6 +32,8 @@ class WholeNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 kwargs["device"] = torch.device("cpu")
             return func(*args, **kwargs)
         name = func.overloadpacket.__name__
+        if name == "_to_copy" and not to_meta:  # what is on meta stays there, wherever a forward moves it
+            kwargs["device"] = torch.device("meta")
         if all(tensor.is_meta for tensor in tensors):
             result = func(*args, **kwargs)
             if name in _LIKE and _is_whole(result):  # nothing of the meta tensor but its shape is in it

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.fans import Fans
-from wellbegun.laws.initializer import Initializer, Law, required, single
+from wellbegun.laws.initializer import Initializer, Law, required, scale, single
 from wellbegun.sampler import Draw, Window
 
 FARTHEST_NORMAL = 6.77
@@ -41,6 +41,10 @@ class Constant(Law):
     def reach(self) -> float:
         """Magnitude of the constant."""
         return abs(self.value)
+
+    def scaled(self, factor: float) -> Law:
+        """The constant times the factor."""
+        return Constant(self.value * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation."""
@@ -138,6 +142,10 @@ class Normal(Law):
         """Mean and 6.77 sigma, the farthest that 32 bits go."""
         return abs(self.mean) + FARTHEST_NORMAL * self.std
 
+    def scaled(self, factor: float) -> Law:
+        """Mean and standard deviation times the factor."""
+        return Normal(self.std * scale(factor), self.mean * scale(factor))
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation."""
         return self.mean, self.std
@@ -176,6 +184,10 @@ class Uniform(Law):
     def bounds(self) -> tuple[float, float]:
         """Return (low, high)."""
         return self.low, self.high
+
+    def scaled(self, factor: float) -> Law:
+        """Both bounds times the factor."""
+        return Uniform(self.low * scale(factor), self.high * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation."""
@@ -241,6 +253,10 @@ class TruncatedNormal(Law):
         open_side = FARTHEST_NORMAL if len(finite) < 2 else 0.0
         return abs(self.mean) + single("sigma", self.sigma) * (max(finite, default=0.0) + open_side)
 
+    def scaled(self, factor: float) -> Law:
+        """Mean and sigma times the factor; the bounds are counted in sigmas."""
+        return replace(self, std=self.std * scale(factor), mean=self.mean * scale(factor))
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation."""
         mean, deviation = self._shape()
@@ -263,6 +279,10 @@ class Keep(Law):
     def element_draw(self) -> Draw:
         """Refuse: there is nothing to write."""
         raise ArgumentError("Keep() leaves a tensor's own value: there is nothing to fill; use it in a plan's rules")
+
+    def scaled(self, factor: float) -> Law:  # noqa: ARG002
+        """Refuse: the value is the model's own."""
+        raise ArgumentError("Keep() leaves a tensor's own value, which a plan cannot scale")
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Not known: the value is the model's own."""

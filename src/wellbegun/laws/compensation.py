@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws.initializer import Floats, Law, single
+from wellbegun.laws.initializer import Floats, Law, scale, single
 from wellbegun.sampler import Draw, Stream, write
 
 
@@ -74,6 +74,10 @@ class MeanCompensation(Law):
         noise = np.empty(shape, np.float32)
         write(noise, Draw.normal(0.0, self.std), stream, 0)
         return np.asarray((noise - self.mean * sums).astype(np.float32), dtype)
+
+    def scaled(self, factor: float) -> Law:
+        """Both parts times the factor. A weight that is scaled takes its mean part along by itself."""
+        return replace(self, mean=self.mean * scale(factor), std=self.std * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean, and the standard deviation of the random part alone: that of the sums is the weight's affair."""

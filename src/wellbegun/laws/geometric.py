@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.arguments import above_zero, whole
-from wellbegun.laws.initializer import Floats, Law
+from wellbegun.laws.initializer import Floats, Law, scale
 from wellbegun.sampler import Stream, orthogonal
 
 
@@ -85,6 +85,10 @@ class Orthogonal(Law):
         """The gain: no element of Q exceeds 1."""
         return self.gain
 
+    def scaled(self, factor: float) -> Law:
+        """The gain times the factor."""
+        return replace(self, gain=self.gain * scale(factor))
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element: Q has min(rows, columns) units of square in all."""
         return 0.0, self.gain / math.sqrt(max(*self._matrix(shape), 1))
@@ -156,6 +160,10 @@ class MirroredOrthogonal(Law):
         """The gain: no element of Q exceeds 1."""
         return self.gain
 
+    def scaled(self, factor: float) -> Law:
+        """The gain times the factor."""
+        return replace(self, gain=self.gain * scale(factor))
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element."""
         longer = max(shape[0] // (1 + self.rows), shape[1] // (1 + self.columns), 1)
@@ -219,6 +227,10 @@ class DeltaOrthogonal(Law):
     def reach(self) -> float:
         """The gain: no element of Q exceeds 1."""
         return self.gain
+
+    def scaled(self, factor: float) -> Law:
+        """The gain times the factor."""
+        return replace(self, gain=self.gain * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element: inputs units of square in all."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.arguments import above_zero, whole
-from wellbegun.laws.initializer import Law
+from wellbegun.laws.initializer import Law, scale
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +47,10 @@ class Identity(Law):
     def reach(self) -> float:
         """The gain."""
         return self.gain
+
+    def scaled(self, factor: float) -> Law:
+        """The gain times the factor."""
+        return replace(self, gain=self.gain * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation over all elements."""
@@ -106,6 +110,10 @@ class Dirac(Law):
     def reach(self) -> float:
         """The gain."""
         return self.gain
+
+    def scaled(self, factor: float) -> Law:
+        """The gain times the factor."""
+        return replace(self, gain=self.gain * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation over all elements."""

@@ -97,6 +97,14 @@ class Law(Initializer):
         """Largest magnitude that a value can have, as far as the law itself knows."""
         return max((abs(bound) for bound in self.bounds() or ()), default=0.0)
 
+    def scaled(self, factor: float) -> Law:
+        """Return the law of every value times a number above 0: the same stream then gives the same values, scaled.
+
+        Raises:
+            ArgumentError: the factor is not above 0, or the law has no numbers to scale.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it scales")
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation of one element of a tensor of this shape."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its moments are")
@@ -116,6 +124,17 @@ def single(name: str, value: float) -> float:
     if not math.isfinite(rounded):
         raise ArgumentError(f"{name} must be a finite float32 number, not {value!r}")
     return rounded
+
+
+def scale(factor: float) -> float:
+    """Return the number that a law's numbers are multiplied by, if it is above 0."""
+    try:
+        number = math.nan if isinstance(factor, (str, bytes)) else float(factor)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ArgumentError(f"a law is scaled by a finite number above 0, got {factor!r}")
+    return number
 
 
 def required(fans: Fans | None, rule: object) -> Fans:

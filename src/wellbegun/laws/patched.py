@@ -96,6 +96,11 @@ class Patched(Law):
             return None
         return min(low for low, _ in known), max(high for _, high in known)
 
+    def scaled(self, factor: float) -> Law:
+        """Every one of the laws times the factor."""
+        patches = tuple((region, law.scaled(factor)) for region, law in self.patches)
+        return Patched(self.base.scaled(factor), patches)
+
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation over all elements."""
         shares = self._shares(shape)

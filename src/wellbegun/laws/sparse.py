@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.basic import Normal
-from wellbegun.laws.initializer import Floats, Law
+from wellbegun.laws.initializer import Floats, Law, scale
 from wellbegun.sampler import Stream, smallest_of_columns
 
 MOST_ROWS = 2**32
@@ -74,6 +74,10 @@ class Sparse(Law):
     def reach(self) -> float:
         """6.77 sigma, the farthest that 32 bits go."""
         return Normal(self.std).reach()
+
+    def scaled(self, factor: float) -> Law:
+        """The standard deviation times the factor."""
+        return replace(self, std=self.std * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation over all elements."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws.initializer import Floats, Law
+from wellbegun.laws.initializer import Floats, Law, scale
 from wellbegun.sampler import WHOLE, Stream
 
 SHOWN = 16
@@ -106,6 +106,10 @@ class Stored(Law):
         if self.values.size == 0:
             return 0.0
         return max(abs(float(edge)) for edge in (self.values.min(), self.values.max()))
+
+    def scaled(self, factor: float) -> Law:
+        """The numbers times the factor, rounded once."""
+        return Stored(self.values.astype(np.float64) * scale(factor), self.dtype)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation of the numbers, summed in float64."""

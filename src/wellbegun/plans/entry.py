@@ -27,6 +27,9 @@ class Entry:
         stream: name that keys the random numbers; the tensor's own unless an alias keeps an older one.
         ties: further names of the same tensor.
         zero_row: row of a look-up table that stands for padding and holds zeros.
+        uses: how often one forward pass multiplies with the same part of it; a recurrent loop does so at every step.
+        measured: second moment behind the operation that calibration reached on its batch, without a bias that has a
+            mean of its own.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Entry:
     stream: str = ""
     ties: tuple[str, ...] = ()
     zero_row: int | None = None
+    uses: int = 1
+    measured: float | None = None
 
     def __post_init__(self) -> None:
         if not self.stream:

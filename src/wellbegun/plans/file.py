@@ -21,7 +21,7 @@ from wellbegun.sampler import SAMPLER_VERSION
 FORMAT = 2
 SCHEMA = f"wellbegun.plan/{FORMAT}"
 _TEXTS = ("name", "kind", "dtype", "role", "initializer", "reason", "source", "stream")
-_OPTIONAL_NUMBERS = ("before", "after")
+_OPTIONAL_NUMBERS = ("before", "after", "measured")
 
 
 def plan_to_record(plan: Plan) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
-    values = dict(item)
+    values = {"uses": 1, "measured": None} | item  # plans of the first releases do not have these
     for name in _TEXTS:
         if not isinstance(values[name], str):
             raise PlanFileError(f"{name} must be text, got {values[name]!r}")
@@ -197,6 +197,9 @@ def _entry(item: dict[str, Any]) -> Entry:
         raise PlanFileError(f"{values['name']}: ties must be a list of names, got {values['ties']!r}")
     if values["kind"] not in ("parameter", "buffer"):
         raise PlanFileError(f"{values['name']}: kind must be 'parameter' or 'buffer', got {values['kind']!r}")
+    uses = values["uses"]
+    if not isinstance(uses, int) or isinstance(uses, bool) or uses < 1:
+        raise PlanFileError(f"{values['name']}: uses must be a whole number of at least 1, got {uses!r}")
     row, rows = values["zero_row"], shape[0] if shape else 0
     if row is not None and (not isinstance(row, int) or isinstance(row, bool) or not 0 <= row < rows):
         raise PlanFileError(f"{values['name']}: zero_row must be null or a row of {list(shape)}, got {row!r}")

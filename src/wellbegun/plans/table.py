@@ -91,6 +91,8 @@ def entry_text(plan: Plan, entry: Entry) -> str:
         parts.append(("second moment", f"{entry.before:.4g} before the operation, aimed at {entry.after:.4g} after it"))
     elif entry.after is not None:
         parts.append(("second moment", f"aimed at {entry.after:.4g} after the operation"))
+    if entry.measured is not None:
+        parts.append(("calibrated", f"second moment {entry.measured:.4g} behind the operation"))
     if entry.zero_row is not None:
         parts.append(("zeros", f"row {entry.zero_row}, which stands for padding"))
     parts.append(("tied with", ", ".join(entry.ties)))

@@ -145,9 +145,10 @@ class _Planner:
     def _goal(self, operation: Operation, feed: Feed, place: Place | None) -> Goal:
         fans = self.layers.fans(operation)
         if operation.index in self.layers.outputs and fans.fan_out > 1:
-            doubtful = f"aims at a second moment of {LOGITS:g} for the outputs"
+            target = LOGITS / max(self.layers.outputs[operation.index], 1.0) ** 2
+            doubtful = f"aims at a second moment of {target:.3g} for the outputs"
             sure = "starts the loss within 0.3 of ln K, if these are K logits"
-            return Goal(LOGITS, doubtful if feed.doubt else sure, is_output=True)
+            return Goal(target, doubtful if feed.doubt else sure, is_output=True)
         if place is None:
             return Goal()
         count = place.stream.count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,14 @@ def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str
         stream=stream,
         ties=variable.ties,
         zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
+        uses=_repetitions(uses),
     )
+
+
+def _repetitions(uses: tuple[Use, ...]) -> int:
+    """How often the forward pass multiplies with the same part of a weight in the same way."""
+    alike = Counter((use.role, use.region) for use in uses if use.fans is not None and use.role != "bias")
+    return max(alike.values(), default=1)
 
 
 def uses_of(graph: Graph, name: str) -> tuple[Use, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wellbegun.graph.graph import Graph, Operation, Use
+from wellbegun.graph.graph import SQUASHERS, Graph, Operation, Use
 from wellbegun.laws import Fans
 from wellbegun.recipes.signal import activation_of
 from wellbegun.theory import Activation
@@ -13,7 +13,7 @@ class Layers:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.outputs = graph.output_layers()
+        self.outputs = find_outputs(graph)
         self._uses: dict[int, Use] = {}
         self._biases: dict[int, list[str]] = {}
         for name, uses in graph.uses.items():
@@ -58,3 +58,28 @@ class Layers:
         if operation.kind == "shift" and operation.inputs:
             return self.graph.source(operation.inputs[0]).index
         return index
+
+
+_ASIDE = frozenset("masked_fill where index_put scatter slice_scatter clamp nan_to_num".split())
+"""Operations that set some outputs to constants and leave the others as they are."""
+
+
+def find_outputs(graph: Graph) -> dict[int, float]:
+    """Return the operations that make the model's outputs, each with the factor on its result.
+
+    Looked through: a softmax or sigmoid that ends the model, factors (logits divided by a number), caps of the form
+    c·tanh(x/c), and masks.
+    """
+    found: dict[int, float] = {}
+    for index in graph.outputs:
+        operation, factor = graph.source(index), 1.0
+        while operation.inputs and (
+            operation.kind in ("softmax", "scale")
+            or operation.detail in SQUASHERS
+            or operation.detail in _ASIDE
+            or (operation.detail == "tanh" and factor != 1.0)
+        ):
+            factor *= operation.factor if operation.kind == "scale" else 1.0
+            operation = graph.source(operation.inputs[0])
+        found.setdefault(operation.index, abs(factor))
+    return found

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.theory import Activation, Moments, find_activation, moments
@@ -129,7 +130,10 @@ class Signals:
             return Signal(0.0 if operation.detail == "token" else 1.0, 0.0, True)
         first = incoming[0]
         if kind == "activation":
-            at = behind_activation(self._graph, operation.detail, first.second_moment)
+            try:
+                at = behind_activation(self._graph, operation.detail, first.second_moment)
+            except TheoryError:  # exp of a large signal: no number of standard deviations is enough
+                return Signal(first.second_moment, 0.0, False, f"{operation.detail} of a large signal")
             return Signal(at.second, at.mean, False, doubt)
         if kind == "add":
             return _sum(incoming, doubt)

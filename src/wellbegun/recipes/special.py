@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Use
 from wellbegun.laws import Constant, Keep, Normal, Uniform
+from wellbegun.recipes.layers import find_outputs
 from wellbegun.recipes.proposal import Proposal, as_proposal
 
 PLAIN = frozenset(
@@ -67,7 +68,7 @@ def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Prop
 def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
     """Whether the result of a weight operation only ever joins another signal, or is an output by the author's wish."""
     waiting, seen = [index], {index}
-    if index in graph.output_layers():
+    if index in find_outputs(graph):
         return not author.stands
     while waiting:
         steps = graph.consumers(waiting.pop())

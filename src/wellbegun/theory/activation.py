@@ -35,6 +35,9 @@ class Activation:
     function: Callable[[Array], Array] = field(repr=False)
     kinks: tuple[float, ...] = ()
 
+    def __str__(self) -> str:
+        return self.name
+
 
 def find_activation(activation: str | Callable[..., Any] | Activation, **parameters: float) -> Activation:
     """Return the activation of a name or of a callable.

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 _SHAPE_ONLY = frozenset(
     (
-        "zeros_like ones_like empty_like full_like new_zeros new_ones new_empty new_full new_empty_strided is_same_size "
-        "sym_size sym_stride sym_numel sym_storage_offset size stride numel _local_scalar_dense is_nonzero equal"
+        "zeros_like ones_like empty_like full_like new_zeros new_ones new_empty new_full new_empty_strided "
+        "is_same_size sym_size sym_stride sym_numel sym_storage_offset size stride numel "
+        "_local_scalar_dense is_nonzero equal"
     ).split()
 )
 """Operations that take a shape, or hand a number to Python."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,8 @@ import torch
 from wellbegun.graph.graph import WEIGHT_KINDS, Operation
 from wellbegun.graph.slices import Cuttable
 from wellbegun.graph.tracked import Source
+
+_MASKS = frozenset({"where", "masked_fill"})
 
 if TYPE_CHECKING:
     from wellbegun.graph.call import Call
@@ -22,6 +25,9 @@ def add(recorder: Recorder, call: Call) -> None:
     given = [tensor for tensor in call.tensors if recorder.sources(tensor)]
     if not given:
         kind, follow = ("add", "sum") if len(values) > 1 else ("shift", "same")
+        if len(values) == 2:
+            _find_bias_table(recorder, *values)
+            _find_bias_table(recorder, *reversed(values))
         recorder.record(call, kind, values, follow=follow)
         return
     # asked before the operation is recorded: in add_, the result takes an argument's place
@@ -33,11 +39,11 @@ def add(recorder: Recorder, call: Call) -> None:
     index = recorder.record(call, "shift" if shifts else "add", (*values, *given), follow="same")
     for role, tensor, sources in used:
         fans, layer, letters = None, None, ""
-        if role == "bias" and made is not None and made.parts:
+        if role == "bias" and made is not None and made.parts and _is_linear_in(recorder, signal):
             layer = max(made.parts)
-            fans = recorder.slices.fans[layer]
+            fans = recorder.slices.fans_of(layer, made.parts[layer].runs())
         if role in ("bias", "normalisation shift"):
-            varying = _varying(sources, tensor)
+            varying = varying_axes(sources, tensor)
             letters = "".join("o" if axis in varying else "." for axis in range(tensor.ndim))
         for source in sources:
             recorder.use_all((source,), role, index, call.name, fans, letters, "." if letters else "")
@@ -54,15 +60,18 @@ def multiply(recorder: Recorder, call: Call) -> None:
     given = [tensor for tensor in call.tensors if recorder.sources(tensor)]
     kinds = [recorder.kind_of(value) for value in values]
     if given:
-        roles = [_multiplied(recorder, call, kinds[0], tensor) for tensor in given]
+        roles = [_multiplied(recorder, call, values[0], tensor) for tensor in given]
         kind = "norm" if "normalisation scale" in roles else "multiply"
         used = [recorder.sources(tensor) for tensor in given]
         if set(kinds) == {"noise"}:  # dropout of parameters
             recorder.record(call, "parameter", given, detail="dropout", sources=used[0])
             return
         index = recorder.record(call, kind, (*values, *given), follow="same")
-        for role, sources in zip(roles, used, strict=True):
-            recorder.use_all(sources, role, index, call.name)
+        if kind == "norm":
+            recorder.has_affine.add((index, "normalisation scale"))
+        for role, tensor, sources in zip(roles, given, used, strict=True):
+            letters = "o" if role == "normalisation scale" and tensor.ndim == 1 else ""
+            recorder.use_all(sources, role, index, call.name, letters=letters)
         return
     number = _number(call)
     if len(values) == 1 and number is not None:
@@ -74,7 +83,7 @@ def multiply(recorder: Recorder, call: Call) -> None:
         signal = [value for value, kind in zip(values, kinds, strict=True) if kind != "rsqrt"]
         recorder.record(call, "norm", signal)
     elif len(values) == 2 and call.name == "div" and (length := _length(recorder, values[1])) is not None:
-        moment = _moment(recorder, values[0], length)
+        moment = _moment(values[0], length)
         recorder.record(call, "norm", values[:1], second_moment=moment)
     else:
         recorder.record(call, "multiply", values, follow="same")
@@ -108,10 +117,11 @@ def _number(call: Call) -> float | None:
 
 def _added(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor, rank: int) -> str:
     """The role of what was made from parameters and is added to a signal."""
-    varying = {axis + rank - given.ndim for axis in _varying(recorder.sources(given), given)}
+    varying = {axis + rank - given.ndim for axis in varying_axes(recorder.sources(given), given)}
     vector = len(varying) < 2
     made = recorder.made(signal)
-    for operation, part in made.parts.items() if made is not None else ():
+    behind = made.parts.items() if made is not None and _is_linear_in(recorder, signal) else ()
+    for operation, part in behind:
         if part.shadow is not None:
             offset = rank - len(part.shadow.shape)
             along = {axis + offset for axis in part.shadow.axes_along(part.axis)}
@@ -119,25 +129,33 @@ def _added(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor, rank: 
             if alone or (varying and varying <= along):
                 return "bias"
     kind = recorder.kind_of(signal)
-    if vector and kind == "norm":
+    if vector and _lacks(recorder, signal, "normalisation shift"):
         return "normalisation shift"
     if vector and (kind in WEIGHT_KINDS or kind == "bilinear" or (kind == "matmul" and varying == {rank - 1})):
         return "bias"
-    if not vector and _are_scores(recorder, signal):
-        return "bias table"
     gathered = any(source.gathered for source in recorder.sources(given))
+    if (gathered or not vector) and are_scores(recorder, signal):
+        return "bias table"
     return "position table" if gathered or not vector else "added"
 
 
-def _multiplied(recorder: Recorder, call: Call, kind: str, given: torch.Tensor) -> str:
+def _multiplied(recorder: Recorder, call: Call, signal: torch.Tensor, given: torch.Tensor) -> str:
     if call.name == "div":
         return "divided"
     if given.numel() == 1:
         return "scalar gate"
-    return "normalisation scale" if kind == "norm" else "multiplied"
+    if recorder.result_of(signal) in recorder.masks:
+        return "token"
+    return "normalisation scale" if _lacks(recorder, signal, "normalisation scale") else "multiplied"
 
 
-def _varying(sources: tuple[Source, ...], given: torch.Tensor) -> set[int]:
+def _lacks(recorder: Recorder, signal: torch.Tensor, role: str) -> bool:
+    """Whether a signal is the result of a normalisation that has no scale, or shift, of its own yet."""
+    operation = recorder.source_of(signal)
+    return operation is not None and operation.kind == "norm" and (operation.index, role) not in recorder.has_affine
+
+
+def varying_axes(sources: tuple[Source, ...], given: torch.Tensor) -> set[int]:
     """The axes along which what was made from parameters differs."""
     found = {axis for axis, size in enumerate(given.shape) if size > 1}
     if len(sources) == 1 and sources[0].shadow is not None and not sources[0].gathered:
@@ -146,12 +164,35 @@ def _varying(sources: tuple[Source, ...], given: torch.Tensor) -> set[int]:
     return found
 
 
-def _are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:
+def _is_linear_in(recorder: Recorder, signal: torch.Tensor) -> bool:
+    """Whether a signal is the result of a weight operation, or a sum of such, and nothing bends it on the way."""
+    operation = recorder.source_of(signal)
+    while operation is not None and operation.kind in ("view", "shift", "scale", "add") and operation.inputs:
+        operation = recorder.operations[operation.inputs[0]]
+    return operation is not None and (operation.kind in WEIGHT_KINDS or operation.kind == "bilinear")
+
+
+def are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:
     """Whether a signal is a product of two signals, scaled and shifted: the scores of an attention."""
     operation = recorder.source_of(signal)
-    while operation is not None and operation.kind in ("scale", "shift", "view", "add") and operation.inputs:
+    steps = ("scale", "shift", "view", "add")
+    while operation is not None and (operation.kind in steps or operation.detail in _MASKS) and operation.inputs:
         operation = recorder.operations[operation.inputs[0]]
     return operation is not None and operation.kind == "matmul"
+
+
+def _find_bias_table(recorder: Recorder, scores: torch.Tensor, table: torch.Tensor) -> None:
+    """An embedding that is added to the scores of an attention is a table of biases."""
+    operation = recorder.source_of(table)
+    steps = ("shift", "view", "add")
+    while operation is not None and (operation.kind in steps or operation.detail in _MASKS) and operation.inputs:
+        operation = recorder.operations[operation.inputs[0]]
+    if operation is None or operation.kind != "embedding" or not are_scores(recorder, scores):
+        return
+    found = recorder.uses.get(operation.weight, [])
+    for position, use in enumerate(found):
+        if use.operation == operation.index and use.role == "embedding weight":
+            found[position] = replace(use, role="bias table")
 
 
 def _length(recorder: Recorder, divisor: torch.Tensor) -> Operation | None:
@@ -174,7 +215,7 @@ def _length(recorder: Recorder, divisor: torch.Tensor) -> Operation | None:
     return operation
 
 
-def _moment(recorder: Recorder, signal: torch.Tensor, length: Operation) -> float | None:
+def _moment(signal: torch.Tensor, length: Operation) -> float | None:
     """1/d behind a division by the length of d numbers; None, for 1, behind one by their root mean square."""
     if length.detail not in ("linalg_vector_norm", "norm", "sum"):
         return None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wellbegun.graph.call import Call
     from wellbegun.graph.recorder import Recorder
 
-LOOKUPS = frozenset("embedding _embedding_bag embedding_bag index _unsafe_index index_select gather".split())
+_BAGS = frozenset({"_embedding_bag", "_embedding_bag_forward_only"})
+LOOKUPS = frozenset("embedding index _unsafe_index index_select gather".split()) | _BAGS
 
 
 def look_up(recorder: Recorder, call: Call) -> None:
@@ -31,7 +32,7 @@ def look_up(recorder: Recorder, call: Call) -> None:
     padding = -1
     if name == "embedding":
         padding = call.argument(2, "padding_idx", -1)
-    elif name in ("_embedding_bag", "embedding_bag"):
+    elif name in _BAGS:
         padding = call.argument(8, "padding_idx", -1)
     rows_of_table = (
         name in ("index", "index_select") and table.ndim == 2 and call.results[0].shape[-1:] == table.shape[-1:]
@@ -49,7 +50,7 @@ def look_up(recorder: Recorder, call: Call) -> None:
 
 
 def _indices(call: Call) -> list[torch.Tensor]:
-    if call.name in ("embedding", "_embedding_bag", "embedding_bag"):
+    if call.name == "embedding" or call.name in _BAGS:
         found = [call.args[1], *call.args[6:7]]  # the weights of samples, if any
     elif call.name in ("index", "_unsafe_index"):
         found = list(call.args[1])
@@ -68,7 +69,7 @@ def _comes_from_input(recorder: Recorder, index: Any) -> bool:
     """Whether an index is (made from) an input of whole numbers, as tokens are, and not chosen by a router."""
     if index.is_floating_point():
         return False
-    waiting, seen = [recorder.result_of(index)], set()
+    waiting, seen = [recorder.result_of(index)], set[int]()
     while waiting:
         at = waiting.pop()
         if at is None or at in seen or len(seen) > 16:
@@ -82,17 +83,33 @@ def _comes_from_input(recorder: Recorder, index: Any) -> bool:
     return False
 
 
+def _taken(call: Call, source: Source) -> tuple[int, ...]:
+    """The dimensions of the parameter along which rows are taken."""
+    if source.shadow is None:
+        return source.gathered
+    rank = len(source.shadow.shape)
+    axes = set(_indexed(call, rank))
+    reading = source.shadow.read("".join("x" if axis in axes else "." for axis in range(rank)))
+    letters = reading.letters if reading is not None else ()
+    return tuple(sorted({dim for dim, letter in enumerate(letters) if letter in ("x", "?")} | set(source.gathered)))
+
+
+def _indexed(call: Call, rank: int) -> list[int]:
+    """The axes that are indexed."""
+    if call.name in ("index_select", "gather"):
+        return [call.args[1] % rank]
+    return [dim for dim, index in enumerate(call.args[1]) if isinstance(index, torch.Tensor)]
+
+
 def _gathered(call: Call, source: Source, indices: list[torch.Tensor]) -> Source:
     shadow = source.shadow
+    taken = _taken(call, source)
     if shadow is None or call.name == "gather" or any(index.dtype in (torch.bool, torch.uint8) for index in indices):
-        return replace(source, shadow=None, gathered=True)
-    if call.name == "index_select":
-        dims = [call.args[1] % len(shadow.shape)]
-    else:
-        dims = [dim for dim, index in enumerate(call.args[1]) if isinstance(index, torch.Tensor)]
+        return replace(source, shadow=None, gathered=taken)
+    dims = _indexed(call, len(shadow.shape))
     together = dims == list(range(dims[0], dims[0] + len(dims)))
     count = len(call.results[0].shape) - (len(shadow.shape) - len(dims))
-    return replace(source, shadow=_without(shadow, dims, dims[0] if together else 0, count, call), gathered=True)
+    return replace(source, shadow=_without(shadow, dims, dims[0] if together else 0, count, call), gathered=taken)
 
 
 def _without(shadow: Shadow, dims: list[int], at: int, count: int, call: Call) -> Shadow:
@@ -100,5 +117,5 @@ def _without(shadow: Shadow, dims: list[int], at: int, count: int, call: Call) -
     for dim in reversed(dims):
         shadow = shadow.view(torch.Tensor.select, dim, 0)
     for _ in range(count):
-        shadow = shadow.view(torch.Tensor.unsqueeze, at)
+        shadow = shadow.unsqueeze(at)
     return shadow.view(torch.Tensor.expand, call.results[0].shape)

@@ -38,5 +38,7 @@ def norm(recorder: Recorder, call: Call) -> None:
     recorder.enter(value)
     index = recorder.record(call, "norm", (value, *(tensor for tensor in tensors if recorder.sources(tensor))))
     for role, tensor in zip(_ROLES, tensors, strict=False):
+        if recorder.sources(tensor):
+            recorder.has_affine.add((index, role))
         letters = "o" if tensor is not None and tensor.ndim == 1 else ""
         recorder.use_all(recorder.sources(tensor), role, index, call.name, letters=letters)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wellbegun.graph.operations.elementwise import are_scores, varying_axes
 from wellbegun.graph.tracked import Part
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _POOLS = frozenset(
     ).split()
 )
 _SOFTMAX = frozenset("_softmax softmax _log_softmax log_softmax _safe_softmax".split())
+_REPLACES = frozenset("index_put _index_put_impl masked_fill masked_scatter index_copy scatter slice_scatter".split())
 _ATTENTION = "_scaled_dot_product"
 
 
@@ -41,7 +43,8 @@ def other(recorder: Recorder, call: Call) -> None:
     elif kind in ("softmax", "activation"):
         inputs = inputs[:1]
     follow = "same" if call.is_elementwise or kind == "dropout" else ""
-    used = [(recorder.sources(tensor), roles.get(id(tensor), "other")) for tensor in call.tensors]
+    usual = "token" if call.name in _REPLACES else "other"
+    used = [(recorder.sources(tensor), roles.get(id(tensor), usual)) for tensor in call.tensors]
     index = recorder.record(call, kind, inputs, detail=detail, follow=follow)
     for sources, role in used:
         recorder.use_all(sources, role, index, call.name)
@@ -53,10 +56,12 @@ def concatenate(recorder: Recorder, call: Call) -> None:
     dim = call.argument(1, "dim", 0) % rank
     alone = all(recorder.is_signal(tensor) for tensor in call.tensors)
     used = [(tensor, recorder.sources(tensor)) for tensor in call.tensors]
+    sinks = any(recorder.is_signal(tensor) and are_scores(recorder, tensor) for tensor in call.tensors)
     index = recorder.record(call, "concat", call.tensors, follow="joined" if alone else "")
     for tensor, sources in used:
-        beside = call.name == "cat" and dim == rank - 1 and sum(size > 1 for size in tensor.shape) > 1
-        recorder.use_all(sources, "position table" if beside else "token", index, call.name)
+        beside = call.name == "cat" and dim == rank - 1 and len(varying_axes(sources, tensor)) > 1
+        role = "attention sink" if sinks else "position table" if beside else "token"
+        recorder.use_all(sources, role, index, call.name)
 
 
 def slope(recorder: Recorder, call: Call) -> None:

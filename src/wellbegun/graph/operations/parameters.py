@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wellbegun.graph.shadow import Shadow
 from wellbegun.graph.tracked import Source
 
 if TYPE_CHECKING:
@@ -22,44 +23,52 @@ def compute(recorder: Recorder, call: Call) -> None:
     inputs = [tensor for tensor in call.tensors if recorder.sources(tensor)]
     for tensor in inputs:
         for source in recorder.sources(tensor):
-            made = _behind(call, source, tensor, alone=len(inputs) == 1)
+            made = _behind(call, source, alone=len(inputs) == 1)
             found[source.variable] = _merged(found[source.variable], made) if source.variable in found else made
     recorder.record(call, "parameter", inputs, detail=_plain(call.name), sources=tuple(found.values()))
 
 
 def update(recorder: Recorder, call: Call, written: Any) -> None:
     """Record that the forward pass writes into a parameter or buffer, which stays what it is."""
-    known = recorder.made(written)
+    known, sources = recorder.made(written), recorder.sources(written)
     values = [tensor for tensor in call.tensors if tensor is not written]
     index = recorder.record(call, "other", values)
     counts = call.name == "add" and not written.is_floating_point() and not any(map(recorder.made, values))
-    recorder.use_all(recorder.sources(written), "counter" if counts else "updated", index, call.name)
+    recorder.use_all(sources, "counter" if counts else "updated", index, call.name)
     for value in values:
-        if value is not written:
-            recorder.use_all(recorder.sources(value), "other", index, call.name)
+        recorder.use_all(recorder.sources(value), "other", index, call.name)
     if known is not None:
         recorder.know(written, known)
 
 
-def _behind(call: Call, source: Source, tensor: torch.Tensor, *, alone: bool) -> Source:
+def _behind(call: Call, source: Source, *, alone: bool) -> Source:
     name = call.name
     if name in ("cat", "stack"):
         joined = replace(source, joined=True)
         if name == "stack" and source.shadow is not None:
-            shadow = source.shadow.view(torch.Tensor.unsqueeze, call.argument(1, "dim", 0))
-            joined = replace(joined, shadow=shadow)
+            joined = replace(joined, shadow=source.shadow.unsqueeze(call.argument(1, "dim", 0)))
         return joined
     number = _factor(call) if alone else None
     if number is not None:
         return replace(source, factor=source.factor * number)
     if name == "neg" and not source.derived:
         return replace(source, factor=-source.factor)
-    same = call.results and tuple(call.results[0].shape) == tuple(tensor.shape)
-    keeps = same and (call.is_elementwise or name in ("_weight_norm_interface", "_weight_norm"))
     steps = (*source.derived, _plain(name))
     if len(steps) > _MOST_STEPS or (source.derived and source.derived[-1] == steps[-1]):
         steps = source.derived
-    return replace(source, derived=steps, shadow=source.shadow if keeps else None)
+    return replace(source, derived=steps, shadow=_spread(call, source))
+
+
+def _spread(call: Call, source: Source) -> Shadow | None:
+    """The shadow of a result each number of which comes from the number at its place, or is spread from there."""
+    if source.shadow is None or not (call.is_elementwise or call.name in ("_weight_norm_interface", "_weight_norm")):
+        return None
+    if source.shadow.shape == tuple(call.results[0].shape):
+        return source.shadow
+    try:
+        return source.shadow.view(torch.Tensor.expand, call.results[0].shape)
+    except RuntimeError:
+        return None
 
 
 def _factor(call: Call) -> float | None:

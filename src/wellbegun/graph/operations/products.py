@@ -35,9 +35,9 @@ PRODUCTS = {
 def product(recorder: Recorder, call: Call) -> None:
     """Record a product of matrices, vectors or stacks of matrices."""
     left, right = (call.args[position] for position in PRODUCTS[call.name])
-    bias = (
-        call.args[0] if PRODUCTS[call.name] == (1, 2) else call.argument(2, "bias") if call.name == "linear" else None
-    )
+    bias = call.args[0] if PRODUCTS[call.name] == (1, 2) else None
+    if call.name == "linear":
+        bias = call.argument(2, "bias")
     right_letters = "oi" if call.name == "linear" else {1: "i", 2: "io", 3: "bio"}[right.ndim]
     if recorder.sources(left) and recorder.sources(right):
         if _is_layer(recorder, right, right_letters) or _is_spread(recorder, left):
@@ -124,10 +124,6 @@ def _is_layer(recorder: Recorder, weight: torch.Tensor, letters: str) -> bool:
 
 def _is_spread(recorder: Recorder, value: torch.Tensor) -> bool:
     """Whether what was made from parameters is repeated over a batch, as learned queries are."""
-    return any(
-        source.shadow is not None
-        and any(
-            n > 1 and step == 0 for n, step in zip(source.shadow.shape, source.shadow.levels[-1].stride(), strict=True)
-        )
-        for source in recorder.sources(value)
-    )
+    plain = (source for source in recorder.sources(value) if not source.derived)
+    tops = [source.shadow.levels[-1] for source in plain if source.shadow is not None]
+    return any(size > 1 and step == 0 for top in tops for size, step in zip(top.shape, top.stride(), strict=True))

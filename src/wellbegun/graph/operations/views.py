@@ -22,8 +22,8 @@ VIEWS = (
     | frozenset(
         (
             "view reshape _unsafe_view _reshape_alias expand slice select unsqueeze squeeze flatten split "
-            "split_with_sizes unsafe_split unsafe_split_with_sizes chunk unsafe_chunk unbind unflatten narrow as_strided "
-            "view_as repeat diagonal unfold view_as_real view_as_complex"
+            "split_with_sizes unsafe_split unsafe_split_with_sizes chunk unsafe_chunk unbind unflatten narrow "
+            "as_strided view_as repeat diagonal unfold view_as_real view_as_complex"
         ).split()
     )
 )
@@ -81,6 +81,8 @@ def _views(call: Call, shadow: Shadow, count: int) -> list[Shadow] | None:
     if name in _COPIES:
         return [shadow] * count
     try:
+        if name == "unsqueeze":
+            return [shadow.unsqueeze(call.argument(1, "dim"))]
         if name == "repeat":
             tiles = call.args[1][len(call.args[1]) - len(shadow.shape) :]
             if any(size > 1 and tile > 1 for size, tile in zip(shadow.shape, tiles, strict=True)):

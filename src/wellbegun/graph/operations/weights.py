@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from wellbegun.graph.graph import WEIGHT_KINDS
 from wellbegun.graph.slices import Cuttable
 from wellbegun.graph.tracked import Made
 
@@ -49,7 +50,8 @@ def weigh(
     """
     sources = recorder.sources(weight)
     plain = bool(sources) and not any(source.derived for source in sources)
-    index = recorder.record(call, kind, (*values, weight, bias), weight=sources[0].variable if plain else "")
+    name = sources[0].variable if plain and kind in WEIGHT_KINDS else ""
+    index = recorder.record(call, kind, (*values, weight, bias), weight=name)
     out_axis = letters.find("o")
     bias_axis = bias_letters.find("o")
     cut = []

@@ -1,0 +1,238 @@
+"""wb.calibrate: one forward pass on real data, and each weight at the second moment that its plan aims at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wellbegun.errors import ArgumentError, CalibrationError, TraceError, WellbegunError
+from wellbegun.graph.framework import check_module
+from wellbegun.laws import Keep
+from wellbegun.plans import Entry, Plan
+
+if TYPE_CHECKING:
+    import torch
+
+    from wellbegun.tuning.corrected import Corrected
+
+SUFFIX = ", calibrated"
+"""Behind the recipe's name: the laws are no longer those of the recipe alone."""
+
+
+def calibrate(
+    plan: Plan, model: torch.nn.Module, batch: Any, *, target: float | None = None, centred: bool = False
+) -> Plan:
+    """Correct the scale of every weight of a plan to what one forward pass on real data shows.
+
+    >>> import torch, wellbegun as wb
+    >>> data = torch.randn(256, 64, generator=torch.Generator().manual_seed(0)).abs()
+    >>> model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    >>> better = calibrate(wb.plan(model, "vector:64", seed=7), model, data)
+    >>> better["0.weight"].after, round(better["0.weight"].measured, 4)
+    (1.0, 1.0)
+
+    The network runs once on the values that the plan would write. As the result of each weight's operation appears,
+    its second moment is measured (summed in float64), the weight is multiplied by the factor that brings it to its
+    entry's target (`Entry.after`), and the run goes on with the corrected result, so that every layer is measured
+    behind corrected layers. Biases keep their laws. Those that are random about zero, or take out a mean, count in the
+    second moment, and the latter follow their weight; a bias with a mean of its own (a forget gate) is an offset
+    that does not count.
+
+    LSUV (Mishkin and Matas, 2016) is the special case of orthogonal laws and target=1, found without repeated passes.
+    It looks at the variance; a target is a second moment E y², mean included. They agree where weights have mean zero
+    and biases are zero, up to the scatter of a finite width; `centred=True` measures the variance as LSUV does.
+
+    A weight used several times gets its factor at the first use whose input is not zero. If its entry says so (`uses`
+    above 1, with `before`), the ratio of output to input is corrected, not the output alone.
+
+    Args:
+        plan: made for this model, applied or not: its values are drawn anew.
+        model: gives the forward pass, on any device; on meta, batches of the CPU. Its parameters, buffers, mode and
+            hooks and the random states are as before afterwards. It runs in evaluation mode, without dropout, but
+            batch normalisation takes the statistics of the batch, as in the first step of training.
+        batch: real inputs, or a pair (inputs, targets) whose targets are not used, as for `wb.diagnose`.
+        target: one second moment for all weights instead of those of the entries, which may have none.
+        centred: bring the variance to the targets, and not the second moment.
+
+    Returns:
+        The plan with scaled laws. `Entry.measured` is the second moment that was reached, `Entry.reason` says from
+        where and by which factor. Weights whose law is zero, and those that the batch did not reach, are left as they
+        are; their reasons say so.
+
+    Raises:
+        ArgumentError: no entry has a target, or the batch or target is none.
+        ApplyError: the plan is for another model.
+        CalibrationError: a layer is dead: its result is zero or not finite, whatever the factor.
+        TraceError: the model's forward pass fails; its own error is given.
+    """
+    model = check_module(model, "calibrating a plan")
+    arguments, keywords, hint = _inputs(batch)
+    if not isinstance(centred, bool):
+        raise ArgumentError(f"centred must be True or False, got {centred!r}")
+    targets = _targets(plan, target)
+    from wellbegun.graph.stage import attributes_kept
+    from wellbegun.tuning.correction import Correction
+    from wellbegun.tuning.values import by_every_name, place, planned_values
+
+    values = planned_values(plan, model)
+    correction = Correction(plan, values, targets, centred=centred, ratios=target is None)
+    with attributes_kept(model):
+        place(plan, values, model)
+        _run(model, by_every_name(plan, values, model), arguments, keywords, correction, plan.seed, hint)
+    for weight in correction.weights.values():
+        if weight.starved and weight.reached is None:
+            place = f" behind {weight.behind}" if weight.behind else ""
+            raise CalibrationError(
+                f"{weight.name}: every value that reaches it on this batch is zero, so nothing can be measured; look "
+                f"at what lies in front of it{place} (dead units, a law of zeros, a batch of zeros)"
+            )
+    size = _count(arguments, keywords)
+    entries = tuple(_entry(entry, correction.weights.get(entry.name), targets, size, centred) for entry in plan)
+    recipe = plan.recipe if plan.recipe.endswith(SUFFIX) else plan.recipe + SUFFIX
+    return replace(plan, entries=entries, recipe=recipe)
+
+
+def _targets(plan: Plan, target: float | None) -> dict[str, float]:
+    """The second moment that each weight shall reach; weights whose law is zero, or kept, have none."""
+    if target is None:
+        wanted = {entry.name: entry.after for entry in plan if entry.after is not None and _multiplies(entry)}
+        dead = [name for name, moment in wanted.items() if moment > 0 and _is_zero(plan[name])]
+        if dead:
+            raise CalibrationError(
+                f"{', '.join(dead)}: the plan aims at a second moment of {wanted[dead[0]]:.4g} with weights that are "
+                "all zero; give it a law that is not zero, or no target"
+            )
+    elif isinstance(target, bool) or not isinstance(target, (int, float)) or not 0 < target < float("inf"):
+        raise ArgumentError(f"target must be a second moment above 0 such as 1.0, got {target!r}")
+    else:
+        wanted = {e.name: float(target) for e in plan if e.kind == "parameter" and _is_weight(e)}
+    found = {name: moment for name, moment in wanted.items() if moment > 0 and _can_scale(plan[name])}
+    if not found:
+        raise ArgumentError(
+            f"no weight of this plan (by {plan.recipe}) has a target and a law that can be scaled; pass target=1.0 to "
+            "bring every weight's result to the second moment 1, as LSUV does"
+        )
+    return found
+
+
+def _multiplies(entry: Entry) -> bool:
+    """Whether a second moment behind an entry is about a product with it."""
+    return not any(word in entry.role for word in ("bias", "normalisation"))
+
+
+def _is_weight(entry: Entry) -> bool:
+    return "weight" in entry.role and len(entry.shape) > 1
+
+
+def _is_zero(entry: Entry) -> bool:
+    return not isinstance(entry.law, Keep) and entry.law.moments(entry.shape) == (0.0, 0.0)
+
+
+def _can_scale(entry: Entry) -> bool:
+    return not isinstance(entry.law, Keep) and not _is_zero(entry)
+
+
+def _entry(
+    entry: Entry, weight: Corrected | None, targets: Mapping[str, float], size: int | None, centred: bool
+) -> Entry:
+    """The entry with what the run has found at it."""
+    if entry.name not in targets:
+        note = ""
+        if weight is not None and _is_zero(entry):
+            note = "left as it is by calibration: its law is zero"
+        elif weight is not None and isinstance(entry.law, Keep):
+            note = "left as it is by calibration: the plan keeps its own value"
+        measured = None if weight is None else weight.second_moment
+        return replace(entry, reason=_with(entry.reason, note), measured=measured)
+    if weight is None or weight.reached is None:
+        return replace(entry, reason=_with(entry.reason, "not calibrated: no product with it ran on the batch"))
+    law = entry.law.scaled(weight.factor)
+    inputs = "a batch" if size is None else f"a batch of {size}"
+    what = "variance" if centred else "second moment"
+    change = f"{what} {weight.found:.4g} -> {weight.reached:.4g} with factor {weight.factor:.4g}"
+    note = f"calibrated on {inputs}: {change}"
+    if weight.ratio != 1:
+        note += f" where {weight.ratio:.4g} times as much flows in as planned"
+    if weight.later:
+        note += f" at the first of {1 + len(weight.later)} uses, {weight.later[-1]:.4g} at the last"
+    reason = _with(entry.reason, note)
+    return replace(entry, law=law, initializer=repr(law), reason=reason, measured=weight.second_moment)
+
+
+def _with(reason: str, note: str) -> str:
+    return f"{reason}; {note}" if note and not reason.endswith(note) else reason
+
+
+def _run(
+    model: torch.nn.Module,
+    state: dict[str, torch.Tensor],
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    correction: Any,
+    seed: int,
+    hint: str,
+) -> None:
+    """One forward pass on other values; nothing of the model or of the process is changed afterwards."""
+    import torch
+
+    from wellbegun.graph.stage import attributes_kept
+    from wellbegun.tuning.surroundings import plain_kernels, seeded
+
+    with ExitStack() as surroundings:
+        surroundings.enter_context(attributes_kept(model))
+        surroundings.enter_context(seeded(seed, state.values()))
+        surroundings.enter_context(plain_kernels(model))
+        surroundings.enter_context(torch.no_grad())
+        for module in model.modules():  # not model.eval(), which some classes override with more than a flag
+            module.training = False
+        try:
+            with correction:
+                torch.func.functional_call(model, state, arguments, keywords)
+        except WellbegunError:
+            raise
+        except Exception as error:
+            raise TraceError(_failure(model, arguments, keywords, error) + hint) from error
+
+
+def _failure(model: torch.nn.Module, arguments: Any, keywords: Any, error: Exception) -> str:
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    shapes = [f"{tuple(leaf.shape)}" for leaf in tree_leaves((arguments, keywords)) if isinstance(leaf, torch.Tensor)]
+    return f"{type(model).__name__} fails on inputs of shape {', '.join(shapes)}: {type(error).__name__}: {error}"
+
+
+def _inputs(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], str]:
+    """Positional and keyword arguments of the forward pass, and what may be wrong with them if it fails."""
+    import torch
+    from torch.utils._pytree import tree_leaves, tree_map_only
+
+    hint = ""
+    if isinstance(batch, Mapping):  # some mappings, such as those of tokenizers, are opaque to tree functions
+        batch = dict(batch)
+    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], torch.Tensor):
+        inputs = batch[0]
+        batch = dict(inputs) if isinstance(inputs, Mapping) else inputs
+        hint = "; a pair is read as (inputs, targets): two inputs go by name in a dictionary"
+    tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)]
+    if not tensors or any(leaf.is_meta for leaf in tensors):
+        raise ArgumentError(
+            f"batch must hold real inputs to measure on, got {batch if not tensors else 'meta tensors'}"
+        )
+    # a forward may write into its inputs, which are the caller's; one tensor in two places stays one tensor
+    copies = {id(leaf): leaf.detach().clone() for leaf in tensors}
+    batch = tree_map_only(torch.Tensor, lambda leaf: copies[id(leaf)], batch)
+    if isinstance(batch, dict):
+        return (), batch, hint
+    return (tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)), {}, hint
+
+
+def _count(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int | None:
+    """The number of inputs in the batch: the first size of the first tensor."""
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    leaves = tree_leaves((arguments, keywords))
+    return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
