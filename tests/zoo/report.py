@@ -64,7 +64,7 @@ def row_of(result: Result) -> Row:
         str(result.kept) if planned else "",
         str(len(result.nan)) if planned else "",
         "" if result.excess is None else f"{result.excess:+.2f}",
-        "" if planned else cause(result.error),
+        ("text alone" if result.text_alone else "") if planned else cause(result.error),
     )
     return Row(result.name, cells)
 
@@ -135,7 +135,8 @@ def page(rows: list[Row], unbuilt: dict[str, str]) -> str:
         " so that only the model's own spread counts).",
         "",
         "Columns: *inputs*: who made them; *author*: parameters that have the values of the model's own code, because",
-        "`auto` knows no rule for them; *kept*: tensors that are left as they are.",
+        "`auto` knows no rule for them; *kept*: tensors that are left as they are; *text alone*: the tests do not know the",
+        "pictures or sounds that the model takes beside its text, so that a part of it does not run.",
         "",
         "| family | architectures | planned |",
         "|---|---|---|",

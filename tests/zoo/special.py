@@ -95,6 +95,7 @@ SPECIAL: dict[str, Any] = {
     "blip-2": {"image_token_index": 101},
     "instructblip": {"image_token_index": 101},
     "instructblipvideo": {"video_token_index": 101},
+    "vipllava": {"vision_feature_layers": [-2, -1]},
     "voxtral": {"audio_token_id": 101},
     "exaone4_5_vision": {"fullatt_block_indexes": (1,), "depth": 2, "window_size": 64},
     "qwen2_5_vl_vision": {"fullatt_block_indexes": (1,), "depth": 2, "window_size": 64},

@@ -67,6 +67,10 @@ def test_architecture(name: str, results: list[Result]) -> None:
         assert abs(result.excess) <= report.BAND
 
 
+def test_what_is_always_walked_exists() -> None:
+    assert set(architectures()) >= ALWAYS
+
+
 def test_share() -> None:
     rows = report.read().values()
     assert sum(row.planned for row in rows) >= SHARE * len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 import time
@@ -44,6 +45,7 @@ class Result:
     tensors: int = 0
     planned: bool = False
     own_inputs: bool = False
+    text_alone: bool = False
     error: str = ""
     author: int = 0
     kept: int = 0
@@ -65,6 +67,7 @@ def walk(architecture: Architecture) -> Result:
         model = architecture.build().eval()
         names = tensors_of(model)
         result.tensors = len(names)
+        result.text_alone = _text_alone(model, architecture.inputs(model, 0))
         result.parameters = sum({id(p): p.numel() for p in model.parameters()}.values())
         start = time.perf_counter()
         plan = _planned(architecture, model, result)
@@ -109,6 +112,13 @@ def tensors_of(model: torch.nn.Module) -> list[tuple[str, ...]]:
 
 def _logical(name: str) -> str:
     return re.sub(r"parametrizations\.([^.]+)\.[^.]+$", r"\1", name)
+
+
+def _text_alone(model: torch.nn.Module, inputs: dict[str, Any] | tuple[Any, ...]) -> bool:
+    """Whether a model that takes pictures or sounds beside a text is run on the text alone."""
+    names = set(inspect.signature(model.forward).parameters)
+    others = names & {"pixel_values", "input_features", "input_values"}
+    return "input_ids" in inputs and bool(others) and not others & set(inputs) if isinstance(inputs, dict) else False
 
 
 def _planned(architecture: Architecture, model: torch.nn.Module, result: Result) -> wb.Plan | None:
