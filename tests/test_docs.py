@@ -74,7 +74,7 @@ def test_every_card_is_complete_and_its_example_runs(card) -> None:
     names = {name: getattr(wb, name) for name in wb.__all__}
     from wellbegun.recipes.auto import Auto
 
-    run_examples(card.example + "\n", names | {"Auto": Auto}, card.name)
+    run_examples(card.example + "\n", names | {"Auto": Auto, "plan": wb.plan}, card.name)
 
 
 def test_links_of_the_docs_lead_somewhere() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from wellbegun.cli.compare import split_methods
 from wellbegun.laws import METHODS
+from wellbegun.recipes.presets import PRESETS
 
 SMALL = ["--depth", "3", "--width", "8", "--activation", "relu", "--seeds", "1", "--quick"]
 
@@ -141,7 +142,7 @@ def test_methods_and_explain(tmp_path) -> None:
     xavier = run("explain", "fan_in_uniform", cwd=tmp_path).stdout
     assert "third of the variance" in re.sub(r"\s+", " ", xavier)
     assert json.loads(run("explain", "he", "--json", cwd=tmp_path).stdout)["name"] == "he"
-    assert len(json.loads(run("methods", "--json", cwd=tmp_path).stdout)) == len(METHODS) + 1
+    assert len(json.loads(run("methods", "--json", cwd=tmp_path).stdout)) == len(METHODS) + len(PRESETS) + 1
 
 
 def test_gain_and_version(tmp_path) -> None:

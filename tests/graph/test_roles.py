@@ -244,6 +244,18 @@ def test_a_buffer_that_the_forward_pass_writes_is_updated() -> None:
     assert roles(Moving(), torch.zeros(2, 6, 8))["mean"] == ["updated", "updated", "added"]
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_statistics_that_are_averaged_in_steps_have_one_use(training: bool) -> None:
+    model = nn.InstanceNorm1d(8, affine=True, track_running_stats=True).train(training)
+    found = roles(model, torch.zeros(2, 8, 5))
+    assert found["running_mean"] == ["running mean"]
+    assert found["running_var"] == ["running variance"]
+
+
+def test_a_table_that_shortens_its_rows_is_an_embedding() -> None:
+    assert roles(nn.Embedding(5, 4, max_norm=1.0), "tokens:3")["weight"] == ["embedding weight"]
+
+
 UNUSED = {
     "linear": (lambda: nn.Linear(8, 4), {"weight": ("linear weight", 8, 4), "bias": ("bias", 8, 4)}),
     "convolution": (
@@ -275,7 +287,9 @@ def test_every_operation_on_a_signal_is_recorded_with_its_numbers() -> None:
             x = torch.add(x, x, alpha=0.5) * 1.702
             return F.gelu(x.pow(3), approximate="tanh").clamp(min=-2.0)
 
-    found = {operation.detail: operation for operation in trace(Steps(), torch.zeros(2, 8)).operations}
+    from wellbegun.graph.trace import record
+
+    found = {operation.detail: operation for operation in record(Steps(), torch.zeros(2, 8)).operations}
     assert found["add"].scalars == (("alpha", 0.5),)
     assert found["mul"].scalars == ((1, 1.702),)
     assert found["pow"].scalars == ((1, 3),)

@@ -144,3 +144,40 @@ def test_the_order_of_operations_and_what_the_model_returns() -> None:
     ]  # fmt: skip
     assert [operation.detail for operation in graph.operations if operation.kind == "activation"] == ["gelu_tanh"]
     assert [graph.operations[index].weight for index in graph.output_layers()] == ["2.weight"]
+
+
+def test_what_a_forward_draws_does_not_change_the_plan() -> None:
+    class LeavesOut(nn.Module):
+        """Leaves layers out by chance in training, as stochastic depth does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.layers:
+                if not self.training or random.random() < 0.5 or float(torch.rand(())) < 0.5:
+                    x = x + layer(x)
+            return x
+
+    graphs = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        graphs.append(trace(LeavesOut(), "vector:4"))
+    assert graphs[0].operations == graphs[1].operations == graphs[2].operations
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_is_looked_through(training: bool) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2)).train(training)
+    graph = trace(model, "vector:4")
+    (last,) = [operation for operation in graph.operations if operation.weight == "3.weight"]
+    assert graph.source(last.inputs[0]).detail == "relu"
+
+
+def test_a_whole_encoder_layer_is_not_one_operation_in_evaluation_mode() -> None:
+    model = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    graph = trace(model, torch.ones(2, 5, 8))
+    assert {"linear1.weight", "linear2.weight", "norm1.weight"} <= set(graph.uses)
+    assert torch.backends.mha.get_fastpath_enabled()

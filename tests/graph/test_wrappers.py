@@ -8,6 +8,7 @@ from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 
 import wellbegun as wb
+from wellbegun.errors import ArgumentError
 from wellbegun.graph.names import canonical_names, unwrap
 
 
@@ -83,3 +84,22 @@ def test_the_same_plan_inside_every_wrapper(process_group: None) -> None:
         assert made == bare, name
         assert made.hash == bare.hash, name
         assert [key for key, _ in model.named_modules()] == before, name
+
+
+@pytest.mark.filterwarnings("ignore:FSDP")
+def test_fully_sharded_data_parallel(process_group: None) -> None:
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+
+    bare = wb.plan(block(8), "vector:8", seed=0)
+    cpu = torch.device("cpu")
+    wrapped = FullyShardedDataParallel(block(8), device_id=cpu, use_orig_params=True)
+    assert wb.plan(wrapped, "vector:8", seed=0).hash == bare.hash
+    flat = FullyShardedDataParallel(block(8), device_id=cpu, use_orig_params=False)
+    with pytest.raises(ArgumentError, match="use_orig_params=True"):
+        wb.plan(flat, "vector:8", seed=0)
+    sharded = block(8)
+    fully_shard(sharded[0], mesh=init_device_mesh("cpu", (1,)))
+    fully_shard(sharded, mesh=init_device_mesh("cpu", (1,)))
+    assert wb.plan(sharded, "vector:8", seed=0).hash == bare.hash
+    assert sharded(torch.ones(2, 8)).shape == (2, 8)

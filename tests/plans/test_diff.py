@@ -132,6 +132,21 @@ def test_residual_writes_without_depth_scaling() -> None:
     assert "24 writes onto the residual stream add up to a second moment of 24, where 1 is aimed at" in finding.text
 
 
+def test_depth_scaling_is_judged_beside_the_other_layers() -> None:
+    """All weights at 0.02, as in many models: small in themselves, and the writes too large beside the rest."""
+    norm = entry("n", role="normalisation scale", shape=(4,), law=Constant(1.0))
+    inside = {"fans": wb.Fans(100, 4), "before": 1.0, "after": 1.0}
+    out = {"fans": wb.Fans(100, 4), "before": 1.0, "after": 1 / 12}
+    names = [(f"l.{i}.{part}", given) for i in range(12) for part, given in (("in", inside), ("out", out))]
+    first = plan(norm, *(entry(name, law=Normal((given["after"] / 100) ** 0.5), **given) for name, given in names))
+    flat = plan(norm, *(entry(name, law=Normal(0.02)) for name, _ in names), recipe="llama@1")
+    finding = next(found for found in first.diff(flat).findings if "not scaled with depth" in found.title)
+    assert "each of 12 writes onto the residual stream is 12x larger than aimed at" in finding.text
+    scaled = [(name, 0.02 if given is inside else 0.02 / 12**0.5) for name, given in names]
+    good = plan(norm, *(entry(name, law=Normal(std)) for name, std in scaled), recipe="gpt2@1")
+    assert not any("depth" in found.title for found in first.diff(good).findings)
+
+
 def test_zeros_and_other_distributions() -> None:
     more = {"fans": wb.Fans(6, 4), "before": 1.0, "after": 1.0}
     first = plan(entry("a", law=Normal(6**-0.5), **more), entry("b", shape=(6, 6), law=Normal(6**-0.5), **more))

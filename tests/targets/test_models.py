@@ -215,6 +215,10 @@ def test_distributed_tensors_are_refused(process_group: None) -> None:
     with pytest.raises(ApplyError, match=r"0\.0\.weight: the tensor is a DTensor"):
         wb.apply(planned(), model)
     assert torch.equal(model[0][0].weight.full_tensor(), before)
+    model[0][0].weight = nn.Parameter(model[0][0].weight.detach().to("meta"))
+    assert model[0][0].weight.is_meta
+    with pytest.raises(ApplyError, match=r"0\.0\.weight: the tensor is a DTensor"):
+        wb.apply(planned(), model)
 
 
 def test_tensors_made_in_inference_mode() -> None:
@@ -363,3 +367,21 @@ def test_arguments_in_the_wrong_order() -> None:
     for verb in (wb.apply, lambda model, plan: wb.fill_missing(model, plan, [])):
         with pytest.raises(ArgumentError, match="the first argument must be a plan, the second the model"):
             verb(network(), planned())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_cuda_device_holds_what_the_cpu_holds() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)), nn.LSTM(8, 8))
+
+    rules = {"*": wb.Normal(std=0.1)}
+    here, there = build(), without_memory(build())
+    plan = wb.initialize(here, "float:3x8", seed=5, rules=rules)
+    wb.apply(plan, there, device="cuda:0")
+    assert all(parameter.is_cuda for parameter in there.parameters())
+    assert torch.equal(there[0].weight.cpu(), here[0].weight)
+    for first, second in zip(here[1].parameters(), there[1].parameters(), strict=True):
+        assert torch.equal(first, second.cpu())
+    there(torch.ones(3, 8, device="cuda:0"))
+    shared = torch.zeros(4, 4, device="cuda:0")
+    assert share_memory({"a": shared[:3], "b": shared[2:]}) == [("a", "b")]

@@ -224,3 +224,59 @@ def test_singular_vectors_alone_are_estimated_from_the_loaded_weight(form: str) 
     assert float(torch.linalg.matrix_norm(module.eval().weight.detach(), 2)) == pytest.approx(1, abs=1e-3)
     name = "parametrizations.weight.original" if form == "new" else "weight_orig"
     assert torch.equal(module.state_dict()[name], source.state_dict()[name])
+
+
+def test_one_parametrised_layer_under_two_names() -> None:
+    layer = parametrizations.weight_norm(nn.Linear(4, 4))
+    module = nn.Sequential(layer, nn.ReLU(), layer)
+    plan = wb.initialize(module, "vector:4", seed=3)
+    assert plan["2.weight"].name == "0.weight"
+    assert torch.equal(layer.weight, planned_weight(plan, "0.weight"))
+
+
+def test_a_table_tied_to_a_head_under_spectral_norm() -> None:
+    def build() -> nn.Module:
+        table, head = nn.Embedding(8, 4), nn.Linear(4, 8, bias=False)
+        head.weight = table.weight
+        return nn.Sequential(table, parametrizations.spectral_norm(head))
+
+    module = build()
+    plan = wb.initialize(module, "tokens:5", seed=3)
+    assert plan["1.weight"].name == "0.weight"
+    assert torch.equal(module[0].weight, planned_weight(plan, "0.weight"))
+    found = module.eval()[1].weight.detach()
+    assert float(torch.linalg.matrix_norm(found, 2)) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_table_under_weight_norm_keeps_its_padding_row_at_zero() -> None:
+    module = parametrizations.weight_norm(nn.Embedding(6, 4, padding_idx=2))
+    plan = wb.initialize(module, "tokens:5", seed=3)
+    assert (module.weight[2] == 0).all()
+    assert torch.equal(module.weight, planned_weight(plan))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("form", [*NORMS])
+def test_weight_norm_in_other_precisions(form: str, dtype: torch.dtype) -> None:
+    module = NORMS[form](nn.Linear(8, 6).to(dtype))
+    plan = wb.plan(module, torch.ones(2, 8, dtype=dtype), seed=3)
+    wb.apply(plan, module)
+    module(torch.ones(1, 8, dtype=dtype))
+    wanted = torch.empty(6, 8, dtype=dtype)
+    wb.fill(wanted, plan["weight"].law, seed=3, name="weight")
+    assert torch.allclose(module.weight, wanted, rtol=2**-7 if dtype == torch.bfloat16 else 1e-14, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm", "orthogonal"])
+def test_what_the_author_draws_is_the_law_of_the_parametrised_weight(kind: str) -> None:
+    with wb.skeleton():
+        module = nn.Sequential(getattr(parametrizations, kind)(nn.Linear(8, 8)))
+    plan = wb.plan(module, "vector:8", seed=3, recipe="author")
+    law = (
+        wb.Orthogonal()
+        if kind == "orthogonal"
+        else wb.plan(lambda: nn.Linear(8, 8), seed=3, recipe="author")["weight"].law
+    )
+    assert plan["0.weight"].law == law
+    wb.apply(plan, module)
+    assert torch.isfinite(module(torch.ones(2, 8))).all()

@@ -10,11 +10,12 @@ from rich.console import Console
 import wellbegun
 from wellbegun.cli.compare import compare_command
 from wellbegun.cli.gain import gain_command
+from wellbegun.cli.init import init_command
 from wellbegun.cli.methods import explain_command, methods_command
 from wellbegun.cli.plan import plan_command
 from wellbegun.errors import WellbegunError
 
-USAGE_ERROR = 2
+USAGE_ERROR, INTERRUPTED = 2, 130
 
 
 def build() -> typer.Typer:
@@ -29,6 +30,7 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=False)(_options)
     app.command("compare")(compare_command)
     app.command("plan")(plan_command)
+    app.command("init")(init_command)
     app.command("methods")(methods_command)
     app.command("explain")(explain_command)
     app.command("gain")(gain_command)
@@ -48,9 +50,12 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; an expected error is one line on stderr and exit status 2."""
+    """Run the command; an expected error is one line on stderr and exit status 2, an interruption status 130."""
     try:
         build()()
     except WellbegunError as error:
         Console(stderr=True, highlight=False).print("error:", str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(USAGE_ERROR)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted", style="yellow")
+        sys.exit(INTERRUPTED)

@@ -1,60 +1,84 @@
-"""wellbegun plan: the plan of a model that the user names as module:factory."""
+"""wellbegun plan: what every tensor of a model would hold, and why; or how two plans of it differ."""
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from wellbegun.errors import ArgumentError
+from wellbegun.cli.model import MODEL_HELP
+
+if TYPE_CHECKING:
+    from wellbegun.plans import Plan, PlanDiff
+
+INPUT_HELP = "vector:64, image:3x224x224, tokens:16 or float:1x16000. Default: guessed from the model."
+RECIPE_HELP = "auto, a preset such as gpt2@1, or one method for all weights; see: wellbegun methods."
+RULES_HELP = "TOML file with tables [[rule]]: match = '*.bias', init = 'zeros'. They override the recipe."
 
 
 def plan_command(
-    model: Annotated[str, typer.Argument(help="module:factory, a function without arguments that builds the model.")],
-    inputs: Annotated[
-        str, typer.Option("--input", help="vector:64, image:3x224x224, tokens:16 or float:1x16000.")
-    ] = "",
-    recipe: Annotated[str, typer.Option(help="auto, or one method for all weights.")] = "auto",
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    inputs: Annotated[str, typer.Option("--input", help=INPUT_HELP)] = "",
+    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "auto",
+    rules: Annotated[Path | None, typer.Option(help=RULES_HELP)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides, with the names, every number.")] = 0,
-    json_file: Annotated[str, typer.Option("--json", metavar="FILE", help="Write the plan; '-' for stdout.")] = "",
+    json_file: Annotated[str, typer.Option("--json", metavar="FILE", help="Write as JSON; '-' for stdout alone.")] = "",
+    diff: Annotated[
+        str, typer.Option("--diff", metavar="OTHER", help="Compare with another recipe, or with a plan's file.")
+    ] = "",
 ) -> None:
     """Show what every parameter and buffer of a model would hold, and why."""
-    from wellbegun.plans import plan_to_record
+    from wellbegun.cli.model import load_model
+    from wellbegun.plans import check_writable, load_rules, plan_to_record, write_text_atomically
     from wellbegun.recipes import plan
 
-    made = plan(load_factory(model), inputs or None, seed=seed, recipe=recipe)
+    to_file = json_file not in ("", "-")
+    if to_file:
+        check_writable(json_file)
+    chosen = load_rules(rules) if rules is not None else None
+    build, _ = load_model(model)
+    made = plan(build, inputs or None, seed=seed, recipe=recipe, rules=chosen)
+    shown: Plan | PlanDiff = made
+    record: dict[str, Any] | None = None
+    if diff:
+        shown = made.diff(_other(diff, lambda name: plan(build, inputs or None, seed=seed, recipe=name)))
+        record = diff_to_record(shown)
     if json_file == "-":
-        print(json.dumps(plan_to_record(made), indent=1))
+        print(json.dumps(record or plan_to_record(made), indent=1, ensure_ascii=False))
         return
-    Console().print(made)
-    if json_file:
-        made.save(Path(json_file))
+    Console().print(shown)
+    if to_file and record is not None:
+        write_text_atomically(json_file, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    elif to_file:
+        made.save(json_file)
 
 
-def load_factory(text: str) -> Any:
-    """Import the factory that the user names; this is the one place where the command runs the user's code.
+def diff_to_record(diff: PlanDiff) -> dict[str, Any]:
+    """Return the differences of two plans as plain data."""
+    changes = [
+        {
+            "name": change.name,
+            "what": change.what,
+            "std_ratio": change.ratio,
+            "first": None if change.first is None else repr(change.first.law),
+            "second": None if change.second is None else repr(change.second.law),
+        }
+        for change in diff
+    ]
+    findings = [
+        {"level": f.level, "plan": f.plan, "title": f.title, "text": f.text, "names": list(f.names)}
+        for f in diff.findings
+    ]
+    recipes = {"first": diff.first.recipe, "second": diff.second.recipe}
+    return {"schema": "wellbegun.diff/1", **recipes, "changes": changes, "findings": findings}
 
-    Raises:
-        ArgumentError: no such module or factory.
-    """
-    name, colon, factory = text.partition(":")
-    if not colon or not name or not factory:
-        raise ArgumentError(f"MODEL must be module:factory, for example my_models:build, got {text!r}")
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.split(".")[0] and error.name != name:
-            raise
-        raise ArgumentError(f"there is no module {name!r} here or among the installed ones") from None
-    finally:
-        sys.path.remove(os.getcwd())
-    if not callable(getattr(module, factory, None)):
-        raise ArgumentError(f"module {name!r} has no function {factory!r}")
-    return getattr(module, factory)
+
+def _other(text: str, make: Any) -> Plan:
+    """The plan to compare with: a file, if there is one of that name, else a recipe."""
+    from wellbegun.plans import load_plan
+
+    made: Plan = load_plan(text) if text.endswith(".json") or Path(text).is_file() else make(text)
+    return made

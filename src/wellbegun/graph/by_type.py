@@ -39,6 +39,7 @@ _NORM_ROLES = {
     "running_var": "running variance",
     "num_batches_tracked": "counter",
 }
+_STATISTICS = frozenset({"running mean", "running variance", "counter"})
 _CONVOLUTIONS = nn.modules.conv._ConvNd
 _TRANSPOSED = nn.modules.conv._ConvTransposeNd
 
@@ -147,8 +148,14 @@ def bilinear_fans(shape: tuple[int, ...]) -> Fans:
 
 
 def by_module_types(variable: Variable | None, uses: tuple[Use, ...]) -> tuple[Use, ...]:
-    """Give the parameters of recurrent layers their roles; one use for each operation, for all gates together."""
+    """Give the parameters of recurrent layers, and the statistics of normalisations, their roles.
+
+    Those of a recurrent layer have one use for each operation, for all gates together; statistics, which a layer may
+    read, average and write in many steps, have one.
+    """
     typed = variable.typed if variable is not None else None
+    if typed is not None and typed.role in _STATISTICS:
+        return (replace(uses[0], role=typed.role, serves=""),)
     if typed is None or not (typed.gates or typed.role == "projection weight"):
         return uses
     found = {use.operation: use for use in uses}

@@ -66,12 +66,21 @@ class Parametrised:
         found: torch.Tensor = getattr(self.module.get_submodule(path), attribute)
         return found
 
+    def show(self) -> None:
+        """Let the module see the first carrier as its weight; only its tables and attributes are changed for that."""
+        self.read_as(self.tensor(self.carriers[0]))
+        for carrier in self.carriers[1:]:
+            path, _, name = carrier.rpartition(".")
+            holder = self.module.get_submodule(path)
+            for table in (holder._parameters, holder._buffers):
+                table.pop(name, None)
+
     def read_as(self, tensor: torch.Tensor) -> None:
         """Let the module see this tensor as its weight. Only instance attributes change, so they can be put back."""
+        attributes = vars(self.module)
         if self.hook is None:
             self.parametrization_list.forward = lambda: tensor
             return
-        attributes = vars(self.module)
         hooks = [(key, hook) for key, hook in self.module._forward_pre_hooks.items() if hook is not self.hook]
         attributes["_forward_pre_hooks"] = OrderedDict(hooks)
         if "_flat_weights" in attributes:  # recurrent layers keep a list of their weights
@@ -108,6 +117,17 @@ def parametrised_weights(model: torch.nn.Module) -> dict[str, Parametrised]:
         main = weight.carriers[0]
         found[names[weight.path + main].removesuffix(main) + weight.name] = weight
     return found
+
+
+def carriers(model: torch.nn.Module) -> dict[str, str]:
+    """Return {canonical name of a parametrised weight: name in the model of the tensor that carries it}."""
+    return {name: weight.path + weight.carriers[0] for name, weight in parametrised_weights(model).items()}
+
+
+def show_weights(model: torch.nn.Module) -> None:
+    """Let every module see the tensor that carries a parametrised weight as that weight; to be undone by the caller."""
+    for weight in list(find_parametrised(model)):
+        weight.show()
 
 
 def _in_new_form(module: torch.nn.Module, prefix: str) -> Iterator[Parametrised]:

@@ -122,6 +122,7 @@ class Shadow:
         strides = _strides(origin)
         if dimension not in strides:
             return np.zeros(1, np.int64)
+        reach = view.storage_offset() // strides[dimension] % origin[dimension]
         for axis, (size, stride) in enumerate(zip(view.shape, view.stride(), strict=True)):
             steps: list[list[tuple[int, int]]] = [[] for _ in origin]
             letters: list[set[str]] = [set() for _ in origin]
@@ -130,11 +131,14 @@ class Shadow:
             if not _walk(origin, strides, "x", size, stride, steps, letters):
                 return None
             if letters[dimension]:
+                reach += sum(step * (count - 1) for step, count in steps[dimension])
                 above = level + 1 < len(self.levels)
                 places = self._indices(level + 1, axis) if above else np.arange(size, dtype=np.int64)
                 if places is None or len(found) * len(places) > _MOST_RUNS:
                     return None
                 found = (found[:, None] + stride * places).ravel()
+        if reach >= origin[dimension]:
+            return None
         return np.unique(found // strides[dimension] % origin[dimension])
 
     def axes_along(self, dimension: int) -> list[int]:
@@ -193,6 +197,8 @@ def _read(origin: Sequence[int], view: torch.Tensor, axes: list[str]) -> Reading
             letters[dim].add(letter)
     region: list[tuple[int, int]] | None = []
     for dim, found in enumerate(steps):
+        if starts[dim] + sum(step * (count - 1) for step, count in found) >= origin[dim]:
+            return None  # it starts in the middle of the dimension and goes on in the next row
         found.sort()
         length = 1
         for step, count in found:

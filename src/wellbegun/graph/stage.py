@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 
 from wellbegun.graph.framework import random_states_kept
 from wellbegun.graph.names import wrapped
+from wellbegun.graph.parametrised import show_weights
 
 _TABLES = ("_parameters", "_buffers", "_modules")
 _CONTAINERS = (dict, OrderedDict, list, set)
@@ -38,13 +39,15 @@ def staged(
         stack.enter_context(_fused_layers_off())
         stack.enter_context(random_states_kept())
         _seed()
-        known = _replace(model, tensors)
+        known = put_tensors(model, tensors)
         for module in model.modules():
             _convert_attributes(module, known, convert)
         stack.enter_context(_configurations(model))
         if _is_pretrained(model):
             model.eval()  # the layers that some of them leave out by chance in training belong to the plan
         _unwrap(model)
+        show_weights(model)
+        _drop_sharding_hooks(model)
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
@@ -56,7 +59,7 @@ def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
     """Undo what a forward pass sets on modules (a cache, hooks), also in the containers that they hold."""
     kept = [(module, dict(vars(module))) for module in model.modules()]
     held = [value for _, attributes in kept for value in attributes.values() if type(value) in _CONTAINERS]
-    contents = [(value, value.copy()) for value in held]
+    contents = [(value, value.copy() if value else ()) for value in held]
     try:
         yield
     finally:
@@ -68,7 +71,7 @@ def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
             value.extend(content) if isinstance(value, list) else value.update(content)
 
 
-def _replace(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
+def put_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
     """Put the tensors into the tables of the modules; return them by the identity of what was there."""
     known = {}
     for name, tensor in tensors.items():
@@ -98,6 +101,16 @@ def _unwrap(model: torch.nn.Module) -> None:
             while inside is not None and (deeper := wrapped(inside)) is not None:
                 inside = deeper
             module._modules[name] = inside
+
+
+def _drop_sharding_hooks(model: torch.nn.Module) -> None:
+    """Hooks that gather and shard tensors around a forward would meet tensors that are whole already."""
+    for module in model.modules():
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key, hook in list(hooks.items()):
+                function = getattr(hook, "func", hook)
+                if str(getattr(function, "__module__", "")).startswith("torch.distributed."):
+                    del hooks[key]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,8 @@ from wellbegun.graph.graph import Graph
 from wellbegun.graph.inputs import Arguments, example_inputs
 from wellbegun.graph.names import canonical_names
 from wellbegun.graph.normalisation import find_normalisations
-from wellbegun.graph.pointwise import find_activations
 from wellbegun.graph.parametrised import carriers
+from wellbegun.graph.pointwise import find_activations
 from wellbegun.graph.recorder import Recorder
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
@@ -24,7 +25,15 @@ from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
 
 
 def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
-    """Run the model's forward once on meta tensors and return what it did.
+    """Run the model's forward once and return what it did, with activations and normalisations put together.
+
+    Args, Raises: those of `record`.
+    """
+    return find_activations(find_normalisations(record(model, inputs)))
+
+
+def record(model: torch.nn.Module, inputs: Any = None) -> Graph:
+    """Run the model's forward once on meta tensors and return every operation of it.
 
     A forward that asks for values (`.item()`, boolean masks) is run on small real tensors instead.
 
@@ -36,6 +45,7 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
         TraceError: the model's forward fails; its own error is given, and where.
     """
     given = inputs is not None and not isinstance(inputs, str)
+    _check_whole(model)
     variables = collect_variables(model)
     run = _Run(model, variables, given)
     failures: list[tuple[Arguments, Exception, Graph]] = []
@@ -112,7 +122,17 @@ class _Run:
             )
         outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
         found = tuple(dict.fromkeys(index for index in outputs if index is not None))
-        return find_activations(find_normalisations(recorder.graph(self.variables, found)))
+        return recorder.graph(self.variables, found)
+
+
+def _check_whole(model: torch.nn.Module) -> None:
+    flat = getattr(sys.modules.get("torch.distributed.fsdp._flat_param"), "FlatParameter", None)
+    names = [name for name, parameter in model.named_parameters() if flat is not None and isinstance(parameter, flat)]
+    if names:
+        raise ArgumentError(
+            f"FullyShardedDataParallel has made one flat parameter of several ({', '.join(names)}), and their names "
+            "and shapes are gone; plan the model before it is wrapped, or wrap it with use_orig_params=True"
+        )
 
 
 def _second_moment(value: object) -> float | None:

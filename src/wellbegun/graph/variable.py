@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,7 @@ class Variable:
         typed: what the owner's type, one of torch.nn's, says that it is for.
         types: for each of its names, the full names of the holding module's class and of that class's bases.
         parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
+        carrier: canonical name of the one of those tensors that has its shape, and holds its law.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Variable:
     typed: TypedRole | None = None
     types: tuple[tuple[str, ...], ...] = ()
     parametrised: str = ""
+    carrier: str = ""
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -54,7 +57,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     listed += [("buffer", name, tensor) for name, tensor in model.named_buffers(remove_duplicate=False)]
     owners: dict[str, torch.nn.Module] = {}
     computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
-    kind_of: dict[str, str] = {}
+    kind_of: dict[str, tuple[str, str]] = {}
     for kind, actual, tensor in listed:
         name, weight = canonical[actual], computed.get(actual)
         if weight is not None:
@@ -62,7 +65,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
             if actual != weight.path + main:
                 continue
             name = name.removesuffix(main) + weight.name
-            kind_of[name] = weight.kind
+            kind_of[name] = weight.kind, canonical[actual]
         owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
         key = _identity(tensor)
         names.setdefault(key, []).append(name)
@@ -70,7 +73,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
         kinds.setdefault(key, kind)
     made = []
     for key, (first, *others) in names.items():
-        tensor, module = tensors[key], owners[first]
+        tensor, module, attribute = tensors[key], owners[first], first.rpartition(".")[2]
         made.append(
             Variable(
                 name=first,
@@ -78,12 +81,13 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
                 owner=parametrize.type_before_parametrizations(module).__name__,
-                attribute=first.rpartition(".")[2],
+                attribute=attribute,
                 ties=tuple(others),
                 on_meta=tensor.is_meta,
-                typed=role_by_type(module, first.rpartition(".")[2], tensor),
+                typed=role_by_type(module, attribute, tensor),
                 types=tuple(_types(owners[name]) for name in (first, *others)),
-                parametrised=kind_of.get(first, ""),
+                parametrised=kind_of.get(first, ("", ""))[0],
+                carrier=kind_of.get(first, ("", ""))[1],
             )
         )
     return tuple(made)
@@ -97,6 +101,9 @@ def _types(module: torch.nn.Module) -> tuple[str, ...]:
 
 def _identity(tensor: torch.Tensor) -> object:
     """Equal for two names of one tensor, also where two Parameters share all of their storage."""
+    sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    if sharded is not None and isinstance(tensor, sharded):
+        return id(tensor)
     if tensor.is_meta or tensor.numel() == 0 or tensor.layout != torch.strided:
         return id(tensor)
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype

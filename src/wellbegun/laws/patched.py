@@ -115,8 +115,8 @@ class Patched(Law):
         depth = max((len(region) for region, _ in self.patches), default=0)
         borders = []
         for axis in range(depth):
-            edges = {edge for region, _ in self.patches for pair in region[axis : axis + 1] for edge in pair}
-            borders.append(sorted(edges | {0, shape[axis]}))
+            found = {edge for region, _ in self.patches for pair in region[axis : axis + 1] for edge in pair}
+            borders.append(sorted(found | {0, shape[axis]}))
         owner = np.zeros([len(edges) - 1 for edges in borders], np.intp)
         sizes = np.ones((), float)
         for edges in borders:

@@ -17,6 +17,8 @@ NOTABLE = 1.25
 """Factor on a second moment from which it is worth a sentence."""
 
 _ALARM, _DEEP_ALARM = 4.0, 100.0
+_UNSCALED = 2.0
+"""Factor of residual writes over that of the other layers from which they count as not scaled."""
 
 
 @dataclass(frozen=True)
@@ -157,26 +159,44 @@ def _tables(side: str, plan: Plan, groups: list[Judged]) -> list[Finding]:  # no
 
 def _writers(side: str, plan: Plan, groups: list[Judged]) -> list[Finding]:  # noqa: ARG001
     """Repeated layers that aim at a share of the stream: 1 over the number of writes."""
-    writers = [g for g in groups if g.count > 1 and not _is_table(g.target) and (g.target.after or 1.0) < 0.7]
-    grown = [group for group in writers if group.factor > NOTABLE]
+    writers = [g for g in groups if _is_writer(g)]
+    others = [g for g in groups if not (_is_writer(g) or _is_table(g.target) or _is_output(g)) and g.reached > 0]
+    usual = _mean_factor(others) if others else 1.0
+    grown = [group for group in writers if group.factor > NOTABLE or group.factor / usual > _UNSCALED]
     if not grown:
         return []
-    writes = sum(group.count for group in grown)
+    names, writes = tuple(group.label for group in grown), sum(group.count for group in grown)
     total = sum(group.count * group.reached for group in grown)
     aimed = sum(group.count * (group.target.after or 1.0) for group in grown)
-    text = (
-        f"{_and(g.label for g in grown)}: {writes} writes onto the residual stream add up to a second moment of "
-        f"{total:.3g}, where {aimed:.3g} is aimed at; scaled by one over the root of their number it does not grow "
-        "with depth"
-    )
-    return [Finding("warning", side, "residual writes are not scaled with depth", text, tuple(g.label for g in grown))]
+    if total > aimed * NOTABLE:
+        text = (
+            f"{_and(names)}: {writes} writes onto the residual stream add up to a second moment of {total:.3g}, where "
+            f"{aimed:.3g} is aimed at; scaled by one over the root of their number it does not grow with depth"
+        )
+    else:
+        text = (
+            f"{_and(names)}: beside the other layers, each of {writes} writes onto the residual stream is "
+            f"{_mean_factor(grown) / usual:.3g}x larger than aimed at, which is not scaled by their number: the "
+            "stream grows with depth, and what stands in it at first drowns"
+        )
+    return [Finding("warning", side, "residual writes are not scaled with depth", text, names)]
+
+
+def _is_writer(group: Judged) -> bool:
+    return group.count > 1 and not _is_table(group.target) and (group.target.after or 1.0) < 0.7
+
+
+def _mean_factor(groups: list[Judged]) -> float:
+    """Geometric mean over all layers."""
+    logs = [(group.count, math.log(group.factor)) for group in groups]
+    return math.exp(sum(count * log for count, log in logs) / sum(count for count, _ in logs))
 
 
 def _layers(side: str, plan: Plan, groups: list[Judged]) -> list[Finding]:
     """Layers whose output misses its target: it multiplies through the depth if nothing sets the scale anew."""
     layers = [
-        g for g in groups if not _is_table(g.target) and not _is_output(g) and _off(g) and g.reached > 0
-        and not (g.count > 1 and (g.target.after or 1.0) < 0.7)
+        g for g in groups
+        if not (_is_table(g.target) or _is_output(g) or _is_writer(g)) and _off(g) and g.reached > 0
     ]  # fmt: skip
     count = sum(group.count for group in layers)
     if not count:

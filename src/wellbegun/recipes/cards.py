@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from wellbegun.laws import METHODS, Card, find_method
 from wellbegun.recipes.auto import Auto
+from wellbegun.recipes.presets.catalogue import preset_card, preset_cards
 
 
 def all_cards() -> list[Card]:
-    """Return the cards of all methods, auto first."""
-    return [_auto(), *(method.card() for method in METHODS)]
+    """Return the cards of auto, of all presets and of all methods."""
+    return [_auto(), *preset_cards(), *(method.card() for method in METHODS)]
 
 
 def find_card(name: str) -> Card:
@@ -22,7 +23,7 @@ def find_card(name: str) -> Card:
     """
     if name.strip().lower() in ("auto", Auto.name):
         return _auto()
-    return find_method(name).card()
+    return preset_card(name) or find_method(name).card()
 
 
 def _auto() -> Card:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wellbegun.errors import ArgumentError
-from wellbegun.laws import parse_method
+from wellbegun.errors import ArgumentError, UnknownNameError
+from wellbegun.laws import METHODS, method_names, parse_method
 
 if TYPE_CHECKING:
     from wellbegun.recipes.proposal import Recipe
@@ -23,6 +23,7 @@ def find_recipe(recipe: str) -> Recipe:
     from wellbegun.recipes.author import AuthorRecipe
     from wellbegun.recipes.auto import Auto
     from wellbegun.recipes.by_method import ByMethod
+    from wellbegun.recipes.presets import PRESETS, find_preset
 
     if not isinstance(recipe, str):
         raise ArgumentError(f"recipe must be a name such as 'auto' or 'he', got {recipe!r}; initializers go into rules")
@@ -31,4 +32,11 @@ def find_recipe(recipe: str) -> Recipe:
         return Auto()
     if name in ("author", AuthorRecipe.name):
         return AuthorRecipe()
-    return ByMethod(*parse_method(recipe))
+    preset = find_preset(recipe)
+    if preset is not None:
+        return preset
+    try:
+        return ByMethod(*parse_method(recipe))
+    except UnknownNameError as error:
+        names = ["auto", "author", *(kind.name_only for kind in PRESETS), *(method.name for method in METHODS)]
+        raise UnknownNameError("recipe", error.given, names, method_names()) from None

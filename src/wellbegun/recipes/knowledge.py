@@ -62,8 +62,11 @@ class Knowledge:
         if self._standing is None:
             self._standing = _standing(self.model)
         author = {name: a for name, a in self._named().items() if a.law is not None}
+        known_of = self._standing | author
+        # a weight under weight_norm and its like has the law of the tensor that carries it
+        known_of |= {v.name: known_of[v.carrier] for v in graph.variables if v.carrier in known_of}
         wanted = {variable.name for variable in graph.variables}
-        return {name: a for name, a in (self._standing | author).items() if name in wanted}
+        return {name: a for name, a in known_of.items() if name in wanted}
 
     def why(self, name: str) -> str:
         """Say why the author's code gives a tensor no value, "" if it does or nobody has looked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from wellbegun.targets.array import fill_entry
 from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan
 from wellbegun.targets.materialise import MARK, flatten_recurrent, materialise
 from wellbegun.targets.parametrised import refresh, set_parametrised
-from wellbegun.targets.state import Slot, State
+from wellbegun.targets.state import State
 from wellbegun.targets.tensor import mark_changed, tensor_array
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def initialize(
     inputs: Any = None,
     *,
     seed: int,
-    recipe: str = "auto",
+    recipe: str | Callable[[Any], object] = "auto",
     rules: Mapping[Any, Initializer | str] | tuple[Rule, ...] | None = None,
     aliases: Mapping[str, str] | None = None,
     device: str | None = None,
@@ -102,8 +102,8 @@ def initialize(
     >>> made.recipe
     'auto@0'
 
-    Args: those of `wb.plan` and `wb.apply`. `model` is the model itself, not a function that builds one: what such a
-        function built would be lost.
+    Args: those of `wb.plan` (which checks `recipe` and `rules`) and of `wb.apply`. `model` is the model itself, not a
+        function that builds one: what such a function built would be lost.
     """
     check_device(device)
     made = make_plan(
@@ -125,7 +125,7 @@ def carry_out(
             materialise(state, source, tuple(name for name in (entry.name, *entry.ties) if name != source), device)
     written = [entry for entry in plan if entry.name not in kept]
     mark = plan.hash
-    elements = sum(_write(plan, entry, state.slots[entry.name], mark) for entry in written)
+    elements = sum(_write(plan, entry, state, mark) for entry in written)
     planned = sum(entry.size for entry in written)
     if elements != planned:
         raise ApplyError(f"{elements} elements were written, {planned} planned; this is a fault in wellbegun")
@@ -137,8 +137,8 @@ def carry_out(
     return Applied(len(written), len(plan) - len(written), tied, elements, skipped)
 
 
-def _write(plan: Plan, entry: Entry, slot: Slot, mark: str) -> int:
-    tensor = slot.tensor
+def _write(plan: Plan, entry: Entry, state: State, mark: str) -> int:
+    tensor = state.tensor(entry.name)
     corner = (0,) * len(entry.shape)
     if tensor.is_cuda:
         from wellbegun.targets.device import fill_on_device
@@ -146,8 +146,10 @@ def _write(plan: Plan, entry: Entry, slot: Slot, mark: str) -> int:
         written = fill_entry(tensor.detach(), plan, entry, corner, fill_on_device)
     else:
         written = fill_entry(tensor_array(tensor), plan, entry, corner)
-    if slot.weight is not None:
-        set_parametrised(slot.weight, plan, entry)
+    for name in (entry.name, *entry.ties):
+        weight = state.slots[name].weight
+        if weight is not None:
+            set_parametrised(weight, plan, entry)
     mark_changed(tensor)
     setattr(tensor, MARK, mark)
     return written

@@ -186,17 +186,16 @@ def _fill_patched(
                 part, corner = found
                 fill_array(out[part], patch, stream, shape, corner, None, None if master is None else master[part])
             continue
-        places = np.arange(0, out.size, SHARE)
-        for first in places:
-            stop = min(first + SHARE, out.size)
-            inside = within(region, shape, offset + int(first), int(stop - first))
+        for first in range(0, out.size, SHARE):
+            start = offset + first
+            inside = within(region, shape, start, min(SHARE, out.size - first))
             if inside is None:
                 continue
             index = np.unravel_index(first + np.flatnonzero(inside), out.shape)
             for target in (out, master):
                 if target is not None:
                     drawn = np.empty(len(inside), target.dtype)
-                    fill_array(drawn, patch, stream, shape, offset + int(first))
+                    fill_array(drawn, patch, stream, shape, start)
                     target[index] = drawn[inside]
     return written
 

@@ -52,9 +52,9 @@ def fill_on_device(
         for region, patch in law.patches:
             found = overlap(region, part, corner)
             if found is not None:
-                inside, start = found
+                inside, place = found
                 fill_on_device(
-                    plain[inside], patch, stream, shape, start, None, None if master is None else master[inside]
+                    plain[inside], patch, stream, shape, place, None, None if master is None else master[inside]
                 )
         return tensor.numel()
     if isinstance(law, Orthogonal) and name in STORAGE and part == shape:

@@ -111,15 +111,12 @@ def _absent(entry: Entry, state: State, given: dict[str, list[str]]) -> tuple[bo
         return False, next((name for name in loaded if not state.tensor(name).is_meta), loaded[0]), []
     if first.is_meta:
         return True, entry.name, []
-    listed, others = " and ".join(shared), " and ".join(loaded)
-    return (
-        False,
-        loaded[0],
-        [
-            f"{listed} is missing, and {others} is not, but they are one tensor: leave {listed} out of `missing` to "
-            f"keep what was loaded, or add {others} to write it"
-        ],
+    listed, others = ", ".join(shared), ", ".join(loaded)
+    problem = (
+        f"one tensor whose name {listed} is missing and whose name {others} is not: if it was loaded under that name, "
+        f"leave {listed} out of `missing`; if it is to be written, add {others}"
     )
+    return False, loaded[0], [problem]
 
 
 def _absent_carriers(entry: Entry, weight: Parametrised, given: dict[str, list[str]]) -> tuple[bool, str, list[str]]:

@@ -13,7 +13,7 @@ from wellbegun.targets.memory import read_only
 from wellbegun.targets.parametrised import check_parametrised
 from wellbegun.targets.state import State
 from wellbegun.targets.storage import check_storage
-from wellbegun.targets.tensor import check_tensor, has_memory, share_memory, span, type_name
+from wellbegun.targets.tensor import check_class, check_tensor, has_memory, share_memory, span, type_name
 
 if TYPE_CHECKING:
     import torch
@@ -128,23 +128,28 @@ def _problems(plan: Plan, entry: Entry, state: State, source: str, kept: bool, o
         elif state.tensor(other).dtype != tensor.dtype:
             types = [type_name(t.dtype) for t in (state.tensor(other), tensor)]
             yield f"{other} is tied to it, but is {types[0]} and not {types[1]}"
-        elif state.slots[other].weight and not same_memory(state.tensor(other), tensor):
-            yield f"{other} is tied to it and parametrised, and cannot be tied again"
+            continue
+        weight = state.slots[other].weight
+        if weight is not None and not same_memory(state.tensor(other), tensor):
+            yield f"{other} is tied to it and under {weight.kind}, and cannot be tied again"
+        elif weight is not None and slot.weight is None and weight.kind not in ("spectral_norm", "prune"):
+            yield f"{other} is tied to it and under {weight.kind}, whose tensors would have to be two things at once"
     strangers = sorted({name for n in (entry.name, *entry.ties) for name in state.names_of(n)})
     strangers = [name for name in strangers if name not in (entry.name, *entry.ties)]
     if strangers:
         yield f"the model ties it to {', '.join(strangers)}, the plan does not"
     if kept:
         if any(part.tensor.is_meta for part in slot.slots()):
-            why = "is to keep its value" if isinstance(entry.law, Keep) else "is not among the missing"
-            yield f"{why}, but it is on meta and has none"
+            if isinstance(entry.law, Keep):
+                yield "is to keep its value, but it is on meta and has none; give it one, or plan it with a rule"
+            else:
+                yield "is not among the missing, but it is on meta and has no value; load it, or name it as missing"
         return
     try:
         check_storage(type_name(tensor.dtype), entry.law)
         entry.law.check_shape(entry.shape)
         for part in slot.slots():
-            if not part.tensor.is_meta:
-                check_tensor(part.tensor)
+            (check_class if part.tensor.is_meta else check_tensor)(part.tensor)
         if slot.weight is not None:
             check_parametrised(slot.weight, plan, entry)
     except ArgumentError as error:

@@ -57,13 +57,7 @@ def check_tensor(tensor: torch.Tensor) -> None:
         raise ArgumentError(
             f"the sampler writes on the CPU and on CUDA devices, not on {tensor.device}; fill on the CPU, then move"
         )
-    if type(tensor).__name__ == "DTensor":
-        raise ArgumentError(
-            "the tensor is a DTensor, whose parts lie on several processes; this version writes plain tensors: "
-            "fill before the model is sharded"
-        )
-    if tensor.layout != torch.strided or not _is_plain(type(tensor)):
-        raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
+    check_class(tensor)
     name = type_name(tensor.dtype)
     if name not in LARGEST and name not in WHOLE:
         raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {name}")
@@ -71,6 +65,19 @@ def check_tensor(tensor: torch.Tensor) -> None:
         raise ArgumentError("the tensor is a lazy conjugate or negative; fill the tensor that it came from")
     size = tensor.element_size()
     check_strides(tuple(tensor.shape), tuple(stride * size for stride in tensor.stride()), size)
+
+
+def check_class(tensor: torch.Tensor) -> None:
+    """Raise ArgumentError unless a tensor, on meta or not, is one piece of memory and not made of several."""
+    import torch
+
+    if type(tensor).__name__ == "DTensor":
+        raise ArgumentError(
+            "the tensor is a DTensor, whose parts lie on several processes; this version writes plain tensors: "
+            "fill before the model is sharded"
+        )
+    if tensor.layout != torch.strided or not _is_plain(type(tensor)):
+        raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")
 
 
 def tensor_array(tensor: torch.Tensor) -> NDArray[Any]:

@@ -72,15 +72,12 @@ def calibrate(
     if not isinstance(centred, bool):
         raise ArgumentError(f"centred must be True or False, got {centred!r}")
     targets = _targets(plan, target)
-    from wellbegun.graph.stage import attributes_kept
     from wellbegun.tuning.correction import Correction
-    from wellbegun.tuning.values import by_every_name, place, planned_values
+    from wellbegun.tuning.values import by_every_name, planned_values
 
     values = planned_values(plan, model)
     correction = Correction(plan, values, targets, centred=centred, ratios=target is None)
-    with attributes_kept(model):
-        place(plan, values, model)
-        _run(model, by_every_name(plan, values, model), arguments, keywords, correction, plan.seed, hint)
+    _run(model, by_every_name(plan, values, model), arguments, keywords, correction, plan.seed, hint)
     for weight in correction.weights.values():
         if weight.starved and weight.reached is None:
             place = f" behind {weight.behind}" if weight.behind else ""
@@ -177,7 +174,8 @@ def _run(
     """One forward pass on other values; nothing of the model or of the process is changed afterwards."""
     import torch
 
-    from wellbegun.graph.stage import attributes_kept
+    from wellbegun.graph.parametrised import find_parametrised
+    from wellbegun.graph.stage import attributes_kept, put_tensors
     from wellbegun.tuning.surroundings import plain_kernels, seeded
 
     with ExitStack() as surroundings:
@@ -188,8 +186,12 @@ def _run(
         for module in model.modules():  # not model.eval(), which some classes override with more than a flag
             module.training = False
         try:
+            put_tensors(model, state)
+            for weight in list(find_parametrised(model)):
+                if weight.kind != "prune":  # whose mask lies on what is planned
+                    weight.show()
             with correction:
-                torch.func.functional_call(model, state, arguments, keywords)
+                model(*arguments, **keywords)
         except WellbegunError:
             raise
         except Exception as error:

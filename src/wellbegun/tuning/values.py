@@ -8,7 +8,7 @@ import torch
 
 from wellbegun.errors import ApplyError, ArgumentError
 from wellbegun.graph.names import canonical_names
-from wellbegun.graph.parametrised import parametrised_weights
+from wellbegun.graph.parametrised import carriers, find_parametrised
 from wellbegun.graph.variable import collect_variables
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
@@ -36,35 +36,19 @@ def planned_values(plan: Plan, model: torch.nn.Module) -> dict[str, torch.Tensor
 def by_every_name(plan: Plan, values: Mapping[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return the tensors under all the names that they have in the model, so that ties stay ties."""
     by_name = {name: values[entry.name] for entry in plan for name in (entry.name, *entry.ties)}
-    return {actual: by_name[canonical] for canonical, actual, _ in _tensors(model) if actual}
-
-
-def place(plan: Plan, values: Mapping[str, torch.Tensor], model: torch.nn.Module) -> None:
-    """Let the model's modules see the planned weights that they compute from other tensors.
-
-    Only attributes of modules change, so a caller can put them back.
-    """
-    by_name = {name: values[entry.name] for entry in plan for name in (entry.name, *entry.ties)}
-    for name, weight in parametrised_weights(model).items():
-        if weight.kind != "prune":
-            weight.read_as(by_name[name])
+    return {actual: by_name[canonical] for canonical, actual, _ in _tensors(model)}
 
 
 def _tensors(model: torch.nn.Module) -> list[tuple[str, str, torch.Tensor]]:
     """(name in a plan, name in the model, tensor) of every parameter and buffer.
 
-    A parametrised weight has one tensor in the plan and none in the model, so its name there is ""; that of a pruned
-    weight is the tensor that the mask is laid on.
+    A parametrised weight stands for the tensors that it is computed from; in the model it is the first of them.
     """
     canonical = canonical_names(model)
-    computed = parametrised_weights(model)
-    carriers = {id(weight.tensor(carrier)) for weight in computed.values() for carrier in weight.carriers}
+    computed = {actual: name for name, actual in carriers(model).items()}
+    hidden = {weight.path + carrier for weight in find_parametrised(model) for carrier in weight.carriers[1:]}
     listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    plain = [(canonical[name], name, tensor) for name, tensor in listed if id(tensor) not in carriers]
-    for name, weight in computed.items():
-        carrier = weight.carriers[0]
-        plain.append((name, weight.path + carrier if weight.kind == "prune" else "", weight.tensor(carrier)))
-    return plain
+    return [(computed.get(name, canonical[name]), name, tensor) for name, tensor in listed if name not in hidden]
 
 
 def _check(plan: Plan, model: torch.nn.Module, held: Mapping[str, torch.Tensor]) -> None:

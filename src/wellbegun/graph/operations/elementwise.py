@@ -80,11 +80,10 @@ def multiply(recorder: Recorder, call: Call) -> None:
         signal = [value for value, kind in zip(values, kinds, strict=True) if kind != "noise"]
         recorder.record(call, "dropout", signal, follow="same")
     elif "rsqrt" in kinds:
-        signal = [value for value, kind in zip(values, kinds, strict=True) if kind != "rsqrt"]
-        recorder.record(call, "norm", signal)
+        recorder.record(call, "norm", values)
     elif len(values) == 2 and call.name == "div" and (length := _length(recorder, values[1])) is not None:
         moment = _moment(values[0], length)
-        recorder.record(call, "norm", values[:1], second_moment=moment)
+        recorder.record(call, "norm", values, second_moment=moment)
     else:
         recorder.record(call, "multiply", values, follow="same")
 

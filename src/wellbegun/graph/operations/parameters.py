@@ -34,7 +34,8 @@ def update(recorder: Recorder, call: Call, written: Any) -> None:
     values = [tensor for tensor in call.tensors if tensor is not written]
     index = recorder.record(call, "other", values)
     counts = call.name == "add" and not written.is_floating_point() and not any(map(recorder.made, values))
-    recorder.use_all(sources, "counter" if counts else "updated", index, call.name)
+    if call.name != "embedding_renorm":  # a table with max_norm, which shortens the rows it looks up
+        recorder.use_all(sources, "counter" if counts else "updated", index, call.name)
     for value in values:
         recorder.use_all(recorder.sources(value), "other", index, call.name)
     if known is not None:

@@ -35,6 +35,9 @@ PRODUCTS = {
 def product(recorder: Recorder, call: Call) -> None:
     """Record a product of matrices, vectors or stacks of matrices."""
     left, right = (call.args[position] for position in PRODUCTS[call.name])
+    if "grouped" in call.name and left.ndim + right.ndim < 5:  # groups of terms of the sum, and not of weights
+        _mixed(recorder, call)
+        return
     bias = call.args[0] if PRODUCTS[call.name] == (1, 2) else None
     if call.name == "linear":
         bias = call.argument(2, "bias")
@@ -96,9 +99,13 @@ def bilinear(recorder: Recorder, call: Call) -> None:
         fans = bilinear_fans(tuple(weight.shape))
         weigh(recorder, call, "bilinear", (first, second), weight, "oii", fans, result_axis=-1)
     else:
-        index = recorder.record(call, "other", call.tensors)
-        for tensor in call.tensors:
-            recorder.use_all(recorder.sources(tensor), "other", index, call.name)
+        _mixed(recorder, call)
+
+
+def _mixed(recorder: Recorder, call: Call) -> None:
+    index = recorder.record(call, "other", call.tensors)
+    for tensor in call.tensors:
+        recorder.use_all(recorder.sources(tensor), "other", index, call.name)
 
 
 def _inputs_first(recorder: Recorder, weight: torch.Tensor, letters: str) -> bool:

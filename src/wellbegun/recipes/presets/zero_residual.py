@@ -1,0 +1,81 @@
+"""Residual branches that start at zero, on top of another recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wellbegun.authors import Authorship
+from wellbegun.errors import ArgumentError, PlanError
+from wellbegun.graph.graph import Graph
+from wellbegun.laws import Zeros
+from wellbegun.recipes.find import find_recipe
+from wellbegun.recipes.presets.preset import Preset
+from wellbegun.recipes.presets.residual import find_branches
+from wellbegun.recipes.proposal import Proposal
+
+
+class ZeroResidual(Preset):
+    """Another recipe, with the last layer of every residual branch at zero: the network starts as its shortcuts.
+
+    >>> import torch
+    >>> class Block(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.inside, self.out = torch.nn.Linear(16, 64), torch.nn.Linear(64, 16)
+    ...     def forward(self, x):
+    ...         return x + self.out(torch.relu(self.inside(x)))
+    >>> made = plan(torch.nn.Sequential(Block(), Block()), "vector:16", seed=7, recipe="zero_residual(base='he')")
+    >>> made["0.out.weight"].law, made["0.inside.weight"].law
+    (Constant(value=0.0), Normal(std=0.35355338))
+
+    Formula: the scale of the normalisation that ends a branch is 0; of a branch that ends with a layer, its weight and
+        bias are 0; everything else as the base says.
+    Use it for: deep residual networks: at step 0 the signal and the gradient pass through the shortcuts unchanged,
+        however many blocks there are (Goyal et al.: helps at large batches; Fixup without normalisation).
+    Not for: branches that are the only way through (a plain chain), or where weight decay would hold a scale at 0.
+    Args:
+        base: the recipe for everything else, "auto" or for example "torch@1".
+    Source: Goyal et al. (2017), "Accurate, Large Minibatch SGD", section 5.1 (last gamma 0); Zhang, Dauphin and Ma
+        (2019), Fixup, section 3 (last layer 0).
+    """
+
+    name_only = "zero_residual"
+    source = "Goyal et al. (2017), section 5.1; Zhang, Dauphin and Ma (2019), section 3"
+
+    def __init__(self, base: str = "auto") -> None:
+        super().__init__()
+        if not isinstance(base, str):
+            raise ArgumentError(f"zero_residual@1: base must be the name of a recipe, got {base!r}")
+        self.base = base
+
+    @property
+    def needs_author(self) -> bool:  # type: ignore[override]
+        """Whether the base wants the record of the author's code."""
+        return find_recipe(self.base).needs_author
+
+    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
+        """Return the base's proposals with zeros at the end of each branch."""
+        proposals = find_recipe(self.base).propose(graph, known)
+        ends = {index for branch in find_branches(graph) for index in branch.ends}
+        zeroed = {}
+        for name, uses in graph.uses.items():
+            at_end = [use for use in uses if use.operation in ends]
+            if not at_end:
+                continue
+            if len(at_end) < len(uses) and any(use.role.endswith("weight") for use in uses):
+                raise PlanError(f"zero_residual@1: {name} ends a residual branch and is used elsewhere too; use a rule")
+            role = at_end[0].role
+            if role == "normalisation scale" or role.endswith(" weight"):
+                what = "the scale" if role == "normalisation scale" else "the weight"
+                zeroed[name] = Proposal(
+                    Zeros(), f"{what} that ends a residual branch: 0, so it adds nothing", self.source
+                )
+            elif role in ("bias", "normalisation shift"):
+                zeroed[name] = Proposal(
+                    Zeros(), "the bias that ends a residual branch: 0, so it adds nothing", self.source
+                )
+        if not zeroed:
+            raise PlanError(
+                "zero_residual@1: this model has no residual branch that ends with a layer or a normalisation"
+            )
+        return proposals | zeroed
