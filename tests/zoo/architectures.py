@@ -23,6 +23,7 @@ FAMILIES = {
     "SPEECH_SEQ_2_SEQ": "sound to text",
     "MULTIMODAL_LM": "several kinds",
     "IMAGE_TEXT_TO_TEXT": "several kinds",
+    "BASE": "model without a head",
 }
 TOKENS = 24
 

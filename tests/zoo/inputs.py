@@ -74,8 +74,10 @@ class Inputs:
         special = {
             v for c in self.configs for k, v in vars(c).items() if k.endswith(("_id", "_index")) and type(v) is int
         }
+        most = self.field("max_position_embeddings", "n_positions", default=0)
+        length = length or (min(self.length, most) if most > 0 else self.length)
         plain = torch.tensor([token for token in range(high) if token not in special] or [0])
-        return plain[self.integers(len(plain), BATCH, length or self.length)]
+        return plain[self.integers(len(plain), BATCH, length)]
 
     def make_input_ids(self) -> torch.Tensor | None:
         books = self.field("num_codebooks", "n_codebooks", "audio_num_codebooks")

@@ -64,7 +64,7 @@ def row_of(result: Result) -> Row:
         str(result.kept) if planned else "",
         str(len(result.nan)) if planned else "",
         "" if result.excess is None else f"{result.excess:+.2f}",
-        "" if planned else cause(result.error),
+        ("text alone" if result.text_alone else "") if planned else cause(result.error),
     )
     return Row(result.name, cells)
 
@@ -129,12 +129,14 @@ def page(rows: list[Row], unbuilt: dict[str, str]) -> str:
         f"* Inputs for tracing were made by wellbegun itself for {automatic} of these {len(planned)};"
         " the others were given the tests' own.",
         f"* Every parameter and buffer has exactly one entry; {clean} of {len(planned)} models that were filled with"
-        " NaN before have none after `apply`.",
+        " NaN before have none after `apply`; the same plan, applied to the model built without memory",
+        "  (`wb.skeleton()`), gives the same bits.",
         f"* {inside} of {len(excesses)} language models start within {BAND} of ln V (mean of 3 seeds; over all targets,"
         " so that only the model's own spread counts).",
         "",
-        "Columns: *author*: entries whose law is what the model's own code does; *kept*: entries that keep the value",
-        "which the constructor computes (rotary frequencies, say); *inputs*: who made them.",
+        "Columns: *inputs*: who made them; *author*: parameters that have the values of the model's own code, because",
+        "`auto` knows no rule for them; *kept*: tensors that are left as they are; *text alone*: the tests do not know the",
+        "pictures or sounds that the model takes beside its text, so that a part of it does not run.",
         "",
         "| family | architectures | planned |",
         "|---|---|---|",

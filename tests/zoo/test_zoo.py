@@ -54,6 +54,7 @@ def test_architecture(name: str, results: list[Result]) -> None:
     results.append(result)
     assert result.missing == [], "tensors that are not in exactly one entry"
     assert result.nan == [], "tensors that hold NaN after apply"
+    assert result.differs == [], "tensors that hold other values if the model was built without memory"
     if result.planned:
         assert result.finite
     else:
@@ -64,6 +65,10 @@ def test_architecture(name: str, results: list[Result]) -> None:
     assert result.planned or not listed.planned, f"docs/coverage.md says that it is planned: {result.error}"
     if result.excess is not None and listed.excess is not None and abs(listed.excess) <= report.BAND:
         assert abs(result.excess) <= report.BAND
+
+
+def test_what_is_always_walked_exists() -> None:
+    assert set(architectures()) >= ALWAYS
 
 
 def test_share() -> None:

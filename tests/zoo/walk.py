@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -43,11 +45,13 @@ class Result:
     tensors: int = 0
     planned: bool = False
     own_inputs: bool = False
+    text_alone: bool = False
     error: str = ""
     author: int = 0
     kept: int = 0
     missing: list[str] = field(default_factory=list)
     nan: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
     finite: bool | None = None
     excess: float | None = None
     seconds: float = 0.0
@@ -63,6 +67,7 @@ def walk(architecture: Architecture) -> Result:
         model = architecture.build().eval()
         names = tensors_of(model)
         result.tensors = len(names)
+        result.text_alone = _text_alone(model, architecture.inputs(model, 0))
         result.parameters = sum({id(p): p.numel() for p in model.parameters()}.values())
         start = time.perf_counter()
         plan = _planned(architecture, model, result)
@@ -70,7 +75,7 @@ def walk(architecture: Architecture) -> Result:
         if plan is None:
             return result
         result.planned = True
-        result.author = sum("author" in f"{entry.source} {entry.reason}".lower() for entry in plan)
+        result.author = sum("author" in entry.reason and entry.kind == "parameter" for entry in plan)
         result.missing = _accounting(plan, names)
         result.kept = sum(isinstance(entry.law, Keep) for entry in plan)
         excesses = []
@@ -82,6 +87,8 @@ def walk(architecture: Architecture) -> Result:
                 result.planned, result.error = False, f"{type(error).__name__}: {error}"
                 return result
             result.nan += _nan(model)
+            if seed == SEEDS[0]:
+                result.differs = _differs(plan, architecture, model)
             output = _run(architecture, model, seed)
             result.finite = result.finite is not False and _is_finite(output)
             if architecture.language:
@@ -92,12 +99,26 @@ def walk(architecture: Architecture) -> Result:
 
 
 def tensors_of(model: torch.nn.Module) -> list[tuple[str, ...]]:
-    """All names of each parameter and buffer, non-persistent ones too; a tied tensor is one, with several names."""
+    """All names of each parameter and buffer, non-persistent ones too; a tied tensor is one, with several names.
+
+    The parts of a parametrised weight (its direction and length, say) are one tensor, by the weight's name.
+    """
     names: dict[int, list[str]] = {}
     for listed in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
         for name, tensor in listed:
             names.setdefault(id(tensor), []).append(name)
-    return [tuple(group) for group in names.values()]
+    return list(dict.fromkeys(tuple(map(_logical, group)) for group in names.values()))
+
+
+def _logical(name: str) -> str:
+    return re.sub(r"parametrizations\.([^.]+)\.[^.]+$", r"\1", name)
+
+
+def _text_alone(model: torch.nn.Module, inputs: dict[str, Any] | tuple[Any, ...]) -> bool:
+    """Whether a model that takes pictures or sounds beside a text is run on the text alone."""
+    names = set(inspect.signature(model.forward).parameters)
+    others = names & {"pixel_values", "input_features", "input_values"}
+    return "input_ids" in inputs and bool(others) and not others & set(inputs) if isinstance(inputs, dict) else False
 
 
 def _planned(architecture: Architecture, model: torch.nn.Module, result: Result) -> wb.Plan | None:
@@ -132,13 +153,29 @@ def _poison(plan: wb.Plan, model: torch.nn.Module) -> None:
     with torch.no_grad():
         for listed in (model.named_parameters(), model.named_buffers()):
             for name, tensor in listed:
-                if name not in kept and tensor.is_floating_point():
+                if _logical(name) not in kept and tensor.is_floating_point():
                     tensor.fill_(math.nan)
 
 
 def _nan(model: torch.nn.Module) -> list[str]:
     listed = [*model.named_parameters(), *model.named_buffers()]
     return [name for name, tensor in listed if tensor.is_floating_point() and bool(tensor.isnan().any())]
+
+
+def _differs(plan: wb.Plan, architecture: Architecture, model: torch.nn.Module) -> list[str]:
+    """Tensors of the same model, built without memory, that do not hold the same bits after the same plan."""
+    with wb.skeleton():
+        other = architecture.build()
+    _poison(plan, other)
+    wb.apply(plan, other)
+    held = dict([*other.named_parameters(), *other.named_buffers()])
+    wanted = dict([*model.named_parameters(), *model.named_buffers()])
+    names = [name for name in wanted if name not in held or not _same(wanted[name], held[name])]
+    return names + [name for name in held if name not in wanted]
+
+
+def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return not second.is_meta and first.dtype == second.dtype and torch.equal(first, second)
 
 
 def _run(architecture: Architecture, model: torch.nn.Module, seed: int) -> Any:

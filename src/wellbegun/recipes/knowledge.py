@@ -55,7 +55,7 @@ class Knowledge:
                 with the same number everywhere hold already.
         """
         if complete and not self.is_complete:
-            known = self._authored or {}
+            known: Mapping[str, Authorship] = self._authored or {}
             names = [name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers())]
             seen = all(name in known and known[name].law is not None for name in names)
             if self._function is not None or not seen:
