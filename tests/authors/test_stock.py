@@ -62,6 +62,8 @@ def check_like_stock(name: str, authorship: Authorship, stock: list[np.ndarray],
             slack = 1e-5 * max(map(abs, bounds))
             assert bounds[0] - slack <= found.min(), told
             assert found.max() <= bounds[1] + slack, told
+    if authorship.replayed:  # one set of numbers, however often it is written
+        ours = ours[:1]
     assert ks_2samp(found, np.concatenate([one.ravel() for one in ours])).pvalue > 1e-7, told
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import wellbegun as wb
 from wellbegun.errors import PlanFileError
-from wellbegun.laws import LAWS, law_from_record, law_to_record
+from wellbegun.laws import LAWS, Computed, law_from_record, law_to_record
 
 INF = float("inf")
 EVERY = [
@@ -28,6 +28,8 @@ EVERY = [
     wb.Dirac(2, gain=0.1),
     wb.Sparse(1 / 3, std=0.1),
     wb.Stored([[0.1, -2.0]]),
+    Computed((("uniform", 0.1, 1.0), ("log", "%0"))),
+    wb.Patched(wb.Normal(0.1), [(((0, 2), (1, 3)), wb.Constant(1.0))]),
     wb.MeanCompensation("h.1.weight", mean=0.5, std=0.1, inputs_first=True),
     wb.Patched(wb.Normal(0.02), [(((0, 2), (1, 3)), wb.Constant(1.0)), (((3, 4),), wb.Uniform(-1.0, 1.0))]),
     wb.Computed((("uniform", -6.9, -2.3), ("exp", "%0"), ("maximum", "%1", 1e-4))),

@@ -13,11 +13,12 @@ from wellbegun.graph.framework import check_module, random_states_kept, require_
 if TYPE_CHECKING:
     import torch
 
-    from wellbegun.authors.authored import Authored
+    from wellbegun.authors.authored import Authored, Authorship
     from wellbegun.authors.origin import Origin
+    from wellbegun.authors.recorder import Recorder
 
 ATTRIBUTE = "_wellbegun_authored"
-"""Under which a model keeps what was recorded while it was built."""
+"""Under which a module keeps what was recorded of its own tensors while it was built."""
 
 
 @contextmanager
@@ -60,6 +61,7 @@ def record_construction(factory: Callable[[], torch.nn.Module], seed: int = 0) -
         ArgumentError: the factory returns no torch.nn.Module.
     """
     require_torch("recording a construction")
+    from wellbegun.authors.authored import Authored
     from wellbegun.authors.recorder import Recorder
 
     with random_states_kept(), _Registrations(seed) as registered:
@@ -68,9 +70,9 @@ def record_construction(factory: Callable[[], torch.nn.Module], seed: int = 0) -
             model = check_module(factory(), "recording a construction")
         registered.finish(recorder, model)
     found = recorded(model)
-    if found is None:
+    if found is None and _tensors(model):
         raise ArgumentError(f"the factory built nothing: it returns a {type(model).__name__} that was there before")
-    return model, found
+    return model, found or Authored({})
 
 
 def recorded(model: torch.nn.Module) -> Authored | None:
@@ -81,7 +83,7 @@ def recorded(model: torch.nn.Module) -> Authored | None:
     for path, module in model.named_modules(remove_duplicate=False):
         part = vars(module).get(ATTRIBUTE)
         if part is not None:
-            found |= {f"{path}.{name}" if path else name: authorship for name, authorship in part.items()} | found
+            found |= {f"{path}.{name}" if path else name: authorship for name, authorship in part.items()}
     return Authored(found) if found else None
 
 
@@ -126,34 +128,52 @@ class _Registrations:
                 self.modules[id(child)] = child
                 self.children.add(id(child))
 
-    def finish(self, recorder: Any, model: torch.nn.Module | None = None) -> None:
+    def finish(self, recorder: Recorder, model: torch.nn.Module | None = None) -> None:
         """Attach what was recorded to each model, put parameters on meta and give buffers their numbers."""
+        from wellbegun.authors.authored import Authored
         from wellbegun.authors.judge import judge
 
         roots = [module for key, module in self.modules.items() if key not in self.children]
         if model is not None:
             roots = [*(root for root in roots if root is not model), model]
+        final: dict[int, torch.Tensor] = {}
         for root in roots:
             tensors = _tensors(root)
-            built = {name for name, tensor in tensors.items() if id(tensor) in self.tensors}
-            vars(root)[ATTRIBUTE] = judge(recorder, tensors, self.places, built)
-        swapped: dict[int, torch.Tensor] = {}
-        for root in roots:
-            for module in root.modules():
-                for table in (module._parameters, module._buffers):
-                    for name, tensor in table.items():
-                        if tensor is not None and (id(tensor) in self.tensors or recorder.memory(tensor) is not None):
-                            table[name] = swapped.setdefault(id(tensor), self._final(recorder, tensor))  # type: ignore[assignment]
+            built = {name for name, tensor in tensors.items() if self._is_built(recorder, tensor)}
+            authored = judge(recorder, tensors, self.places, built)
+            for path, module in root.named_modules(remove_duplicate=False):
+                own = [*module._parameters, *module._buffers]
+                named = {name: f"{path}.{name}" if path else name for name in own}
+                if any(full in built for full in named.values()):  # else it was there before
+                    vars(module)[ATTRIBUTE] = Authored({n: authored[f] for n, f in named.items() if f in authored})
+            for name, tensor in tensors.items():
+                if name in built:
+                    final[id(tensor)] = _final(recorder, name, tensor, authored[name])
+        for module in {id(module): module for root in roots for module in root.modules()}.values():
+            for table in (module._parameters, module._buffers):
+                for key, held in table.items():
+                    if held is not None and id(held) in final:
+                        table[key] = final[id(held)]  # type: ignore[assignment]
 
-    def _final(self, recorder: Any, tensor: torch.Tensor) -> torch.Tensor:
-        import torch
+    def _is_built(self, recorder: Recorder, tensor: torch.Tensor) -> bool:
+        return id(tensor) in self.tensors or recorder.memory(tensor) is not None or recorder.is_copy(tensor)
 
-        if isinstance(tensor, torch.nn.Parameter):
-            made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-            parameter = torch.nn.Parameter(made, requires_grad=tensor.requires_grad)
-            parameter.__dict__.update(tensor.__dict__)
-            return parameter
-        return recorder.numbers(tensor)  # type: ignore[no-any-return]
+
+def _final(recorder: Recorder, name: str, tensor: torch.Tensor, authorship: Authorship) -> torch.Tensor:
+    """A parameter on meta; a buffer with the numbers that a plan of this seed gives it."""
+    import torch
+
+    from wellbegun.authors.tape import write_law
+    from wellbegun.sampler import Stream
+
+    if isinstance(tensor, torch.nn.Parameter):
+        made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        parameter = torch.nn.Parameter(made, requires_grad=tensor.requires_grad)
+        parameter.__dict__.update(tensor.__dict__)
+        return parameter
+    if recorder.memory(tensor) is not None and authorship.law is not None and not tensor.is_meta:
+        write_law(tensor, authorship.law, Stream.of(recorder.seed, name))
+    return tensor
 
 
 def _tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:

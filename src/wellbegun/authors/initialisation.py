@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from wellbegun.graph.framework import check_module, random_states_kept
 if TYPE_CHECKING:
     import torch
 
-    from wellbegun.authors.authored import Authored
+    from wellbegun.authors.authored import Authored, Authorship
     from wellbegun.authors.recorder import Recorder
 
 LAYERS = ("reset_parameters", "_reset_parameters")
@@ -34,7 +34,8 @@ def record_initialisation(
 
     First every layer's `reset_parameters`, children before parents, as constructors do; then the outermost
     `initialize_weights`, `init_weights` ... that needs no arguments; then `function`. Neither the model nor a random
-    state is changed.
+    state is changed. Whether a constructor did more than its layers did cannot be seen any more; where the numbers of
+    the model are not what its layers would have drawn, the law is None and the note says so.
 
     Args:
         model: on any device, meta included.
@@ -48,6 +49,7 @@ def record_initialisation(
     import torch
 
     from wellbegun.authors.authored import Authored
+    from wellbegun.authors.compare import compared
     from wellbegun.authors.construction import _tensors, recorded
     from wellbegun.authors.judge import judge
     from wellbegun.authors.recorder import Recorder
@@ -57,27 +59,40 @@ def record_initialisation(
     names = _tensors(model)
     real = {name for name, tensor in _tensors(model).items() if not tensor.is_meta}
     buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)} & real
-    with attributes_kept(model), random_states_kept(), _stand_ins(model, recorder):
+    with attributes_kept(model), random_states_kept(), _stand_ins(model, recorder) as stand_ins:
         with recorder, torch.no_grad():
             for module in _children_first(model):
                 for name in LAYERS:
                     if _callable_alone(module, name):
                         getattr(module, name)()
                         break
+            layers_only = {name: _signature(recorder, tensor) for name, tensor in _tensors(model).items()}
             _run_outermost(model)
             if function is not None:
                 function(model)
-        found = _tied_again(judge(recorder, _tensors(model), {}, buffers), names)
+        now = _tensors(model)
+        buffers |= {name for name, tensor in now.items() if id(tensor) not in stand_ins}
+        found = dict(judge(recorder, now, {}, buffers))
+        for name in now:
+            if layers_only.get(name) and layers_only[name] == _signature(recorder, now[name]) and name in names:
+                found[name] = compared(found[name], names[name])
+        found = dict(_tied_again(found, names))
     before = recorded(model) or Authored({})
     return Authored({name: a if a.law is not None else before.get(name, a) for name, a in found.items()})
 
 
-def _tied_again(found: Authored, tensors: dict[str, torch.Tensor]) -> Authored:
+def _tied_again(found: Mapping[str, Authorship], tensors: dict[str, torch.Tensor]) -> Authored:
     """Every name of a tied tensor leads to what its first name holds."""
     from wellbegun.authors.authored import Authored
 
     first: dict[int, str] = {}
     return Authored({name: found[first.setdefault(id(tensor), name)] for name, tensor in tensors.items()})
+
+
+def _signature(recorder: Recorder, tensor: torch.Tensor) -> tuple[int, ...]:
+    """Equal as long as nothing was written; empty for an ordinary tensor."""
+    memory = recorder.memory(tensor)
+    return () if memory is None else tuple(id(cell.expression) for cell in memory.cells)
 
 
 def _run_outermost(module: torch.nn.Module) -> None:
@@ -109,7 +124,7 @@ def _children_first(module: torch.nn.Module, seen: set[int] | None = None) -> It
 
 
 @contextmanager
-def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
+def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[set[int]]:
     """Put memory that nothing was written to in the place of parameters, and copies in the place of buffers.
 
     Marks that a module or tensor is initialised already (transformers) are taken off for the time; `attributes_kept`
@@ -117,6 +132,8 @@ def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
     initialised: until then each has its own stand-in, and the first of them is the one that stays.
     """
     import torch
+
+    from wellbegun.authors.schema import hollow
 
     swapped: dict[int, torch.Tensor] = {}
     ties_later = any(callable(getattr(module, "tie_weights", None)) for module in model.modules())
@@ -128,16 +145,18 @@ def _stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
         if not is_parameter and not tensor.is_meta:
             made = tensor.detach().to("cpu", copy=True)
         else:
-            made = recorder.hollow(tensor)
+            made = hollow(tensor)
             if tensor.numel():
                 recorder.watch(made)
         swapped[id(tensor)] = torch.nn.Parameter(made, requires_grad=tensor.requires_grad) if is_parameter else made
         return swapped[id(tensor)]
 
+    ids: set[int] = set()
     for module in model.modules():
         vars(module).pop("_is_hf_initialized", None)
         for table in (module._parameters, module._buffers):
             for name, tensor in table.items():
                 if tensor is not None:
-                    table[name] = stand_in(tensor)  # type: ignore[assignment]
-    yield
+                    made = table[name] = stand_in(tensor)  # type: ignore[assignment]
+                    ids.add(id(made))
+    yield ids

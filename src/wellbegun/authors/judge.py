@@ -13,7 +13,7 @@ from wellbegun.authors.authored import Authored, Authorship
 from wellbegun.authors.expression import DRAWS, Expression
 from wellbegun.authors.memory import Value
 from wellbegun.authors.origin import Origin
-from wellbegun.authors.recorder import Recorder
+from wellbegun.authors.recorder import LOOKED_AT, Recorder
 from wellbegun.authors.resolve import law_of
 from wellbegun.authors.tape import Ref
 from wellbegun.laws import (
@@ -69,7 +69,9 @@ def _from_laws(
     if recorder.memory(tensor) is None:
         if tensor.is_meta or not seen:
             return Authorship(None, "no code was seen that gives it a value")
-        return Authorship(stored(tensor), f"computed by {place}" if place else "computed by its constructor")
+        if recorder.is_fixed(tensor):
+            return Authorship(stored(tensor), f"computed by {place} from random numbers: {_fixed(recorder)}", True)
+        return _computed(stored(tensor), place)
     value = recorder.value(tensor)
     origin = _origin(value) or place
     if any(piece.expression.kind == "nothing" for piece in value):
@@ -77,19 +79,38 @@ def _from_laws(
         maker = f", made by {place}" if place else ""
         return Authorship(None, f"{part} memory that no code was seen to fill{maker}")
     law = law_of(value, tuple(tensor.shape))
-    return None if law is None else Authorship(law, _note(law, value, origin, name, first_with))
+    if law is None:
+        return None
+    note, looked = (
+        _note(law, value, origin, name, first_with),
+        origin is not None and origin.function in recorder.lookers,
+    )
+    return Authorship(law, f"{note}; that code looks at random numbers: {_fixed(recorder)}" if looked else note, looked)
 
 
 def _replayed(recorder: Recorder, name: str, tensor: torch.Tensor, known: Mapping[int, tuple[str, Law]]) -> Authorship:
     ref = recorder.ref(tensor)
     assert isinstance(ref, Ref)
-    made = recorder.tape.play(ref, recorder.seed, name, known)
+    steps = recorder.tape.slice_for(ref.memory)
+    if any(step.writes & recorder.looked_at for step in steps):  # what the code did depends on what it saw
+        made = recorder.tape.play(ref, recorder.seed, LOOKED_AT, by_place=True)
+    else:
+        made = recorder.tape.play(ref, recorder.seed, name, known)
     law, origin = stored(made), _origin(recorder.value(tensor))
-    if not any(step.is_random for step in recorder.tape.slice_for(ref.memory)):
-        return Authorship(law, f"computed by {origin}" if origin else "computed by its constructor")
+    if not any(step.is_random for step in steps):
+        return _computed(law, origin)
     where = origin or "its constructor"
-    note = f"replayed: what {where} does has no law; the numbers are fixed to seed {recorder.seed}"
+    note = f"replayed: what {where} does has no law; {_fixed(recorder)}"
     return Authorship(law, note, replayed=True)
+
+
+def _fixed(recorder: Recorder) -> str:
+    return f"the numbers are fixed to seed {recorder.seed}"
+
+
+def _computed(law: Law | None, origin: Origin | None) -> Authorship:
+    note = f"computed by {origin}" if origin else "computed by its constructor"
+    return Authorship(law, note if law is not None else f"{note}, and holds nan or complex numbers")
 
 
 def _origin(value: Value) -> Origin | None:
@@ -119,7 +140,7 @@ def stored(tensor: torch.Tensor) -> Law | None:
     first = array.reshape(-1)[0]
     if (array == first).all() and math.isfinite(first) and float(np.float32(first)) == first:
         return Constant(float(first))
-    if dtype not in WHOLE and not np.isfinite(array).all():
+    if dtype not in WHOLE and np.isnan(array).any():
         return None
     return Stored(array)
 

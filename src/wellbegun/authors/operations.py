@@ -30,7 +30,9 @@ _STANDARD = {"rand": ("uniform", 0.0, 1.0), "randn": ("normal", 0.0, 1.0)}
 Read = Callable[[Any], Value]
 
 
-def meaning(name: str, arguments: tuple[Any, ...], keywords: dict[str, Any], read: Read, size: Any) -> Value | None:
+def meaning(
+    name: str, arguments: tuple[Any, ...], keywords: dict[str, Any], read: Read, size: Any, in_place: bool
+) -> Value | None:
     """Return the value that an operation gives a tensor of this size, or None where only the tape can tell.
 
     Args:
@@ -38,14 +40,15 @@ def meaning(name: str, arguments: tuple[Any, ...], keywords: dict[str, Any], rea
         arguments, keywords: as given.
         read: the value of a tensor or a number.
         size: of the result, or of the tensor that is written.
+        in_place: whether it writes its first argument.
     """
     everything = whole(tuple(size))
     if name in EMPTIES:
         return (Piece(everything, NOTHING),)
-    if name in _DRAWS and (name != "normal" or not isinstance(arguments[1] if len(arguments) > 1 else 0.0, list)):
-        numbers = _numbers(_DRAWS[name][1], arguments[1:], keywords)
+    if name in _DRAWS and (in_place or name == "normal"):
+        numbers = _numbers(_DRAWS[name][1], arguments[1:] if in_place else arguments[:2], keywords)
         return None if numbers is None else (Piece(everything, drawn(_DRAWS[name][0], *numbers)),)
-    if name.removesuffix("_like") in _STANDARD and name != "randn_":
+    if name.removesuffix("_like") in _STANDARD:
         kind, *numbers = _STANDARD[name.removesuffix("_like")]
         return (Piece(everything, Expression(kind, tuple(numbers))),)
     if name == "zero":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from types import FrameType
 from typing import Any
@@ -16,11 +15,9 @@ from wellbegun.authors.memory import Cell, Memory, Piece, Value
 from wellbegun.authors.operations import CONSTANTS, COPIES, EMPTIES, meaning
 from wellbegun.authors.origin import Origin
 from wellbegun.authors.region import Layout, box_of, whole
+from wellbegun.authors.schema import SMALL, device_of, hollow, is_view, one_number, shapes_of, write_places, written_by
 from wellbegun.authors.tape import Given, Ref, Step, Tape
 from wellbegun.authors.wholes import find_whole
-
-SMALL = 1 << 16
-"""Elements up to which a constant tensor is simply made."""
 
 KEEPS_ORIGIN = COPIES | {"copy"}
 """Operations whose results were made where their argument was."""
@@ -28,8 +25,11 @@ KEEPS_ORIGIN = COPIES | {"copy"}
 FILLS = frozenset("copy_ fill_ zero_ normal_ uniform_ exponential_ trunc_normal_ orthogonal_ sparse_ dirac_".split())
 """In-place operations that do not read what they overwrite."""
 
-LOOKED_AT = 0
-"""Seed of the numbers that code gets to see when it asks for a random value while it is recorded."""
+SHARED = KEEPS_ORIGIN | {"normal", "randn", "randn_like", "mul", "div", "empty", "empty_like", "new_empty"}
+"""Operations that mean the same for complex numbers, whose two parts share the variance."""
+
+LOOKED_AT = "looked at"
+"""Name of the streams whose numbers code gets to see when it asks for a random value while it is recorded."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -44,6 +44,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.tape = Tape()
         self.memories: dict[int, Memory] = {}
         self.count = 0
+        self.looked_at: set[int] = set()
+        self.lookers: set[str] = set()
+        self.fixed: dict[int, torch.UntypedStorage] = {}
+        self.copies: dict[int, torch.UntypedStorage] = {}
         self._inside: FrameType | None = None
 
     def memory(self, tensor: torch.Tensor) -> Memory | None:
@@ -55,7 +59,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory = self.memory(tensor)
         if memory is None:
             everything = whole(tuple(tensor.shape))
-            one = _one_number(tensor) if tensor.numel() <= 1 else None
+            one = one_number(tensor)
             return (Piece(everything, Expression("given", (tensor,)) if one is None else constant(one)),)
         if tensor.dtype != memory.dtype:
             return (Piece(whole(tuple(tensor.shape)), OPAQUE),)
@@ -67,10 +71,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory = Memory(self.count, storage, Layout.of(tensor), tensor.dtype)
         self.count += 1
         self.memories[storage._cdata] = memory
+        self.tape.sizes[memory.number] = storage.nbytes()
         if expression.kind != "nothing":
             everything = whole(memory.base.size)
             memory.cells.append(Cell(everything, everything, expression, origin))
         return memory
+
+    def is_fixed(self, tensor: torch.Tensor) -> bool:
+        """Whether an ordinary tensor was computed from random numbers that the code has looked at."""
+        return tensor.layout == torch.strided and tensor.untyped_storage()._cdata in self.fixed
+
+    def is_copy(self, tensor: torch.Tensor) -> bool:
+        """Whether an ordinary tensor was copied (a deepcopy of a layer registers nothing)."""
+        return tensor.layout == torch.strided and tensor.untyped_storage()._cdata in self.copies
+
+    def _keep(self, table: dict[int, torch.UntypedStorage], made: Any) -> None:
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided:
+                table[leaf.untyped_storage()._cdata] = leaf.untyped_storage()
 
     def ref(self, tensor: torch.Tensor) -> Ref | Given:
         """The tensor as the tape knows it."""
@@ -83,14 +101,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if _is_view(func):
-            return func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        if is_view(func):
+            made = func(*args, **kwargs)
+            if name == "set_":
+                self._keep(self.copies, made)
+            return made
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         lazy = any(self.memory(tensor) is not None for tensor in tensors)
+        lazy = lazy or (bool(tensors) and tensors[0].is_meta and bool(write_places(func)))
         random = torch.Tag.nondeterministic_seeded in func.tags
-        name = func.overloadpacket.__name__
-        if not (lazy or random or name in EMPTIES or name in CONSTANTS):
-            return func(*args, **kwargs)
+        to_meta = name == "_to_copy" and device_of(args, kwargs) == "meta" and not tensors[0].is_meta
+        if not (lazy or random or to_meta or name in EMPTIES or name in CONSTANTS):
+            made = func(*args, **kwargs)
+            if self.fixed and any(self.is_fixed(tensor) for tensor in tensors):
+                self._keep(self.fixed, made)
+            if name == "clone":
+                self._keep(self.copies, made)
+            return made
         if lazy or random:
             inside = self._whole(func, args, kwargs)
             if inside is not None:
@@ -102,26 +130,39 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._record(func, name, args, kwargs, random)
 
     def _record(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], random: bool) -> Any:
-        shapes, needs_numbers = self._shapes(func, args, kwargs)
+        shapes, needs_numbers = shapes_of(func, args, kwargs)
         if needs_numbers:
-            return func(*self.numbers(args), **self.numbers(kwargs))
-        written = [argument for argument in _written(func, args, kwargs) if isinstance(argument, torch.Tensor)]
+            made = func(*self.numbers(args), **self.numbers(kwargs))
+            self._keep(self.fixed, made)
+            return made
+        written = [argument for argument in written_by(func, args, kwargs) if isinstance(argument, torch.Tensor)]
         if not written:
             leaves = [leaf for leaf in tree_leaves(shapes) if isinstance(leaf, torch.Tensor)]
-            if name in (EMPTIES | CONSTANTS) and (
-                not leaves[0].dtype.is_floating_point
-                or leaves[0].numel() == 0
-                or (name in CONSTANTS and leaves[0].numel() <= SMALL)
+            if (
+                name in (EMPTIES | CONSTANTS)
+                and device_of(args, kwargs) != "meta"
+                and (
+                    not leaves[0].dtype.is_floating_point
+                    or leaves[0].numel() == 0
+                    or (name in CONSTANTS and leaves[0].numel() <= SMALL)
+                )
             ):
                 return func(*args, **self.numbers(kwargs))
-            made = tree_map(lambda leaf: self.hollow(leaf) if isinstance(leaf, torch.Tensor) else leaf, shapes)
+            on_meta = device_of(args, kwargs) == "meta"
+            made = tree_map(lambda x: hollow(x) if isinstance(x, torch.Tensor) and not on_meta else x, shapes)
             targets = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+            for target in targets:
+                if target.numel():
+                    self.watch(target)
         else:
             made, targets = (written[0] if len(written) == 1 else tuple(written)), written
         plain = name if name.startswith("__") else name.rstrip("_")
         value = None
-        if len(targets) == 1 and "out" not in kwargs:
-            value = meaning(plain, args, kwargs, self._operand, tuple(targets[0].shape))
+        if len(targets) == 1 and "out" not in kwargs and (plain in SHARED or not targets[0].is_complex()):
+            value = meaning(plain, args, kwargs, self._operand, tuple(targets[0].shape), bool(written))
+            whole_numbers = not (targets[0].dtype.is_floating_point or targets[0].is_complex())
+            if value is not None and whole_numbers and not all(p.expression.is_constant for p in value):
+                value = None  # rounded on the way
         elif name == "eye" and "out" in kwargs:
             from wellbegun.laws import Identity
 
@@ -136,8 +177,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return made
 
     def _write(self, target: torch.Tensor, value: Value, copied: bool = False) -> None:
-        if all(piece.expression.kind == "nothing" for piece in value) and not self.memory(target):
-            self.watch(target)
+        if all(piece.expression.kind == "nothing" for piece in value):
             return
         origin = Origin.here()
         memory = self.memory(target)
@@ -150,12 +190,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _unsettle(self, target: torch.Tensor) -> Memory:
         """Random numbers go into a tensor that was computed: from now on it is recorded, its numbers so far given."""
+        if target.is_meta:
+            return self.watch(target.detach())
         storage = target.untyped_storage()
         count = storage.nbytes() // target.dtype.itemsize
+        if target._base is not None and target._base.dtype == target.dtype:
+            target = target._base
         flat = torch.empty(0, dtype=target.dtype, device=target.device).set_(storage, 0, (count,), (1,))
         dense = target.numel() == count
         given = target.detach().clone() if dense else flat.clone()
-        memory = self.watch(target.detach() if dense else flat, Expression("given", (given,)))
+        one = one_number(given)
+        expression = Expression("given", (given,)) if one is None else constant(one)
+        memory = self.watch(target.detach() if dense else flat, expression)
         ref = Ref(memory.number, memory.base, memory.dtype)
         self.tape.steps.append(
             Step(torch.ops.aten.copy_.default, (ref, Given(given)), {}, (), frozenset({memory.number}))
@@ -188,7 +234,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._inside = frame
             self._write(target, (Piece(whole(tuple(target.shape)), expression),))
             self._tape(function, (self.ref(target),), arguments, [target], expression)
-        written = [argument for argument in _written(func, args, kwargs) if isinstance(argument, torch.Tensor)]
+        written = [argument for argument in written_by(func, args, kwargs) if isinstance(argument, torch.Tensor)]
         if written:
             for tensor in written:
                 if self.memory(tensor) is None:
@@ -196,8 +242,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return (written[0],)
         if torch.Tag.data_dependent_output in func.tags:
             return (False,)
-        shapes, _ = self._shapes(func, args, kwargs)
-        made = tree_map(lambda leaf: self.hollow(leaf) if isinstance(leaf, torch.Tensor) else leaf, shapes)
+        shapes, _ = shapes_of(func, args, kwargs)
+        made = tree_map(lambda leaf: hollow(leaf) if isinstance(leaf, torch.Tensor) else leaf, shapes)
         for leaf in tree_leaves(made):
             if isinstance(leaf, torch.Tensor):
                 self.watch(leaf, OPAQUE)
@@ -206,7 +252,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _settled(self, tensors: list[torch.Tensor]) -> bool:
         """Whether no random number has touched any of the tensors."""
         memories = [memory for memory in map(self.memory, tensors) if memory is not None]
-        return all(
+        return not any(tensor.is_meta for tensor in tensors) and all(
             memory.cells and all(cell.expression.is_constant for cell in memory.cells) and memory.is_full
             for memory in memories
         )
@@ -240,64 +286,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return leaf
             ref = self.ref(leaf)
             assert isinstance(ref, Ref)
-            return self.tape.play(ref, LOOKED_AT, "looked at")
+            self.lookers.add(Origin.here().function)
+            self.looked_at |= {number for step in self.tape.slice_for(ref.memory) for number in step.writes}
+            return self.tape.play(ref, self.seed, LOOKED_AT, by_place=True)
 
         return tree_map(real, values)
 
     def _operand(self, leaf: Any) -> Value:
-        return self.value(leaf) if isinstance(leaf, torch.Tensor) else (Piece((), constant(float(leaf))),)
+        if isinstance(leaf, torch.Tensor):
+            return self.value(leaf)
+        return (Piece((), OPAQUE if isinstance(leaf, complex) else constant(float(leaf))),)
 
     def _taped(self, leaf: Any) -> Any:
         return self.ref(leaf) if isinstance(leaf, torch.Tensor) else leaf
-
-    def hollow(self, leaf: torch.Tensor) -> torch.Tensor:
-        """Memory of this shape that nothing is written to: the system gives it no pages."""
-        try:
-            return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="cpu")
-        except RuntimeError:  # more than the machine could ever hold
-            return leaf
-
-    def _shapes(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, bool]:
-        """The results of an operation on meta tensors; True with it if they depend on numbers."""
-        if torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags:
-            return None, True
-
-        def meta(leaf: Any) -> Any:
-            if not isinstance(leaf, torch.Tensor) or leaf.is_meta:
-                return leaf
-            return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="meta")
-
-        arguments, keywords = tree_map(meta, (args, kwargs))
-        if any(argument.name == "device" for argument in func._schema.arguments):
-            keywords = keywords | {"device": torch.device("meta")}
-        keywords = {name: value for name, value in keywords.items() if name != "generator"}
-        try:
-            return func(*arguments, **keywords), False
-        except NotImplementedError:
-            return None, True
-
-
-def _one_number(tensor: torch.Tensor) -> float | None:
-    return float(tensor.item()) if tensor.numel() == 1 and not tensor.is_meta and not tensor.is_complex() else None
-
-
-@functools.cache
-def _is_view(func: Any) -> bool:
-    """Whether the results share an argument's memory, or only the way a tensor lies in memory changes."""
-    if torch.Tag.inplace_view in func.tags:
-        return True
-    infos = [argument.alias_info for argument in func._schema.arguments]
-    return any(info is not None and not info.is_write for info in infos) or func.overloadpacket.__name__ == "set_"
-
-
-@functools.cache
-def _write_places(func: Any) -> tuple[tuple[int, str], ...]:
-    return tuple(
-        (position, argument.name)
-        for position, argument in enumerate(func._schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-    )
-
-
-def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    return [args[i] if i < len(args) else kwargs.get(name) for i, name in _write_places(func)]

@@ -59,6 +59,8 @@ def law_of(value: Value, shape: tuple[int, ...]) -> Law | None:
 
 def element_law(expression: Expression) -> Law | None:
     """Return the law of one expression."""
+    if _meets_itself(expression):
+        return None
     scaled = _scaled_law(expression)
     if scaled is not None:
         return scaled
@@ -68,6 +70,23 @@ def element_law(expression: Expression) -> Law | None:
         return named if named is not None else _computed(expression)
     except ArgumentError:  # a number beyond float32
         return None
+
+
+def _meets_itself(expression: Expression) -> bool:
+    """Whether elements of one draw are combined with others of the same one (x + x.T): they are not independent."""
+    paths: dict[int, Key] = {}
+    waiting: list[tuple[Expression, Key]] = [(expression, ())]
+    met: set[Key] = set()
+    while waiting:
+        node, path = waiting.pop()
+        if (*path, id(node)) in met:
+            continue
+        met.add((*path, id(node)))
+        if node.kind in DRAWS and paths.setdefault(id(node), path) != path:
+            return True
+        inner = (*path, id(node)) if node.kind == "seen" else path
+        waiting += [(part, inner) for part in node.arguments if isinstance(part, Expression)]
+    return False
 
 
 def _named(terms: dict[Key, Term], shift: float) -> Law | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from wellbegun.authors.expression import Expression
 from wellbegun.authors.region import Layout
-from wellbegun.laws import Law
-from wellbegun.sampler import Draw, Stream, write
+from wellbegun.laws import Law, Stored
+from wellbegun.sampler import WHOLE, Draw, Stream, write
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ class Step:
 
 @dataclass
 class Tape:
-    """All steps of a recording, and how large each memory is (in elements of its own type)."""
+    """All steps of a recording, and how large each memory is, in bytes."""
 
     steps: list[Step] = field(default_factory=list)
+    sizes: dict[int, int] = field(default_factory=dict)
 
     def slice_for(self, memory: int) -> list[Step]:
         """The steps that decide what a memory holds in the end, in order."""
@@ -74,105 +76,118 @@ class Tape:
         return found[::-1]
 
     def play(
-        self, wanted: Ref, seed: int, name: str, known: Mapping[int, tuple[str, Law]] | None = None
+        self,
+        wanted: Ref,
+        seed: int,
+        name: str,
+        known: Mapping[int, tuple[str, Law]] | None = None,
+        by_place: bool = False,
     ) -> torch.Tensor:
         """Carry out what decides a tensor, on the CPU, with the random numbers of (seed, name).
 
-        Normal and uniform numbers come from the sampler's streams "name/0", "name/1" ..., others (permutations,
-        Bernoulli) from a torch generator whose seed is one of the stream's words.
+        The k-th draw takes its normal and uniform numbers from the sampler's stream "name/k"; other numbers
+        (permutations, Bernoulli) come from a torch generator whose seed is one of that stream's words.
 
         Args:
             wanted: the tensor.
             seed, name: of its random numbers.
             known: by id of a draw, the tensor that it ends up in, and its law: the numbers are then that tensor's, so
                 that the gains of a weight normalisation are the norms of the directions that will be written.
+            by_place: count draws by their place on the tape, so that they have these numbers in every replay.
         """
-        player = _Player(seed, name, known or {})
+        player = _Player(seed, name, known or {}, self.sizes)
+        places = {id(step): place for place, step in enumerate(self.steps)} if by_place else {}
         for step in self.slice_for(wanted.memory):
-            player.run(step)
+            player.run(step, places.get(id(step)))
         return player.tensor(wanted).clone()
 
 
 class _Player:
     """Memory of a replay."""
 
-    def __init__(self, seed: int, name: str, known: Mapping[int, tuple[str, Law]]) -> None:
-        self.known = known
+    def __init__(self, seed: int, name: str, known: Mapping[int, tuple[str, Law]], sizes: Mapping[int, int]) -> None:
+        self.known, self.sizes = known, sizes
         self.seed, self.name, self.draws = seed, name, 0
+        self.stream = Stream.of(seed, name)
         self.storages: dict[int, torch.UntypedStorage] = {}
-        self.generator = torch.Generator().manual_seed(Stream.of(seed, name).key[0])
 
     def tensor(self, ref: Ref) -> torch.Tensor:
+        if ref.memory not in self.storages:
+            memory = torch.zeros(self.sizes[ref.memory], dtype=torch.uint8)  # what nobody writes is 0 in every replay
+            self.storages[ref.memory] = memory.untyped_storage()
         size, stride, offset = ref.layout
-        width = ref.dtype.itemsize
-        reach = offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-        storage = self.storages.get(ref.memory)
-        if storage is None or storage.nbytes() < reach * width:
-            grown = torch.zeros(reach * width, dtype=torch.uint8).untyped_storage()
-            if storage is not None:
-                grown[: storage.nbytes()] = storage
-            storage = self.storages[ref.memory] = grown
-        return torch.empty(0, dtype=ref.dtype).set_(storage, offset, size, stride)
+        return torch.empty(0, dtype=ref.dtype).set_(self.storages[ref.memory], offset, size, stride)
 
-    def run(self, step: Step) -> None:
+    def run(self, step: Step, place: int | None) -> None:
+        if step.is_random:
+            self.stream = Stream.of(self.seed, f"{self.name}/{self.draws if place is None else place}")
+            self.draws += 1
+        if self._known(step) or self._draw(step):
+            return
+
         def real(leaf: Any) -> Any:
             return self.tensor(leaf) if isinstance(leaf, Ref) else leaf.tensor if isinstance(leaf, Given) else leaf
 
         arguments, keywords = tree_map(real, (step.arguments, step.keywords))
-        with torch.no_grad():
-            drawn = self._known(step)
-            if drawn is None:
-                drawn = self._draw(step.function, arguments, keywords)
-            if drawn is not None:
-                made = drawn
-            else:
-                if _takes_generator(step.function):
-                    keywords = keywords | {"generator": self.generator}
-                made = step.function(*arguments, **_on_cpu(keywords))
+        with torch.no_grad(), _seeded(self.stream if step.is_random else None):
+            made = step.function(*arguments, **_on_cpu(keywords))
         leaves = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
         for ref, leaf in zip(step.results, leaves, strict=False):
             target = self.tensor(ref)
             if target.data_ptr() != leaf.data_ptr():
                 target.copy_(leaf)
 
-    def _known(self, step: Step) -> torch.Tensor | None:
-        """The numbers of the tensor that a draw ends up in."""
+    def _known(self, step: Step) -> bool:
+        """Write the numbers of the tensor that a draw ends up in."""
         if id(step.drawn) not in self.known or len(step.results) != 1:
-            return None
+            return False
         name, law = self.known[id(step.drawn)]
+        write_law(self.tensor(step.results[0]), law, Stream.of(self.seed, name))
+        return True
+
+    def _draw(self, step: Step) -> bool:
+        """Write normal and uniform numbers of the sampler."""
+        if step.drawn is None or step.drawn.kind not in ("normal", "uniform") or len(step.results) != 1:
+            return False
         target = self.tensor(step.results[0])
-        precision = np.float64 if target.dtype == torch.float64 else np.float32
-        values = np.empty(tuple(target.shape), precision)
-        if law.structured:
-            values = law.block(Stream.of(self.seed, name), values.shape, precision)
+        values = np.empty(target.numel(), np.float64 if target.dtype == torch.float64 else np.float32)
+        make = Draw.normal if step.drawn.kind == "normal" else Draw.uniform
+        write(values, make(*step.drawn.arguments), self.stream, 0)
+        target.copy_(torch.from_numpy(values).view(target.shape))
+        return True
+
+
+def write_law(target: torch.Tensor, law: Law, stream: Stream) -> None:
+    """Write a law's numbers into a whole CPU tensor, rounded to its type."""
+    shape = tuple(target.shape)
+    whole = str(target.dtype).removeprefix("torch.") in WHOLE
+    precision = np.float64 if target.dtype == torch.float64 or whole else np.float32
+    if isinstance(law, Stored):
+        values = np.array(law.values)
+    elif law.structured:
+        values = np.array(law.block(stream, shape, precision))
+    else:
+        values = np.zeros(shape, precision)
+        points = law.points(shape)
+        if points is None:
+            law.draw(values.reshape(-1), stream, 0)
         else:
-            law.draw(values.reshape(-1), Stream.of(self.seed, name), 0)
-        return target.copy_(torch.from_numpy(values))
-
-    def _draw(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> torch.Tensor | None:
-        """Normal and uniform numbers by the sampler."""
-        name = getattr(getattr(function, "overloadpacket", None), "__name__", "")
-        if name not in ("normal_", "uniform_") or arguments[0].dtype not in (torch.float32, torch.float64):
-            return None
-        numbers = dict(zip(("mean", "std") if name == "normal_" else ("from", "to"), arguments[1:], strict=False))
-        numbers |= {key: value for key, value in keywords.items() if key != "generator"}
-        if name == "normal_":
-            draw = Draw.normal(float(numbers.get("mean", 0.0)), float(numbers.get("std", 1.0)))
-        else:
-            draw = Draw.uniform(float(numbers.get("from", 0.0)), float(numbers.get("to", 1.0)))
-        buffer = torch.empty(arguments[0].numel(), dtype=arguments[0].dtype)
-        write(buffer.numpy(), draw, Stream.of(self.seed, f"{self.name}/{self.draws}"), 0)
-        self.draws += 1
-        arguments[0].copy_(buffer.view(arguments[0].shape))
-        return arguments[0]  # type: ignore[no-any-return]
+            values.reshape(-1)[points[0]] = points[1]
+    with torch.no_grad():
+        target.copy_(torch.from_numpy(values))
 
 
-def _takes_generator(function: Any) -> bool:
-    schema = getattr(function, "_schema", None)
-    if schema is not None:
-        return any(argument.name == "generator" for argument in schema.arguments)
-    return getattr(function, "__module__", "") == "torch.nn.init" and function.__name__ != "sparse_"
+@contextmanager
+def _seeded(stream: Stream | None) -> Iterator[None]:
+    """Let torch's own random functions take their numbers from a stream's key, its global state untouched."""
+    if stream is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(stream.key[0]))
+        yield
 
 
 def _on_cpu(keywords: dict[str, Any]) -> dict[str, Any]:
+    keywords = {name: value for name, value in keywords.items() if name != "generator"}
     return keywords | {"device": torch.device("cpu")} if keywords.get("device") is not None else keywords

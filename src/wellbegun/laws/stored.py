@@ -54,8 +54,11 @@ class Stored(Law):
             )
         with np.errstate(over="ignore"):  # what overflows is found below
             little = given.astype(np.dtype(dtype).newbyteorder("<"))
-        if not np.isfinite(little).all():
-            raise ArgumentError(f"values must be finite {dtype} numbers, got {_first_bad(little)}")
+        bad = np.isnan(little) if little.dtype.kind == "f" else np.zeros(little.shape, bool)
+        if given.dtype.kind == "f":
+            bad |= np.isinf(little) & ~np.isinf(given)  # a mask's infinities are meant, an overflow is not
+        if bad.any():
+            raise ArgumentError(f"values must be finite {dtype} numbers, got {_first_bad(little, bad)}")
         # over bytes, which nobody can make writable again
         kept = np.frombuffer(little.tobytes(), little.dtype).reshape(given.shape)
         object.__setattr__(self, "values", kept)
@@ -112,9 +115,11 @@ class Stored(Law):
         return Stored(self.values.astype(np.float64) * scale(factor), self.dtype)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
-        """Mean and standard deviation of the numbers, summed in float64."""
+        """Mean and standard deviation of the numbers, summed in float64; nan where a mask holds infinities."""
         if self.values.size == 0:
             return 0.0, 0.0
+        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
+            return math.nan, math.nan
         return float(self.values.mean(dtype=np.float64)), float(self.values.std(dtype=np.float64))
 
     def record(self) -> dict[str, Any]:
@@ -172,8 +177,8 @@ def _is_size(size: object) -> bool:
     return isinstance(size, int) and not isinstance(size, bool) and size >= 0
 
 
-def _first_bad(values: NDArray[Any]) -> str:
-    place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+def _first_bad(values: NDArray[Any], bad: NDArray[Any]) -> str:
+    place = tuple(int(i) for i in np.argwhere(bad)[0])
     return f"{values[place]} at {place}"
 
 

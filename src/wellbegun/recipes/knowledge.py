@@ -55,8 +55,10 @@ class Knowledge:
                 with the same number everywhere hold already.
         """
         if complete and not self.is_complete:
-            known = self._authored
-            if known is None or self._function is not None or any(a.law is None for a in known.values()):
+            known: Mapping[str, Authorship] = self._authored or {}
+            names = [name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers())]
+            seen = all(name in known and known[name].law is not None for name in names)
+            if self._function is not None or not seen:
                 self._authored = record_initialisation(self.model, self._function, self._seed)
             self.is_complete = True
         if self._standing is None:

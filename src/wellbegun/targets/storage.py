@@ -30,7 +30,7 @@ def check_storage(dtype: str, law: Law) -> None:
         return
     if dtype in WHOLE:
         raise ArgumentError(
-            f"a tensor of {dtype} takes whole constants and stored numbers that fit it only, not {law!r}"
+            f"a tensor of {dtype} takes whole constants only, or stored numbers that fit it; not {law!r}"
         )
     raise ArgumentError(f"the sampler writes {', '.join(LARGEST)}, and whole constants as integers; not {dtype}")
 
@@ -46,4 +46,5 @@ def store(out: Array, values: Array, law: Law) -> None:
 
 def _fits(dtype: str, law: Stored) -> bool:
     """Whether every stored number is one of an integer type or a flag."""
-    return bool(np.array_equal(law.values.astype(dtype).astype(law.values.dtype), law.values))
+    with np.errstate(invalid="ignore"):  # a number too large for the type: it does not come back as it was
+        return bool(np.array_equal(law.values.astype(dtype).astype(law.values.dtype), law.values))
