@@ -10,6 +10,7 @@ from functools import lru_cache
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.streams import carried
 from wellbegun.theory import Activation, Moments, find_activation, moments
 
 ASSUMED = 1.0
@@ -107,11 +108,11 @@ class Signals:
         made = self._behind(operation, incoming, target)
         made = replace(made, least=self._least(operation, incoming, made))
         for name in self._factors.get(operation.index, ()):
-            size = _second_moment(proposals.get(name))
+            size = element_second_moment(proposals.get(name))
             if size is not None:
                 made = replace(made, second_moment=made.second_moment * size)
         for name in self._summands.get(operation.index, ()):
-            size = _second_moment(proposals.get(name))
+            size = element_second_moment(proposals.get(name))
             if size is not None:
                 made = replace(made, second_moment=made.second_moment + size)
         self._found[operation.index] = made
@@ -200,9 +201,18 @@ class Signals:
             if product.kind != "multiply" or len(product.inputs) != 2:
                 return None
             for signal, factor in (product.inputs, product.inputs[::-1]):
-                if (name := self._graph.source(factor).detail) in ("cos", "sin"):
+                if (name := self._trigonometric(factor)) is not None:
                     found[name] = signal
         return self[found["cos"]] if len(found) == 2 else None
+
+    def _trigonometric(self, index: int) -> str | None:
+        """Whether a factor is a cosine or a sine, at most in another form."""
+        step = carried(self._graph, index)
+        while step.detail not in ("cos", "sin"):
+            if step.kind != "parameter" or len(step.inputs) != 1:
+                return None
+            step = carried(self._graph, step.inputs[0])
+        return step.detail
 
     def _matmul(self, operation: Operation, incoming: list[Signal], doubt: str) -> Signal:
         if len(incoming) < 2:
@@ -264,7 +274,7 @@ def _shifted(operation: Operation, signal: Signal, doubt: str) -> Signal:
     return Signal(size, signal.mean + shift, False, doubt)
 
 
-def _second_moment(proposal: Proposal | None) -> float | None:
+def element_second_moment(proposal: Proposal | None) -> float | None:
     """Mean square of what a parameter is going to hold, where its rule says so without fans or shape."""
     if proposal is None or proposal.initializer.needs_fans:
         return None
