@@ -159,7 +159,8 @@ def main() -> None:
             cpu = line.split(":")[1].strip() if line.startswith("model name") else cpu
         head = (
             f"# Planning on meta\n\n`python benchmarks/plan.py --write` on {now:%Y-%m-%d}; {cpu}, "
-            f"{os.cpu_count()} cores, torch {torch.__version__}, transformers {transformers.__version__}. Each model in a process of its own; "
+            f"{os.cpu_count()} cores, torch {torch.__version__}, transformers {transformers.__version__}. "
+            "Each model in a process of its own; "
             "'first' holds the loading of wellbegun's theory and of SciPy, 'again' is the better of two more plans.\n\n"
         )
         (RESULTS / f"{now:%Y-%m-%d}-plan.md").write_text(head + text + "\n", "utf-8")
