@@ -38,7 +38,7 @@ def _is_plain(kind: type) -> bool:
     if not issubclass(kind, torch.Tensor):
         return False
     own = getattr(kind.__torch_function__, "__func__", kind.__torch_function__)
-    usual = (torch.Tensor.__torch_function__.__func__, torch._C._disabled_torch_function_impl)
+    usual = (getattr(torch.Tensor.__torch_function__, "__func__", None), torch._C._disabled_torch_function_impl)
     return own in usual and kind.__torch_dispatch__ is torch._C._disabled_torch_dispatch_impl
 
 
