@@ -104,6 +104,11 @@ class _Planner:
             own = own_values(self.graph, operation.weight, self.known)
             if own is not None:
                 self.proposals[operation.weight] = own
+            elif self.layers.has_fans(operation) and self.layers.use(operation).role == recurrent.INPUTS:
+                if not feed.doubt:  # the state of another layer has no size that theory knows
+                    use = self.layers.use(operation)
+                    how = "measured" if feed.measured else "assumed" if feed.kind == "input" else ""
+                    self.proposals[operation.weight] = recurrent.inputs(use, feed.second_moment, how)
             elif operation.weight not in self.proposals and self.layers.has_fans(operation):
                 chain = self.chains[operation.index]
                 self._decide(operation, chain, _usual_feed(self.graph, chain, operation, feed))
