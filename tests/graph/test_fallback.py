@@ -63,10 +63,10 @@ def test_item_runs_on_small_real_tensors() -> None:
 def test_the_plan_does_not_depend_on_the_values_that_the_model_holds() -> None:
     with torch.device("meta"):
         empty = Gate()
-    huge = Gate()
+    huge = Gate()  # drawn, as all weights are: one number everywhere would be somebody's wish, and stand
     with torch.no_grad():
         for parameter in huge.parameters():
-            parameter.fill_(1e9)
+            parameter.normal_(std=1e9)
     before = {name: tensor.clone() for name, tensor in huge.state_dict().items()}
     rules = {"never.*": wb.Zeros()}
     plans = [wb.plan(model, "vector:8", seed=0, rules=rules) for model in (Gate(), empty, huge)]
