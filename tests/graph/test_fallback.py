@@ -107,6 +107,22 @@ def test_a_model_that_is_too_large_for_real_tensors() -> None:
     assert f"{__file__}:{Gate.forward.__code__.co_firstlineno + 2}" in str(caught.value)
 
 
+def test_sizes_that_are_exponentials_stay_small() -> None:
+    class Durations(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(*(nn.Linear(64, 64) for _ in range(6)))
+            self.last = nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            lengths = torch.exp(10 * self.layers(x) ** 2).sum(-1)
+            frames = torch.arange(int(lengths.max()))
+            return self.last(x[:, None].expand(-1, len(frames[:10]), -1))
+
+    with torch.no_grad():
+        assert "last.weight" in trace(Durations(), "vector:64").uses
+
+
 def test_both_errors_are_shown_where_they_differ() -> None:
     class Fails(Gate):
         def forward(self, x: Tensor) -> Tensor:

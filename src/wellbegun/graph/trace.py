@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.fallback import check_memory, copied, harmless, real_inputs
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.inputs import Arguments, example_inputs
+from wellbegun.graph.inputs import Arguments, example_inputs, last_inputs
 from wellbegun.graph.names import canonical_names
 from wellbegun.graph.normalisation import find_normalisations
 from wellbegun.graph.parametrised import carriers
@@ -48,27 +48,17 @@ def record(model: torch.nn.Module, inputs: Any = None) -> Graph:
     _check_whole(model)
     variables = collect_variables(model)
     run = _Run(model, variables, given)
-    failures: list[tuple[Arguments, Exception, Graph]] = []
-    for example in example_inputs(model, inputs):
-        recorder = Recorder(variables)
+    failed: TraceError | None = None
+    for examples in (example_inputs(model, inputs), last_inputs(model, inputs)):
         try:
-            return run.on_meta(example, recorder)
-        except (ArgumentError, TraceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
-            failures.append((example, error, recorder.graph(variables, ())))
-    first = failures[0][1]
-    check_memory(variables, first, type(model).__name__, _place(first, type(model).forward))
-    messages = []
-    for example, failure, seen in failures:
-        values = real_inputs(example, seen)
-        try:
-            return run.on_real_tensors(example, values)
-        except (ArgumentError, TraceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - the first one is raised below, as the cause
-            messages.append((_failure(model, values, error, failure), error))
-    raise TraceError(messages[0][0]) from messages[0][1]
+            found = run.first(examples)
+        except TraceError as error:
+            failed = failed or error
+        else:
+            if found is not None:
+                return found
+    assert failed is not None
+    raise failed
 
 
 class _Run:
@@ -80,6 +70,35 @@ class _Run:
         listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
         named = dict(listed)
         self.own = {variable.name: named[self.actual[variable.name]] for variable in variables}
+
+    def first(self, examples: Iterable[Arguments]) -> Graph | None:
+        """What the first of these inputs shows on which the forward does not fail: on meta, else on real tensors.
+
+        Returns: None if there are no inputs.
+        """
+        failures: list[tuple[Arguments, Exception, Graph]] = []
+        for example in examples:
+            recorder = Recorder(self.variables)
+            try:
+                return self.on_meta(example, recorder)
+            except (ArgumentError, TraceError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
+                failures.append((example, error, recorder.graph(self.variables, ())))
+        if not failures:
+            return None
+        first = failures[0][1]
+        check_memory(self.variables, first, type(self.model).__name__, _place(first, type(self.model).forward))
+        messages = []
+        for example, failure, seen in failures:
+            values = real_inputs(example, seen)
+            try:
+                return self.on_real_tensors(example, values)
+            except (ArgumentError, TraceError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the first one is raised below, as the cause
+                messages.append((_failure(self.model, values, error, failure), error))
+        raise TraceError(messages[0][0]) from messages[0][1]
 
     def on_meta(self, example: Arguments, recorder: Recorder) -> Graph:
         """On meta tensors, but for the whole numbers."""
