@@ -12,6 +12,9 @@ from wellbegun.recipes.proposal import Proposal, as_proposal
 ZERO_BIAS = Proposal(Zeros(), "a bias of 0 leaves the signal as the weights make it")
 """Of a bias that no rule has another use for."""
 
+NO_ELEMENTS = Proposal(Zeros(), "it has no elements")
+"""Of a tensor with a dimension of size 0, which some configurations make of a layer that they do without."""
+
 _NORMALISATION = "Ioffe and Szegedy (2015), section 3; Ba, Kiros and Hinton (2016), section 3.1"
 _BY_ROLE = {
     "normalisation scale": Proposal(
