@@ -62,9 +62,6 @@ DERIVED = {
     "softplus(dt)": (lambda m, x: x * F.softplus(m.w), (8,), "derived: softplus", "multiplied"),
     "tanh of a gate": (lambda m, x: x + torch.tanh(m.w) * F.relu(x), (1,), "derived: tanh", "scalar gate"),
     "exp of a temperature": (lambda m, x: x * m.w.exp(), (), "derived: exp", "scalar gate"),
-    "1 + scale of a norm": (
-        lambda m, x: F.layer_norm(x, (8,)) * (1 + m.w), (8,), "derived: add", "normalisation scale",
-    ),
     "softmax of mixing weights": (lambda m, x: x * F.softmax(m.w, 0), (8,), "derived: softmax", "multiplied"),
     "a squashed weight": (lambda m, x: F.linear(x, torch.sigmoid(m.w)), (4, 8), "derived: sigmoid", "linear weight"),
 }  # fmt: skip

@@ -70,6 +70,7 @@ class _Run:
         listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
         named = dict(listed)
         self.own = {variable.name: named[self.actual[variable.name]] for variable in variables}
+        self.numbers = {v.name: float(self.own[v.name]) for v in variables if _is_number(v, self.own[v.name])}
 
     def first(self, examples: Iterable[Arguments]) -> Graph | None:
         """What the first of these inputs shows on which the forward does not fail: on meta, else on real tensors.
@@ -78,7 +79,7 @@ class _Run:
         """
         failures: list[tuple[Arguments, Exception, Graph]] = []
         for example in examples:
-            recorder = Recorder(self.variables)
+            recorder = Recorder(self.variables, self.numbers)
             try:
                 return self.on_meta(example, recorder)
             except (ArgumentError, TraceError):
@@ -113,7 +114,7 @@ class _Run:
     def on_real_tensors(self, example: Arguments, values: Arguments) -> Graph:
         """On small real tensors with harmless values."""
         tensors = {v.name: harmless(self.own[v.name], keep=v.kind == "buffer") for v in self.variables}
-        return self._record(Recorder(self.variables), tensors, copied, example, values)
+        return self._record(Recorder(self.variables, self.numbers), tensors, copied, example, values)
 
     def _record(
         self,
@@ -142,6 +143,12 @@ class _Run:
         outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
         found = tuple(dict.fromkeys(index for index in outputs if index is not None))
         return recorder.graph(self.variables, found)
+
+
+def _is_number(variable: Variable, tensor: torch.Tensor) -> bool:
+    """Whether a buffer holds one number that its constructor has put there."""
+    one = variable.kind == "buffer" and tensor.numel() == 1 and tensor.is_floating_point() and not tensor.is_meta
+    return one and bool(torch.isfinite(tensor))
 
 
 def _check_whole(model: torch.nn.Module) -> None:

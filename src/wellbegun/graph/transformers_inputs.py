@@ -74,6 +74,7 @@ _PICTURES, _SOUNDS = ("pixel_values",), ("input_values", "input_features")
 _READINGS: dict[str, tuple[str, ...]] = {
     "": (),
     "sizes of images": ("image_sizes",),
+    "pictures as patches": _PICTURES,
     "one image each": _PICTURES,
     "two images each": _PICTURES,
     "large images": _PICTURES,

@@ -20,7 +20,7 @@ class Pictures(Configured):
             return None
         if {"image_grid_thw", "grid_thw"} & set(self.parameters):
             return self._flat_patches()
-        if "spatial_shapes" in self.parameters or self._takes_patches():
+        if "spatial_shapes" in self.parameters or (self.reading == "pictures as patches" and self._takes_patches()):
             return self.on_meta(math.prod(self._grid()), self._patch_width())
         height, width = self._image_size()
         shape: tuple[int, ...] = (self._channels(), height, width)
