@@ -31,8 +31,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         numbers: Mapping[str, float] | None = None,
         measures: bool = False,
     ) -> None:
-        """variables: of the model. numbers: what its buffers of one element hold, where that is known. measures: whether
-        second moments of results are taken.
+        """variables: of the model. numbers: what its buffers of one element hold, where that is known. measures:
+        whether second moments of results are taken.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.numbers = numbers or {}
