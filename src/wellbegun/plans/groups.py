@@ -82,6 +82,27 @@ def join_names_of(names: Sequence[str]) -> str:
     return template.format(*(_ranges(sorted(set(column))) for column in columns)) if columns else names[0]
 
 
+def join_siblings(labels: Sequence[str]) -> str:
+    """Return labels that differ in one part alone as one text; an empty one where they differ otherwise.
+
+    >>> join_siblings(["h.{0..3}.q.weight", "h.{0..3}.k.weight"]), join_siblings(["a.w", "b.v"])
+    ('h.{0..3}.{q,k}.weight', '')
+    """
+    if len(labels) == 1:
+        return labels[0]
+    # the two dots of a range are no separators
+    split = [label.replace("..", "\0").split(".") for label in labels]
+    if len({len(parts) for parts in split}) > 1:
+        return ""
+    columns = list(zip(*split, strict=True))
+    differ = [place for place, column in enumerate(columns) if len(set(column)) > 1]
+    if len(differ) != 1 or any("{" in part for part in columns[differ[0]]):
+        return ""
+    parts = list(split[0])
+    parts[differ[0]] = "{" + ",".join(columns[differ[0]]) + "}"
+    return ".".join(parts).replace("\0", "..")
+
+
 def _is_number(part: str) -> bool:
     return part.isascii() and part.isdigit() and str(int(part)) == part
 
