@@ -15,7 +15,7 @@ from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed, Signals, behind_activation
+from wellbegun.recipes.signal import Feed, Signals, behind_activation, element_second_moment
 from wellbegun.recipes.special import own_values, special_proposals
 
 SHALLOW = 5
@@ -101,10 +101,16 @@ class _Planner:
         made = self.proposals.get(operation.weight)
         if made is None:  # the accounting names it
             return 1.0
-        target = 1.0 if made.after is None else made.after
-        if made.before and not math.isclose(made.before, feed.second_moment):
-            target *= feed.second_moment / made.before  # one law for several uses: this one is fed otherwise
-        return target
+        return self._reached(operation, feed, made)
+
+    def _reached(self, operation: Operation, feed: Feed, made: Proposal) -> float:
+        """Second moment behind one use of a weight, given its law; several uses may be fed differently."""
+        if made.before and made.after is not None:
+            return made.after * feed.second_moment / made.before
+        size = element_second_moment(made)
+        if size is not None and self.layers.has_fans(operation):
+            return size * self.layers.fans(operation).fan_in * feed.second_moment
+        return 1.0 if made.after is None else made.after
 
     def _decide(self, operation: Operation, chain: Chain, feed: Feed) -> None:
         place = self.places[operation.index]
@@ -137,6 +143,18 @@ class _Planner:
         initializer = LecunNormal() if math.isclose(variance, 1.0) else VarianceScaling(variance)
         source = goal.source or _LAYER
         self.proposals[operation.weight] = Proposal(initializer, reason, source, feed.second_moment, goal.target)
+
+    def _cap(self, operation: Operation) -> float | None:
+        """Largest variance that a weight may have for its other uses: as an output layer, or the other way round."""
+        here, limits = self.layers.fans(operation), []
+        for use in self.graph.uses[operation.weight]:
+            if use.fans is None or use.operation == operation.index or use.role == "embedding weight":
+                continue
+            if use.operation in self.layers.outputs:
+                limits.append(LOGITS / use.fans.fan_in)
+            elif use.fans.fan_in != here.fan_in:  # read the other way round: that output must not grow either
+                limits.append(1.0 / use.fans.fan_in)
+        return min(limits, default=None)
 
     def _is_free(self, name: str, operation: Operation) -> bool:
         """Whether a deep rule may set this tensor: a bias to which the author gives values of its own keeps them."""
