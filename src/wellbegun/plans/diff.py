@@ -173,10 +173,13 @@ class PlanDiff:
         from rich.padding import Padding
         from rich.text import Text
 
+        from wellbegun.plans.table import fitting
+
         yield Text(self.headline, style="bold")
         sections = self.sections()
         shown = [row_of(label, changes[0]) for _, rows in sections for label, changes in rows[:MOST]]
         widths = [max((len(row[i]) for row in shown), default=0) for i in range(3)]
+        widths[0] = fitting((row[0] for row in shown), options.max_width - sum(widths[1:]) - 10)
         for finding, rows in sections:
             yield Text("")
             if finding is not None:
@@ -187,7 +190,7 @@ class PlanDiff:
             elif len(sections) > 1:
                 yield Text("other differences", style="bold")
             for label, changes in rows[:MOST]:
-                yield _row(row_of(label, changes[0]), widths, options.max_width)
+                yield _row(row_of(label, changes[0]), widths)
             if len(rows) > MOST:
                 left = sum(len(changes) for _, changes in rows[MOST:])
                 yield Text(f"    ... and {left} more tensors in {len(rows) - MOST} rows", style="dim")
@@ -215,15 +218,13 @@ def _changes(first: Plan, second: Plan) -> tuple[Change, ...]:
     return tuple(made)
 
 
-def _row(row: tuple[str, str, str], widths: list[int], width: int) -> Text:
-    """Return a row as text: in columns where the terminal has room for them, else the laws below the name."""
+def _row(row: tuple[str, str, str], widths: list[int]) -> Text:
+    """Return a row in columns; a name that is too long for its column has a line of its own."""
     from rich.text import Text
 
     name, laws, what = row
-    below = 4 + sum(widths) + 6 > width
-    first = f"    {name}\n" if below else f"    {name.ljust(widths[0])}   "
-    rest = f"{laws.ljust(widths[1])}   " if 12 + widths[1] + widths[2] <= width or not below else f"{laws}   "
-    return Text.assemble(first, ("        " if below else "", ""), (rest, "dim"), (what, ""))
+    start = f"    {name.ljust(widths[0])}   " if len(name) <= widths[0] else f"    {name}\n    {'':{widths[0]}}   "
+    return Text.assemble(start, (f"{laws.ljust(widths[1])}   ", "dim"), what)
 
 
 def _siblings(rows: list[Row]) -> list[Row]:

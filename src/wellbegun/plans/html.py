@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from wellbegun.plans.groups import group_entries
+from wellbegun.plans.groups import shown_groups
 from wellbegun.plans.table import headline, name_lines, summary
 from wellbegun.plans.words import law_words, shape_words, std_words
 
@@ -30,7 +30,7 @@ _STYLE = """
 
 def plan_html(plan: Plan) -> str:
     """Return the plan's table as one self-contained element."""
-    groups = group_entries(plan)
+    groups = shown_groups(plan)
     rows = []
     for group in groups:
         entry = group.first
