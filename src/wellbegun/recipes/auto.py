@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Operation, Use
@@ -15,7 +15,7 @@ from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed, Signals, behind_activation, element_second_moment
+from wellbegun.recipes.signal import Feed, Signal, Signals, behind_activation, element_second_moment
 from wellbegun.recipes.special import own_values, special_proposals
 
 SHALLOW = 5
@@ -51,14 +51,23 @@ class Auto:
     name = "auto@0"
     needs_author = False
 
-    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
+    def propose(
+        self,
+        graph: Graph,
+        known: Mapping[str, Authorship] | None = None,
+        signals: MutableMapping[int, Signal] | None = None,
+    ) -> dict[str, Proposal]:
         """Return proposals for every tensor that the graph or the author's code accounts for.
 
         Args:
             graph: what the forward pass does.
             known: what the model's own code puts into its tensors, where that is known.
+            signals: gets what is aimed at behind each operation, by its index.
         """
-        return _Planner(graph, known or {}).proposals
+        planner = _Planner(graph, known or {})
+        if signals is not None:
+            signals.update({operation.index: planner.signals[operation.index] for operation in graph.operations})
+        return planner.proposals
 
 
 class _Planner:
@@ -95,6 +104,11 @@ class _Planner:
             own = own_values(self.graph, operation.weight, self.known)
             if own is not None:
                 self.proposals[operation.weight] = own
+            elif self.layers.has_fans(operation) and self.layers.use(operation).role == recurrent.INPUTS:
+                if not feed.doubt:  # the state of another layer has no size that theory knows
+                    use = self.layers.use(operation)
+                    how = "measured" if feed.measured else "assumed" if feed.kind == "input" else ""
+                    self.proposals[operation.weight] = recurrent.inputs(use, feed.second_moment, how)
             elif operation.weight not in self.proposals and self.layers.has_fans(operation):
                 chain = self.chains[operation.index]
                 self._decide(operation, chain, _usual_feed(self.graph, chain, operation, feed))
