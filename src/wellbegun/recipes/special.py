@@ -52,7 +52,12 @@ def _in_words(role: str) -> str:
     """
     if role.startswith("derived: "):
         return f"a parameter that goes through {role.removeprefix('derived: ')} first"
-    known = {"multiplied": "a factor on a signal", "divided": "a divisor of a signal", "added": "a shift of a signal"}
+    known = {
+        "multiplied": "a factor on a signal",
+        "divided": "a divisor of a signal",
+        "added": "a shift of a signal",
+        "token": "a token of its own",
+    }
     return known.get(role, f"{'an' if role[0] in 'aeiou' else 'a'} {role}")
 
 
