@@ -263,6 +263,10 @@ def _origin(feed: Feed) -> str:
         "add": "a sum of branches",
         "matmul": "a product of signals",
         "multiply": "a product of branches",
+        "linear": "a linear layer",
+        "convolution": "a convolution",
+        "embedding": "a look-up table",
+        "concat": "signals put side by side",
         "other": "an operation",
     }
     return f"fed by {source.get(feed.kind, feed.kind)}, second moment {size}"

@@ -114,10 +114,10 @@ def _at_critical_point(
     compensated = point.mean_compensated and bool(layers.biases(operation))
     carried = behind.variance if compensated else behind.second
     target = goal.target if last else point.q
-    where = f"the critical point q = {point.q:.4g}"
+    where = f"the critical point, second moment {point.q:.4g}"
     if first:
         variance = (point.q - point.bias_variance) / feed.second_moment
-        reason = f"brings the data (second moment {feed.second_moment:.4g}) to {where}"
+        reason = f"brings an input of second moment {feed.second_moment:.4g} to {where}"
     elif last:
         variance = target / carried
         what = f"{'variance' if compensated else 'second moment'} of {carried:.4g}"
@@ -147,7 +147,9 @@ def _bias(
         law = MeanCompensation(operation.weight, point.mean, std, order)
         return law, f"takes the mean {point.mean:.4g} of {point.activation} out, so that only what varies is passed on"
     if std:
-        return Normal(std), f"the critical point q = {point.q:.4g} needs biases of std {std:.4g}"
+        return Normal(
+            std
+        ), f"with biases of std {std:.4g} the signal stays at the critical point, second moment {point.q:.4g}"
     return ZERO_BIAS.initializer, ZERO_BIAS.reason
 
 

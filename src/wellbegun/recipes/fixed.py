@@ -23,10 +23,8 @@ _BY_ROLE = {
     "normalisation shift": Proposal(
         Zeros(), "normalisation starts by passing on its normalised input unchanged: shift 0", _NORMALISATION
     ),
-    "running mean": Proposal(Zeros(), "no batch has been seen: mean 0, as the input is expected", _NORMALISATION),
-    "running variance": Proposal(
-        Ones(), "no batch has been seen: variance 1, as the input is expected", _NORMALISATION
-    ),
+    "running mean": Proposal(Zeros(), "no batch has been seen yet: a mean of 0 to begin with", _NORMALISATION),
+    "running variance": Proposal(Ones(), "no batch has been seen yet: a variance of 1 to begin with", _NORMALISATION),
     "counter": Proposal(Zeros(), "counts the batches seen, none so far"),
     "activation slope": Proposal(
         Constant(0.25), "slope of PReLU for negative inputs, as published", "He et al. (2015), section 2.1"

@@ -37,11 +37,28 @@ def special_proposals(graph: Graph, known: Mapping[str, Authorship]) -> dict[str
         if variable.kind == "buffer" or (roles and roles <= PLAIN):
             continue
         if variable.name in known:
-            what = " and ".join(sorted(roles)) or "not used in this forward pass"
-            made[variable.name] = as_proposal(known[variable.name], f"{what}: the author's own values")
+            what = " and ".join(sorted(map(_in_words, roles))) or "a parameter that this forward pass does not use"
+            made[variable.name] = as_proposal(known[variable.name], f"{what}, with the author's own values")
         elif len(roles) == 1 and (role := next(iter(roles))) in _TABLES:
             made[variable.name] = Proposal(Normal(0.02), _TABLES[role], _VIT)
     return made
+
+
+def _in_words(role: str) -> str:
+    """Say what a tensor is for, with an article.
+
+    >>> _in_words("derived: exp, neg"), _in_words("multiplied"), _in_words("position table")
+    ('a parameter that goes through exp, neg first', 'a factor on a signal', 'a position table')
+    """
+    if role.startswith("derived: "):
+        return f"a parameter that goes through {role.removeprefix('derived: ')} first"
+    known = {
+        "multiplied": "a factor on a signal",
+        "divided": "a divisor of a signal",
+        "added": "a shift of a signal",
+        "token": "a token of its own",
+    }
+    return known.get(role, f"{'an' if role[0] in 'aeiou' else 'a'} {role}")
 
 
 def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Proposal | None:
