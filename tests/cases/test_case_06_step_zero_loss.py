@@ -37,15 +37,13 @@ TIED_NAMES = {"gpt2": "lm_head.weight", "llama": "lm_head.weight", "t5": "lm_hea
 
 def batch(seed: int = 0) -> dict[str, torch.Tensor]:
     made = torch.Generator().manual_seed(seed)
-    tokens = torch.randint(1, VOCABULARY, (4, 32), generator=made)
-    labels = torch.randint(1, VOCABULARY, (4, 32), generator=made)
+    tokens = torch.randint(1, VOCABULARY, (16, 32), generator=made)
+    labels = torch.randint(1, VOCABULARY, (16, 32), generator=made)
     return {"input_ids": tokens, "labels": labels}
 
 
 def start(family: str, width: int, tied: bool, seeds: int) -> tuple[list[float], list[float]]:
     """Cross-entropy on random tokens, and variance of the logits over the vocabulary, by seed."""
-    with torch.device("meta"):
-        model = FAMILIES[family](width, tied)
     plan = wb.plan(lambda: FAMILIES[family](width, tied), batch(), seed=0)
     model = FAMILIES[family](width, tied).eval()
     losses, spreads = [], []
