@@ -80,8 +80,8 @@ def test_class_counts_as_priors_of_a_softmax() -> None:
     """The logarithms of the classes' shares as the bias, by a law of stored numbers."""
     shares = torch.tensor([0.7, 0.2, 0.06, 0.04], dtype=torch.float64)
     model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
-    bias = wb.Stored.of(shares.log().float().numpy())
-    wb.initialize(model, "vector:16", seed=0, rules={"2.weight": wb.Normal(std=0.01), "2.bias": bias})
+    bias = wb.Stored(shares.log().float().numpy())
+    wb.initialize(model, "vector:16", seed=0, rules={"2.weight": wb.Normal(std=0.002), "2.bias": bias})
     x = torch.randn(4000, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = model(x)
