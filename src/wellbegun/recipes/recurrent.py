@@ -6,6 +6,7 @@ from wellbegun.graph.graph import Graph, Use
 from wellbegun.laws import Constant, Orthogonal, Patched, VarianceScaling, Zeros
 from wellbegun.recipes.proposal import Proposal
 
+INPUTS = "input weight of gates"
 _ORTHOGONAL = "Saxe, McClelland and Ganguli (2014), section 4; one matrix for each gate, as Keras has it"
 _FORGET = "Jozefowicz, Zaremba and Sutskever (2015), section 2.2"
 
@@ -21,10 +22,18 @@ def propose(graph: Graph) -> dict[str, Proposal]:
     return made
 
 
+def inputs(use: Use, second_moment: float = 1.0, how: str = "assumed") -> Proposal:
+    """Return the proposal for an input weight whose input has this second moment, and how that is known."""
+    size = f"{second_moment:.4g}" + (f" ({how})" if how else "")
+    reason = (
+        f"feeds {_many(len(use.gates), 'gate')} from the input, second moment {size}: variance "
+        f"1/(fan_in·{second_moment:.4g}) gives each gate a second moment of 1 from it"
+    )
+    return Proposal(VarianceScaling(1.0 / second_moment), reason, "LeCun et al. (1998), eq. 16", second_moment, 1.0)
+
+
 def _inputs(graph: Graph, name: str, use: Use) -> Proposal:  # noqa: ARG001
-    gates = _many(len(use.gates), "gate")
-    reason = f"feeds {gates} from the input: variance 1/fan_in gives each gate a second moment of 1 from the input's 1"
-    return Proposal(VarianceScaling(1.0), reason, "LeCun et al. (1998), eq. 16", 1.0, 1.0)
+    return inputs(use)
 
 
 def _memory(graph: Graph, name: str, use: Use) -> Proposal:  # noqa: ARG001
@@ -50,7 +59,7 @@ def _bias(graph: Graph, name: str, use: Use) -> Proposal:
 
 
 _RULES = {
-    "input weight of gates": _inputs,
+    INPUTS: _inputs,
     "recurrent weight": _memory,
     "projection weight": _projection,
     "gate bias": _bias,
