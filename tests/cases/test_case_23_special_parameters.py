@@ -31,7 +31,8 @@ CONFIGURATIONS = {
                                              "num_hidden_layers": 4},
     "DeepseekV3": HEADS | EXPERTS | {
         "n_routed_experts": 4, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 0, "q_lora_rank": 8,
-        "kv_lora_rank": 8, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8, "num_key_value_heads": 2,
+        "kv_lora_rank": 8, "head_dim": 8,
+        "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8, "num_key_value_heads": 2,
     },
     "GptOss": HEADS | {"num_local_experts": 4, "num_experts_per_tok": 2},
 }  # fmt: skip
@@ -125,6 +126,30 @@ def test_biases_of_routers_are_zero() -> None:
     for name, ending in (("GptOss", "router.bias"), ("DeepseekV3", "e_score_correction_bias")):
         _, model = planned(name)
         assert all((bias == 0).all() for bias in named(model, ending)), name
+
+
+@pytest.mark.parametrize("form", ["all experts", "chosen experts", "one by one"])
+def test_biases_of_experts_are_biases(form: str) -> None:
+    """[experts, outputs] beside a stack of weights is no table of positions, which would be random."""
+
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.bias = nn.Parameter(torch.empty(4, 8, 6)), nn.Parameter(torch.empty(4, 6))
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            chosen = torch.tensor([0, 2, 1, 3, 0], device=x.device)
+            if form == "all experts":
+                y = torch.bmm(x.expand(4, 5, 8), self.weight) + self.bias[:, None, :]
+            elif form == "chosen experts":
+                y = torch.bmm(x[:, None, :], self.weight[chosen])[:, 0] + self.bias[chosen]
+            else:
+                y = sum(x @ self.weight[i] + self.bias[i] for i in range(4))
+            return self.head(torch.relu(y))
+
+    entry = wb.plan(Experts(), torch.randn(5, 8), seed=0)["bias"]
+    assert (entry.role, entry.law) == ("bias", wb.Constant(0.0))
 
 
 class Scored(nn.Module):

@@ -64,7 +64,7 @@ def _alike(parameters: Mapping[str, torch.Tensor]) -> Iterator[list[str]]:
 def _is_random(tensor: torch.Tensor) -> bool:
     rows = tensor.squeeze()
     repeats = any(bool((rows == rows.select(axis, 0).unsqueeze(axis)).all()) for axis in range(rows.ndim))
-    return not repeats and tensor.reshape(-1)[:4096].unique().numel() > 2
+    return not repeats and len(set(tensor.reshape(-1)[:4096].tolist())) > 2
 
 
 def _layers(names: list[str]) -> tuple[tuple[str, ...], str] | None:
