@@ -1,8 +1,9 @@
 """Case 37: plans carry versions, and a plan that was saved once gives the same bits for ever.
 
-tests/cases/data/plan_1.json was written by the release that brought plan format 2 and sampler 1, plan_1.sha256.json by the
-same release: the SHA-256 of the bytes of every tensor, or, for laws that go through a matrix product of the machine's
-BLAS, the first numbers. Neither file is ever written again: a release that cannot replay them has broken its promise.
+tests/cases/data/plan_1.json was written by the release that brought plan format 2 and sampler 1, plan_1.sha256.json
+by the same release: the SHA-256 of the bytes of every tensor, or, for laws that go through a matrix product of the
+machine's BLAS, the first numbers. Neither file is ever written again: a release that cannot replay them has broken its
+promise.
 """
 
 import hashlib
@@ -34,7 +35,11 @@ class Everything(nn.Module):
         self.mirrored, self.stored = nn.Linear(16, 16), nn.Linear(16, 16)
         self.kernel, self.delta = nn.Conv1d(16, 16, 3, padding=1), nn.Conv1d(16, 16, 3, padding=1)
         self.gates, self.norm = nn.LSTM(16, 16), nn.BatchNorm1d(16)
-        self.as_half, self.as_bfloat, self.as_double = nn.Linear(16, 16).half(), nn.Linear(16, 16), nn.Linear(16, 16).double()
+        self.as_half, self.as_bfloat, self.as_double = (
+            nn.Linear(16, 16).half(),
+            nn.Linear(16, 16),
+            nn.Linear(16, 16).double(),
+        )
         self.as_bfloat = self.as_bfloat.bfloat16()
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -44,7 +49,11 @@ class Everything(nn.Module):
         x = torch.relu(self.stored(self.mirrored(x)))
         x = self.norm(self.delta(self.kernel(x.transpose(1, 2)))).transpose(1, 2)
         x, _ = self.gates(x)
-        for layer, dtype in ((self.as_half, torch.float16), (self.as_bfloat, torch.bfloat16), (self.as_double, torch.float64)):
+        for layer, dtype in (
+            (self.as_half, torch.float16),
+            (self.as_bfloat, torch.bfloat16),
+            (self.as_double, torch.float64),
+        ):
             x = layer(x.to(dtype)).float()
         return self.head(x)
 
