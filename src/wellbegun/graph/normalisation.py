@@ -101,7 +101,8 @@ class _Finder:
                 self.found[operation.index] = replace(operation, kind="multiply")
             return
         plain = self.scaled.get(inputs[0], inputs[0])
-        size = self.latest.get(plain) or self.latest.get(self.centred.get(plain, plain))
+        sizes = (self.latest.get(at) for at in (inputs[0], plain, self.centred.get(plain, plain)))
+        size = next((found for found in sizes if found is not None), None)
         sign = 1 if name == "mul" else -1
         if size is not None and size.power == -0.5 * sign:
             self._norm(operation, inputs[0], size, sign)
@@ -123,9 +124,12 @@ class _Finder:
             self._norm(operation, right, self.sizes[left], 1)
 
     def _is_size(self, statistic: int, value: int, power: float) -> bool:
-        size, value = self.sizes.get(statistic), self.scaled.get(value, value)
+        size = self.sizes.get(statistic)
         if size is None or size.power != power:
             return False
+        return self._measures(size, value) or self._measures(size, self.scaled.get(value, value))
+
+    def _measures(self, size: _Size, value: int) -> bool:
         return value == size.of or (size.centred and self.centred.get(value) == size.of)
 
     def _reduced(self, operation: Operation, name: str, value: int, numbers: dict[int | str, int | float]) -> None:
@@ -145,12 +149,13 @@ class _Finder:
 
     def _norm(self, operation: Operation, value: int, size: _Size, sign: int) -> None:
         moment = size.factor ** (2 * sign) / size.count
-        if value in self.scaled:  # weight · x / size(x): the scale is applied before the division
+        scaled_first = value in self.scaled and not self._measures(size, value)
+        if scaled_first:  # weight · x / size(x): the scale is applied before the division
             inside = self.scaled[value]
             inside = self.centred.get(inside, inside)
             self.found[value] = replace(self.graph.operations[value], kind="norm", inputs=(inside,))
         is_unit = abs(moment * size.count - 1) < _CLOSE and size.count > 1
-        plain = self.scaled.get(value, value)
+        plain = self.scaled[value] if scaled_first else value
         detail = "l2_norm" if is_unit else "layer_norm" if plain in self.centred else "rms_norm"
         second_moment = None if abs(moment - 1) < _CLOSE else moment
         source = self.centred.get(value, value)
@@ -169,19 +174,22 @@ def _roles(graph: Graph) -> Graph:
     renamed: dict[Use, Use] = {}
     for position, operation in enumerate(operations):
         here = at.get(position, [])
-        if len(here) != 1 or len(operation.inputs) != 1:
+        signals = [i for i in operation.inputs if operations[i].kind != "parameter"]
+        if len(here) != 1 or len(signals) != 1:
             continue
         (use,) = here
-        if (use.role, operation.detail) not in (("multiplied", "mul"), ("added", "add")):
+        shifted = use.offset != 0 and use.serves == "multiplied"
+        known = "multiplied" if shifted else use.role
+        if (known, operation.detail) not in (("multiplied", "mul"), ("added", "add")):
             continue
-        before = operations[operation.inputs[0]]
+        before = operations[signals[0]]
         while before.kind == "view" and before.inputs:
             before = operations[before.inputs[0]]
         if before.kind != "norm" and operation.kind != "norm":
             continue
-        role = "normalisation scale" if use.role == "multiplied" else "normalisation shift"
-        renamed[use] = replace(use, role=role, axes="o" if ranks.get(use.variable) == 1 else use.axes)
-        kind = "norm" if use.role == "multiplied" else "shift"
+        role = "normalisation scale" if known == "multiplied" else "normalisation shift"
+        renamed[use] = replace(use, role=role, serves="", axes="o" if ranks.get(use.variable) == 1 else use.axes)
+        kind = "norm" if known == "multiplied" else "shift"
         scales = kind == "norm" and before.kind == "norm"
         moment = before.second_moment if scales else operation.second_moment
         operations[position] = replace(operation, kind=kind, second_moment=moment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,8 +25,17 @@ _SUMMED = frozenset({"bias", "added", "token", "position table", "bias table"})
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every tensor back to the operation that made it, or to the parameters that it was made from alone."""
 
-    def __init__(self, variables: Sequence[Variable] = (), measures: bool = False) -> None:
+    def __init__(
+        self,
+        variables: Sequence[Variable] = (),
+        numbers: Mapping[str, float] | None = None,
+        measures: bool = False,
+    ) -> None:
+        """variables: of the model. numbers: what its buffers of one element hold, where that is known. measures:
+        whether second moments of results are taken.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
+        self.numbers = numbers or {}
         self.measures = measures
         self.variables = {variable.name: variable for variable in variables}
         self.operations: list[Operation] = []
@@ -217,7 +226,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             part = not whole and reading is not None
             fields: dict[str, Any] = {"axes": axes if letters else "", "region": None if whole else region, **more}
             sums = role in _SUMMED and set(source.derived) == {"add"}
-            if source.derived and not sums:
+            shifted = role == "normalisation scale" and source.derived == ("add",) and source.offset != 0
+            fields["offset"] = source.offset
+            if source.derived and not (sums or shifted):
                 steps = ", ".join(dict.fromkeys(source.derived))
                 fields |= {"serves": role}
                 self.use(source.variable, f"derived: {steps}", operation, detail, fans, factor=source.factor, **fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.fallback import check_memory, copied, harmless, real_inputs
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.inputs import Arguments, example_inputs
+from wellbegun.graph.inputs import Arguments, example_inputs, last_inputs
 from wellbegun.graph.names import canonical_names
 from wellbegun.graph.normalisation import find_normalisations
 from wellbegun.graph.parametrised import carriers
@@ -69,27 +69,17 @@ def record(model: torch.nn.Module, inputs: Any = None) -> Graph:
     _check_whole(model)
     variables = collect_variables(model)
     run = _Run(model, variables, given)
-    failures: list[tuple[Arguments, Exception, Graph]] = []
-    for example in example_inputs(model, inputs):
-        recorder = Recorder(variables)
+    failed: TraceError | None = None
+    for examples in (example_inputs(model, inputs), last_inputs(model, inputs)):
         try:
-            return run.on_meta(example, recorder)
-        except (ArgumentError, TraceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
-            failures.append((example, error, recorder.graph(variables, ())))
-    first = failures[0][1]
-    check_memory(variables, first, type(model).__name__, _place(first, type(model).forward))
-    messages = []
-    for example, failure, seen in failures:
-        values = real_inputs(example, seen)
-        try:
-            return run.on_real_tensors(example, values)
-        except (ArgumentError, TraceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - the first one is raised below, as the cause
-            messages.append((_failure(model, values, error, failure), error))
-    raise TraceError(messages[0][0]) from messages[0][1]
+            found = run.first(examples)
+        except TraceError as error:
+            failed = failed or error
+        else:
+            if found is not None:
+                return found
+    assert failed is not None
+    raise failed
 
 
 class _Run:
@@ -101,6 +91,36 @@ class _Run:
         listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
         named = dict(listed)
         self.own = {variable.name: named[self.actual[variable.name]] for variable in variables}
+        self.numbers = {v.name: float(self.own[v.name]) for v in variables if _is_number(v, self.own[v.name])}
+
+    def first(self, examples: Iterable[Arguments]) -> Graph | None:
+        """What the first of these inputs shows on which the forward does not fail: on meta, else on real tensors.
+
+        Returns: None if there are no inputs.
+        """
+        failures: list[tuple[Arguments, Exception, Graph]] = []
+        for example in examples:
+            recorder = Recorder(self.variables, self.numbers)
+            try:
+                return self.on_meta(example, recorder)
+            except (ArgumentError, TraceError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
+                failures.append((example, error, recorder.graph(self.variables, ())))
+        if not failures:
+            return None
+        first = failures[0][1]
+        check_memory(self.variables, first, type(self.model).__name__, _place(first, type(self.model).forward))
+        messages = []
+        for example, failure, seen in failures:
+            values = real_inputs(example, seen)
+            try:
+                return self.on_real_tensors(example, values)
+            except (ArgumentError, TraceError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the first one is raised below, as the cause
+                messages.append((_failure(self.model, values, error, failure), error))
+        raise TraceError(messages[0][0]) from messages[0][1]
 
     def on_meta(self, example: Arguments, recorder: Recorder) -> Graph:
         """On meta tensors, but for the whole numbers."""
@@ -115,7 +135,7 @@ class _Run:
     def on_real_tensors(self, example: Arguments, values: Arguments) -> Graph:
         """On small real tensors with harmless values."""
         tensors = {v.name: harmless(self.own[v.name], keep=v.kind == "buffer") for v in self.variables}
-        return self._record(Recorder(self.variables), tensors, copied, example, values)
+        return self._record(Recorder(self.variables, self.numbers), tensors, copied, example, values)
 
     def on_own_tensors(self, example: Arguments) -> Graph:
         """On the model's own numbers, measured."""
@@ -148,6 +168,12 @@ class _Run:
         outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
         found = tuple(dict.fromkeys(index for index in outputs if index is not None))
         return recorder.graph(self.variables, found)
+
+
+def _is_number(variable: Variable, tensor: torch.Tensor) -> bool:
+    """Whether a buffer holds one number that its constructor has put there."""
+    one = variable.kind == "buffer" and tensor.numel() == 1 and tensor.is_floating_point() and not tensor.is_meta
+    return one and bool(torch.isfinite(tensor))
 
 
 def _check_whole(model: torch.nn.Module) -> None:

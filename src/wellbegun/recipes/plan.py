@@ -93,12 +93,13 @@ def _proposals(policy: Recipe, graph: Graph, knowledge: Knowledge, ruled: Mappin
     Raises:
         UnplannedError: a tensor is left over.
     """
-    from wellbegun.recipes.fixed import orthogonal_only
+    from wellbegun.recipes.fixed import NO_ELEMENTS, orthogonal_only
 
-    proposals = policy.propose(graph, knowledge.of_graph(graph, policy.needs_author))
+    empty = {v.name: NO_ELEMENTS for v in graph.variables if 0 in v.shape}
+    proposals = policy.propose(graph, knowledge.of_graph(graph, policy.needs_author)) | empty
     left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left and not knowledge.is_complete:
-        proposals = policy.propose(graph, knowledge.of_graph(graph, True))
+        proposals = policy.propose(graph, knowledge.of_graph(graph, True)) | empty
         left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left:
         raise UnplannedError(_left_over(graph, left, knowledge))

@@ -20,6 +20,10 @@ SILENT = 1e-12
 """Second moment below which a signal counts as zero: nothing can be scaled by it."""
 
 
+BEYOND = 1e4
+"""Factor from 1 at which an estimated second moment says more about the estimate than about the network."""
+
+
 @dataclass(frozen=True)
 class Signal:
     """What is known of one operation's result.
@@ -94,6 +98,8 @@ class Signals:
             size *= self[operation.inputs[1]].second_moment
         if size < SILENT:
             size, doubt = ASSUMED, doubt or "a signal that starts at zero"
+        if doubt and not 1 / BEYOND < size < BEYOND:  # an estimate as far off as this is none
+            size = ASSUMED
         return Feed(source.kind, activation, size, measured, doubt)
 
     def follow(self, operation: Operation, target: float, proposals: Mapping[str, Proposal]) -> None:

@@ -81,6 +81,7 @@ def activation_names() -> tuple[str, ...]:
     return tuple(FORMULAS)
 
 
+@functools.lru_cache(maxsize=256)
 def _resolve_name(given: str) -> tuple[str, dict[str, float]]:
     """Split a name as given into its canonical name and the parameter that its last number stands for."""
     lookup = {_plain(name): name for name in FORMULAS} | {_plain(name): target for name, target in ALIASES.items()}

@@ -59,17 +59,24 @@ def multiply(recorder: Recorder, call: Call) -> None:
     values = [tensor for tensor in call.tensors if recorder.is_signal(tensor)]
     given = [tensor for tensor in call.tensors if recorder.sources(tensor)]
     kinds = [recorder.kind_of(value) for value in values]
+    constant = _constant(recorder, given) if len(values) == 1 and call.args[0] is values[0] else None
+    if constant is not None:
+        used = recorder.sources(given[0])
+        factor = constant if call.name == "mul" else 1 / constant
+        index = recorder.record(call, "scale", values, follow="same", factor=factor)
+        recorder.use_all(used, "scalar gate", index, call.name)
+        return
     if given:
         roles = [_multiplied(recorder, call, values[0], tensor) for tensor in given]
         kind = "norm" if "normalisation scale" in roles else "multiply"
-        used = [recorder.sources(tensor) for tensor in given]
+        made = [recorder.sources(tensor) for tensor in given]
         if set(kinds) == {"noise"}:  # dropout of parameters
-            recorder.record(call, "parameter", given, detail="dropout", sources=used[0])
+            recorder.record(call, "parameter", given, detail="dropout", sources=made[0])
             return
         index = recorder.record(call, kind, (*values, *given), follow="same")
         if kind == "norm":
             recorder.has_affine.add((index, "normalisation scale"))
-        for role, tensor, sources in zip(roles, given, used, strict=True):
+        for role, tensor, sources in zip(roles, given, made, strict=True):
             letters = "o" if role == "normalisation scale" and tensor.ndim == 1 else ""
             recorder.use_all(sources, role, index, call.name, letters=letters)
         return
@@ -105,6 +112,15 @@ def _scale(recorder: Recorder, call: Call, value: Any, kind: str, number: float)
         return
     factor = number if call.name == "mul" else 1.0 / number if number else math.inf
     recorder.record(call, "scale", (value,), follow="same", factor=factor)
+
+
+def _constant(recorder: Recorder, given: list[torch.Tensor]) -> float | None:
+    """The number that a buffer of one element holds, if that is all that a signal is multiplied with."""
+    sources = recorder.sources(given[0]) if len(given) == 1 else ()
+    if len(sources) != 1 or sources[0].derived:
+        return None
+    number = recorder.numbers.get(sources[0].variable)
+    return number * sources[0].factor if number else None
 
 
 def _number(call: Call) -> float | None:
