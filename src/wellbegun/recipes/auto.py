@@ -153,7 +153,7 @@ class _Planner:
             spread += f"/{factor:.4g}, as the forward pass multiplies the weight by {math.sqrt(factor):.4g},"
         reason = f"{_origin(feed)}; {spread} {goal.purpose}"
         if is_deep:
-            reason += f"; {deep.why_not(chain)}"
+            reason += f"; {deep.why_not(self.layers, chain)}"
         initializer = LecunNormal() if math.isclose(variance, 1.0) else VarianceScaling(variance)
         source = goal.source or _LAYER
         self.proposals[operation.weight] = Proposal(initializer, reason, source, feed.second_moment, goal.target)

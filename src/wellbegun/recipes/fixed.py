@@ -92,4 +92,6 @@ def fixed_proposals(graph: Graph, known: Mapping[str, Authorship] | None = None)
             proposals[variable.name] = as_proposal(given, "the author's own value")
         elif variable.kind == "buffer" and not variable.on_meta:
             proposals[variable.name] = Proposal(Keep(), "a buffer that its constructor has computed: kept as it is")
+        elif not variable.dtype.startswith(("float", "bfloat", "complex")) and not variable.on_meta:
+            proposals[variable.name] = Proposal(Keep(), "whole numbers (packed codes, indices): kept as they are")
     return proposals

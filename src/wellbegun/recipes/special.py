@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Use
-from wellbegun.laws import Constant, Keep, Normal, Uniform
+from wellbegun.laws import Constant, Keep, Normal, TruncatedNormal, Uniform
 from wellbegun.recipes.layers import find_outputs
 from wellbegun.recipes.proposal import Proposal, as_proposal
 
@@ -19,6 +19,9 @@ PLAIN = frozenset(
     }
 )  # fmt: skip
 """Roles that a rule of a recipe knows; every other role is special."""
+
+_SMALL = 0.05
+"""Standard deviation up to which a random bias around 0 is a default and not meant."""
 
 _TABLES = {
     "position table": "a table of positions beside signals of second moment 1: std 0.02, as published for ViT and BERT",
@@ -107,6 +110,8 @@ def _size(graph: Graph, name: str) -> int:
 def _is_default_bias(author: Authorship, uses: tuple[Use, ...]) -> bool:
     if author.law == Constant(0.0):
         return True
+    if isinstance(author.law, Normal | TruncatedNormal):  # around 0, and as small as every weight of such code
+        return author.law.mean == 0 and author.law.std <= _SMALL
     fans = next((use.fans for use in uses if use.fans is not None), None)
     if not isinstance(author.law, Uniform) or fans is None:
         return False

@@ -143,6 +143,8 @@ def _added(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor, rank: 
             alone = not varying and recorder.slices.whole(operation) == ((0, 1),)
             if alone or (varying and varying <= along):
                 return "bias"
+    if _is_bias_of_stack(recorder, signal, given):
+        return "bias"
     kind = recorder.kind_of(signal)
     if vector and _lacks(recorder, signal, "normalisation shift"):
         return "normalisation shift"
@@ -179,12 +181,32 @@ def varying_axes(sources: tuple[Source, ...], given: torch.Tensor) -> set[int]:
     return found
 
 
+def _is_bias_of_stack(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor) -> bool:
+    """Whether what is added has one vector of outputs for each weight of a stack, as the biases of experts have."""
+    sources, operation = recorder.sources(given), _weight_behind(recorder, signal)
+    weight = recorder.variables.get(operation.weight) if operation is not None else None
+    if operation is None or weight is None or len(sources) != 1:
+        return False
+    axes = next((use.axes for use in recorder.uses.get(weight.name, ()) if use.operation == operation.index), "")
+    stack = len(axes) - len(axes.lstrip("b"))
+    outputs = [size for size, letter in zip(weight.shape, axes, strict=False) if letter == "o"]
+    if sources[0].variable not in recorder.variables:
+        return False
+    shape = recorder.variables[sources[0].variable].shape
+    return stack > 0 and shape[:stack] == weight.shape[:stack] and math.prod(shape[stack:]) == math.prod(outputs)
+
+
 def _is_linear_in(recorder: Recorder, signal: torch.Tensor) -> bool:
     """Whether a signal is the result of a weight operation, or a sum of such, and nothing bends it on the way."""
+    return _weight_behind(recorder, signal) is not None
+
+
+def _weight_behind(recorder: Recorder, signal: torch.Tensor) -> Operation | None:
     operation = recorder.source_of(signal)
     while operation is not None and operation.kind in ("view", "shift", "scale", "add") and operation.inputs:
         operation = recorder.operations[operation.inputs[0]]
-    return operation is not None and (operation.kind in WEIGHT_KINDS or operation.kind == "bilinear")
+    known = operation is not None and (operation.kind in WEIGHT_KINDS or operation.kind == "bilinear")
+    return operation if known else None
 
 
 def are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:
