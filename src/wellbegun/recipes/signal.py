@@ -93,6 +93,8 @@ class Signals:
             size *= self[operation.inputs[1]].second_moment
         if size < SILENT:
             size, doubt = ASSUMED, doubt or "a signal that starts at zero"
+        elif size > 1 / SILENT and not measured:  # exponentials of exponentials: the theory has lost it
+            size, doubt = ASSUMED, doubt or "a signal of unknown size"
         return Feed(source.kind, activation, size, measured, doubt)
 
     def follow(self, operation: Operation, target: float, proposals: Mapping[str, Proposal]) -> None:
