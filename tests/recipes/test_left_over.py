@@ -72,3 +72,17 @@ def test_experts_that_no_token_reaches_are_planned_like_the_others() -> None:
         "unused linear weight",
         made[f"experts.{used}.scale"].law,
     )
+
+
+def test_a_signal_that_explodes_in_theory_is_an_estimate() -> None:
+    class Exponentials(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(x * torch.exp(12 * self.first(x)) * torch.exp(9 * self.first(x)))
+
+    entry = wb.plan(Exponentials(), "vector:8", seed=0)["last.weight"]
+    assert entry.before == 1.0
+    assert "an estimate" in entry.reason

@@ -154,6 +154,11 @@ class Graph:
     def _activations(self) -> dict[str, Activation]:
         return {}
 
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each variable, by its name."""
+        return {variable.name: variable.shape for variable in self.variables}
+
     def weight_operations(self) -> Iterator[Operation]:
         """The operations that multiply with a parameter, in order."""
         return (operation for operation in self.operations if operation.kind in WEIGHT_KINDS and operation.weight)

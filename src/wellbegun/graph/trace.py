@@ -19,9 +19,10 @@ from wellbegun.graph.normalisation import find_normalisations
 from wellbegun.graph.parametrised import carriers
 from wellbegun.graph.pointwise import find_activations
 from wellbegun.graph.recorder import Recorder
+from wellbegun.graph.softmax import find_softmaxes
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
-from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
+from wellbegun.graph.whole_numbers import ListsOfRows, WholeNumbers, on_meta_unless_whole
 
 
 def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
@@ -29,7 +30,7 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
 
     Args, Raises: those of `record`.
     """
-    return find_activations(find_normalisations(record(model, inputs)))
+    return find_activations(find_softmaxes(find_normalisations(record(model, inputs))))
 
 
 def measure(model: torch.nn.Module, inputs: Any) -> Graph:
@@ -156,7 +157,7 @@ class _Run:
         for leaf, value in zip(tree_leaves(example), tree_leaves(values), strict=True):
             if isinstance(value, torch.Tensor):
                 recorder.know_input(value, _second_moment(leaf) if self.given else None)
-        with staged(model, placed, convert), WholeNumbers(), recorder:
+        with staged(model, placed, convert), WholeNumbers(), recorder, ListsOfRows():
             result = model(*values[0], **values[1])
             known = {id(tensor) for tensor in tensors.values()}
             made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
@@ -165,7 +166,8 @@ class _Run:
                 f"the forward pass makes parameters ({', '.join(made)}); "
                 "make them in the constructor, so that they can be planned"
             )
-        outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
+        returned = [leaf for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor)]
+        outputs = [recorder.give(leaf) for leaf in returned]
         found = tuple(dict.fromkeys(index for index in outputs if index is not None))
         return recorder.graph(self.variables, found)
 

@@ -239,6 +239,8 @@ def _bare(place: Place, count: int) -> Goal:
 
 def _usual_feed(graph: Graph, chain: Chain, operation: Operation, feed: Feed) -> Feed:
     """What a weight that stands several times in a chain is fed in the end: its own output through an activation."""
+    if len(graph.uses[operation.weight]) == 1:
+        return feed
     places = [i for i, other in enumerate(chain.operations) if other.weight == operation.weight]
     activation = chain.activations[places[-1] - 1] if len(places) > 1 else ""
     if not activation:

@@ -104,7 +104,7 @@ def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
 
 
 def _size(graph: Graph, name: str) -> int:
-    return next(math.prod(variable.shape) for variable in graph.variables if variable.name == name)
+    return math.prod(graph.shapes[name])
 
 
 def _is_default_bias(author: Authorship, uses: tuple[Use, ...]) -> bool:
