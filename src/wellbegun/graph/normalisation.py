@@ -9,6 +9,9 @@ from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.graph.rewrite import is_view_of_all, rewritten
 
 _REDUCTIONS = {"mean": 1.0, "sum": 1.0, "var": 0.5, "std": 0.5, "linalg_vector_norm": 0.5, "norm": 0.5}
+_REPEATED = frozenset({"sub", "mean", "pow", "square", "var", "std"})
+"""Operations that code likes to write again where the result of the first would do."""
+
 _CLOSE = 1e-3
 
 
@@ -58,11 +61,13 @@ class _Finder:
         self.sizes: dict[int, _Size] = {}
         self.latest: dict[int, _Size] = {}  # statistic of each value
         self.used = {use.operation for uses in graph.uses.values() for use in uses}
+        self.made: dict[object, int] = {}
         self.scaled: dict[int, int] = {}  # values times a learned scale, by the product
 
     def visit(self, operation: Operation) -> None:
         index, name, inputs = operation.index, operation.detail, [self.same[i] for i in operation.inputs]
-        self.same.append(inputs[0] if is_view_of_all(operation) else index)
+        again = self._first(operation, inputs)  # x - mean(x) is often written twice
+        self.same.append(inputs[0] if is_view_of_all(operation) else again)
         if index in self.used and operation.kind == "multiply" and name == "mul" and len(inputs) == 1:
             self.scaled[index] = inputs[0]
         if self.same[-1] != index or index in self.used or not inputs:
@@ -92,6 +97,13 @@ class _Finder:
 
         if index in self.sizes:
             self.latest[self.sizes[index].of] = self.sizes[index]
+
+    def _first(self, operation: Operation, inputs: list[int]) -> int:
+        """The first operation that made these very numbers."""
+        if operation.detail not in _REPEATED or operation.index in self.used:
+            return operation.index
+        key = (operation.detail, tuple(inputs), operation.scalars, operation.shape)
+        return self.made.setdefault(key, operation.index)
 
     def _recorded_norm(self, operation: Operation, name: str, inputs: list[int]) -> None:
         """One that was taken for a normalisation while it was recorded, with its statistic or without it."""
