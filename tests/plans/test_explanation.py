@@ -12,6 +12,8 @@ from transformers import (
     LlamaForCausalLM,
     MambaConfig,
     MambaForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
     ViTConfig,
     ViTForImageClassification,
 )
@@ -208,6 +210,22 @@ def test_a_mamba() -> None:
     found = finding("mamba", "layers weaker than planned")
     assert f"behind each of {4 * LAYERS} weights" in found.text
     assert not any(f.level == "error" for f in difference("mamba").findings)
+
+
+def test_a_factor_in_the_forward_pass_makes_no_alarm() -> None:
+    """T5 divides what its tied output layer reads by sqrt(width), so that a table of std 1 gives logits of size 1."""
+    sizes = {"d_model": WIDTH, "d_kv": 16, "d_ff": 128, "num_layers": 2, "num_heads": 2}
+    factory = lambda: T5ForConditionalGeneration(T5Config(vocab_size=99, **sizes))  # noqa: E731
+    author, auto = (wb.plan(factory, seed=0, recipe=recipe) for recipe in ("author", "auto"))
+    assert not any("logits" in f.title for f in author.diff(auto).findings)
+
+
+def test_one_layer_has_two_writes() -> None:
+    config = GPT2Config(
+        vocab_size=99, n_embd=WIDTH, n_layer=1, n_head=2, n_positions=32, bos_token_id=0, eos_token_id=0
+    )
+    author, auto = (wb.plan(lambda: GPT2LMHeadModel(config), seed=0, recipe=recipe) for recipe in ("author", "auto"))
+    assert any("and 2 writes add up to" in f.text for f in author.diff(auto).findings)
 
 
 def test_siblings_are_one_row() -> None:

@@ -169,10 +169,11 @@ def _sorted_by_use(side: str, normalised: bool, groups: list[Judged]) -> Judgeme
         number = alike[round(group.aimed, 4)]
         return number > 1 and group.aimed < 0.7 and number * group.aimed <= _SHARES
 
+    tied = [g for g in tables if "linear weight" in g.target.role]
     # a layer of its own that aims at small results makes the logits; the last of a network even if another aims so
+    last = others[-1] if others and not tied else None
     single = [g for g in others if g.count == 1 and g.aimed < 1 and g.changed and not g.is_gate]
-    outputs = [g for g in single if alike[round(g.aimed, 4)] == 1 or g is others[-1]]
+    outputs = [g for g in single if alike[round(g.aimed, 4)] == 1 or g is last]
     writers = [g for g in others if g not in outputs and shares(g)]
     layers = [g for g in others if g not in outputs and g not in writers and not g.is_gate]
-    tied = [g for g in tables if "linear weight" in g.target.role]
     return Judgement(side, normalised, (*outputs, *tied), tuple(tables), tuple(writers), tuple(layers))

@@ -19,6 +19,9 @@ NOTABLE = 1.25
 _ALARM, _DEEP_ALARM = 4.0, 100.0
 _UNSCALED = 2.0
 """Factor of residual writes over that of the other layers from which they count as not scaled."""
+_LOGITS = 0.5
+"""The largest second moment that recipes aim at behind an output layer."""
+
 _LOSS = 0.1
 """Nats above the planned loss at step 0 that are worth a sentence."""
 
@@ -31,6 +34,8 @@ def outputs(judged: Judgement) -> list[Finding]:
         if group.actual.std == 0.0 or fans is None:
             continue
         width = fans.fan_in if group.is_table else 1.0
+        if group.aimed * width > _LOGITS * 1.01:  # a factor in the forward pass, which entries do not hold
+            continue
         moment, aimed = group.reached * width, group.aimed * width
         if moment - aimed <= 2 * _LOSS:
             continue
@@ -71,10 +76,14 @@ def stream(judged: Judgement) -> list[Finding]:
         title, names = "residual writes are not scaled with depth", _names(g for g in writers if g.changed)
         return [Finding("warning", judged.side, title, unscaled, names)] if unscaled and names else []
     names = _names(g for g in (*tables, *writers) if g.changed)
-    beside, wanted = total * inside / start, aimed / planned
+    streams = max(
+        1, round(aimed / max(planned, 1.0))
+    )  # the writes of each add up to what it starts with, at least to 1
+    beside, wanted = total * inside / streams / start, aimed / streams / planned
+    where = f" in {streams} streams" if streams > 1 else ""
     text = (
-        f"the look-up tables start the residual stream at a second moment of {start:.3g}, and {writes} writes add up "
-        f"to about {total * inside:.2g}: {_times(beside)} what was there, planned is {_times(wanted)}"
+        f"the look-up tables start the residual stream at a second moment of {start:.3g}, and {writes} writes{where} "
+        f"add up to about {total * inside / streams:.2g}: {_times(beside)} what was there, planned is {_times(wanted)}"
     )
     if beside > _UNSCALED * wanted:
         text += f"; {unscaled}" if unscaled else ""
