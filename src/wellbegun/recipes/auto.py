@@ -7,20 +7,25 @@ from collections.abc import Mapping, MutableMapping
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Operation, Use
-from wellbegun.laws import LecunNormal, Normal, VarianceScaling, Zeros
+from wellbegun.laws import Keep, LecunNormal, Normal, VarianceScaling, Zeros
 from wellbegun.recipes import deep, recurrent
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
-from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed, Signal, Signals, behind_activation, element_second_moment
+from wellbegun.recipes.proposal import Proposal, as_proposal
+from wellbegun.recipes.scores import score_size
+from wellbegun.recipes.signal import SILENT, Feed, Signal, Signals, behind_activation, element_second_moment
 from wellbegun.recipes.special import own_values, special_proposals
 
 SHALLOW = 5
 """Hidden layers up to which all sound rules train equally well (pilot: 97 to 98% on digits at 5 layers)."""
 
+LARGE_SCORES = 4.0
+"""Second moment of attention scores from which the softmax picks single rows before anything is learnt."""
+
+_SCORES = "Vaswani et al. (2017), section 3.2.1 (1/sqrt(d)); Raffel et al. (2020), whose T5 leaves it to the weights"
 _STREAM = "Radford et al. (2019), section 2.3 (1/sqrt(N) for N residual layers)"
 _FIXUP = "Zhang, Dauphin and Ma (2019), Fixup, section 3, without its scalars (wellbegun's pilot, section 3)"
 _LAYER = "He et al. (2015), section 2.2, with E f² by quadrature"
@@ -101,7 +106,7 @@ class _Planner:
         feed = self.signals.feed(operation)
         if operation.weight not in self.done:
             self.done.add(operation.weight)
-            own = own_values(self.graph, operation.weight, self.known)
+            own = own_values(self.graph, operation.weight, self.known) or self._beside_own_bias(operation)
             if own is not None:
                 self.proposals[operation.weight] = own
             elif self.layers.has_fans(operation) and self.layers.use(operation).role == recurrent.INPUTS:
@@ -116,6 +121,15 @@ class _Planner:
         if made is None:  # the accounting names it
             return 1.0
         return self._reached(operation, feed, made)
+
+    def _beside_own_bias(self, operation: Operation) -> Proposal | None:
+        """The author's weight, where the author sets the bias of the layer by hand: they belong together."""
+        author = self.known.get(operation.weight)
+        if author is None or author.stands or isinstance(author.law, Keep):
+            return None
+        if not any(own_values(self.graph, name, self.known) for name in self.layers.biases(operation)):
+            return None
+        return as_proposal(author, "the weight beside a bias that the author sets by hand: the author's")
 
     def _reached(self, operation: Operation, feed: Feed, made: Proposal) -> float:
         """Second moment behind one use of a weight, given its law; several uses may be fed differently."""
@@ -181,20 +195,34 @@ class _Planner:
             doubtful = f"aims at a second moment of {target:.3g} for the outputs"
             sure = "starts the loss within 0.3 of ln K, if these are K logits"
             return Goal(target, doubtful if feed.doubt else sure, is_output=True)
+        scores = score_size(self.graph, operation)
+        if scores is not None and scores > LARGE_SCORES:
+            purpose = (
+                f"makes queries of {1 / scores:.3g}, so that attention scores, which nothing here divides by their "
+                f"{scores:.3g} products, have a second moment of 1"
+            )
+            return Goal(1 / scores, purpose, _SCORES)
         if place is None:
             return Goal()
         count = place.stream.count
         if self.places.is_bare(place):
             return _bare(place, count)
         if place.is_writer and count > 1 and not self._is_gated(place):
-            begins = self.signals[place.stream.start].second_moment
-            written = max(begins, 1.0)  # a stream that begins small (tied tables) ends at 1 all the same
-            purpose = (
-                f"lets {count} writes of {written / count:.3g} each take the residual stream from a second moment of "
-                f"{begins:.3g} to {begins + written:.3g}"
-            )
-            return Goal(written / count, purpose, _STREAM)
+            return self._write(place, count)
         return Goal()
+
+    def _write(self, place: Place, count: int) -> Goal:
+        """A write on a residual stream: together they double it, or outweigh tokens that are the output layer too."""
+        begins = self.signals[place.stream.writes[0].operand].second_moment
+        more = self.lookups.outweighed(place.stream.start)
+        written = begins * more if begins > SILENT else 1.0
+        purpose = (
+            f"lets {count} writes of {written / count:.3g} each take the residual stream from a second moment of "
+            f"{begins:.3g} to {begins + written:.3g}"
+        )
+        if more > 1:
+            purpose += ", enough to keep tokens from predicting themselves through the tied output layer"
+        return Goal(written / count, purpose, _STREAM)
 
     def _is_gated(self, place: Place) -> bool:
         """Whether a learnt factor that starts small already shrinks what is written (LayerScale)."""

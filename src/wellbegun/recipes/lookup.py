@@ -10,6 +10,7 @@ from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.laws import Normal
 from wellbegun.recipes.goal import LOGITS
 from wellbegun.recipes.proposal import Proposal, as_proposal
+from wellbegun.recipes.streams import carried
 
 SMALL = 0.02
 """Standard deviation of tables of positions that are added to attention scores or to signals of second moment 1."""
@@ -33,9 +34,10 @@ class Lookups:
         tied = [use for name in tables for use in graph.uses[name] if use.role == "linear weight" and use.fans]
         own = any(use.role == "linear weight" for use in graph.uses[operation.weight])
         if tied and tied[0].fans:
-            std, why = self._tied(operation, tied[0].fans.fan_in, graph.operations[tied[0].operation])
+            feed = self._feed_of_output(graph.operations[tied[0].operation])
+            std = math.sqrt(LOGITS / (tied[0].fans.fan_in * feed))
             what = "that is the output layer too" if own else "added to the one that is the output layer too"
-            reason = f"a look-up table {what}: std {std:.4g} {why}"
+            reason = f"a look-up table {what}: std {std:.4g} starts the loss within 0.3 of ln V"
         else:
             std = 1.0 / math.sqrt(len(tables))
             alone = "whose rows enter the network as they are"
@@ -43,36 +45,32 @@ class Lookups:
             reason = f"a look-up table, {many}: std {std:.4g} gives the network an input of second moment 1"
         return Proposal(Normal(std), reason, _PILOT, None, std**2)
 
-    def _tied(self, operation: Operation, width: float, output: Operation) -> tuple[float, str]:
-        """Scale of a table that is the output layer too: neither all logits nor that of the own token may be large.
+    def outweighed(self, start: int) -> float:
+        """How much larger than the tokens the writes on the stream that starts here have to be, in second moments.
 
-        With h the factor on what the output layer reads and g that on the rows, logits have second moment
-        h²·width·std², and a token's own logit is about h·g·width·std² where the rest of the stream has size 1.
+        Where the table is the output layer too, a token's own logit is about sqrt(LOGITS·width / (k·(1 + r))) for k
+        tables in the sum and writes r times as large: below ln V - 5 it adds less than 0.01 to the loss.
         """
-        feed = self._feed_of_output(output)
-        grown = self._factor_behind(operation)
-        spread = math.sqrt(LOGITS / (width * feed))
-        own = 1.0 / (width * math.sqrt(feed))  # where rows are normalised, so that the own logit is h·width·std
-        if grown is not None:
-            own = math.sqrt(own / max(abs(grown), 1e-6))
-        if own < spread:
-            return own, "keeps a token's own logit at 1, so that the loss starts within 0.3 of ln V"
-        return spread, "starts the loss within 0.3 of ln V"
+        graph, step = self._graph, self._before_norms(start)
+        tables = self._behind(step.index)
+        tied = [use for name in tables for use in graph.uses[name] if use.role == "linear weight" and use.fans]
+        if not tied or tied[0].fans is None or not self._reads_stream(graph.operations[tied[0].operation]):
+            return 1.0
+        most = max(1.0, math.log(max(tied[0].fans.fan_out, 2.0)) - 5)
+        return max(1.0, LOGITS * tied[0].fans.fan_in / (len(tables) * most**2) - 1)
 
-    def _factor_behind(self, operation: Operation) -> float | None:
-        """The factor on the rows before they join the stream; None where a normalisation takes them."""
-        factor, index = 1.0, operation.index
-        while True:
-            following = self._graph.consumers(index)
-            if len(following) != 1:
-                return factor
-            step = following[0]
-            if step.kind == "norm":
-                return None
-            if step.kind not in ("view", "dropout", "shift", "scale", "add"):
-                return factor
-            factor *= step.factor if step.kind == "scale" else 1.0
-            index = step.index
+    def _reads_stream(self, output: Operation) -> bool:
+        """Whether the output layer reads a residual stream, at most normalised, and not another layer."""
+        if not output.inputs:
+            return False
+        return self._before_norms(output.inputs[0]).kind in ("add", "embedding")
+
+    def _before_norms(self, index: int) -> Operation:
+        """What a result is made of, normalisations and their scales looked through."""
+        step = carried(self._graph, index)
+        while step.kind == "norm" and step.inputs:
+            step = carried(self._graph, step.inputs[0])
+        return step
 
     def _bias(self, operation: Operation, known: Mapping[str, Authorship]) -> Proposal:
         author = known.get(operation.weight)
@@ -111,7 +109,7 @@ class Lookups:
 
     def _behind(self, index: int) -> list[str]:
         """Names of the tables that a result is the sum of; empty if it is made of anything else."""
-        source = self._graph.source(index)
+        source = carried(self._graph, index)
         if source.kind == "embedding" and source.weight:
             return [source.weight]
         parts = [self._behind(part) for part in source.inputs] if source.kind == "add" else []

@@ -20,6 +20,7 @@ class Write:
     Attributes:
         add: the operation that adds.
         trunk: the operation whose result the stream had before.
+        operand: the operation that hands that on to the sum, at most through views, dropout, shifts and factors.
         writers: weight operations whose results reach the sum through no further weight, activation or normalisation.
         weights: weight operations inside of the branch, in order.
         normalised: whether the branch holds a normalisation.
@@ -28,6 +29,7 @@ class Write:
 
     add: int
     trunk: int
+    operand: int
     writers: tuple[int, ...]
     weights: tuple[int, ...]
     normalised: bool
@@ -107,7 +109,7 @@ def _write(graph: Graph, add: Operation, gates: dict[int, list[str]], writes: di
     operands = [(carried(graph, index).index, index) for index in add.inputs[:2]]
     if graph.operations[add.inputs[0]].shape != graph.operations[add.inputs[1]].shape:
         return None  # masks and tables that are spread over the rows are no streams
-    for (trunk, _), (_, branch) in (sorted(operands), sorted(operands, reverse=True)):
+    for (trunk, operand), (_, branch) in (sorted(operands), sorted(operands, reverse=True)):
         # a parallel branch reads the stream before the write that comes first in the code
         starts = [trunk, writes[trunk].trunk] if trunk in writes else [trunk]
         for start in starts:
@@ -116,7 +118,7 @@ def _write(graph: Graph, add: Operation, gates: dict[int, list[str]], writes: di
             if branch in inside and weights:
                 writers, passed = _writers(graph, branch, inside, gates)
                 normalised = any(graph.operations[index].kind == "norm" for index in inside)
-                return Write(add.index, trunk, writers, weights, normalised, passed)
+                return Write(add.index, trunk, operand, writers, weights, normalised, passed)
     return None
 
 
