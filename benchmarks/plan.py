@@ -3,8 +3,9 @@
     python benchmarks/plan.py            prints a table
     python benchmarks/plan.py --write    also writes it to benchmarks/results/
 
-The models are on meta, so they have no weights. Beside the time of the plan stands that of one plain forward pass on meta, which
-is the least that looking at a model can cost. Peak memory is that of the whole process, with Python, torch and transformers.
+The models are on meta, so they have no weights. Beside the time of the plan stands that of one plain forward pass on
+meta, which is the least that looking at a model can cost. Peak memory is that of the whole process, with Python, torch
+and transformers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import platform
 import resource
 import subprocess
@@ -152,10 +154,14 @@ def main() -> None:
         import transformers
 
         now = datetime.now(UTC)
+        cpu = platform.processor() or platform.machine()
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else ():
+            cpu = line.split(":")[1].strip() if line.startswith("model name") else cpu
         head = (
-            f"# Planning on meta\n\n`python benchmarks/plan.py --write` on {now:%Y-%m-%d}; {platform.machine()}, "
-            f"torch {torch.__version__}, transformers {transformers.__version__}. Each model in a process of its own; "
-            '"first" holds the loading of wellbegun\'s theory and of SciPy, "again" is the better of two more plans.\n\n'
+            f"# Planning on meta\n\n`python benchmarks/plan.py --write` on {now:%Y-%m-%d}; {cpu}, "
+            f"{os.cpu_count()} cores, torch {torch.__version__}, transformers {transformers.__version__}. "
+            "Each model in a process of its own; "
+            "'first' holds the loading of wellbegun's theory and of SciPy, 'again' is the better of two more plans.\n\n"
         )
         (RESULTS / f"{now:%Y-%m-%d}-plan.md").write_text(head + text + "\n", "utf-8")
 

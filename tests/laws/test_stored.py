@@ -237,6 +237,7 @@ def test_in_a_plan(tmp_path):
     loaded = load_plan(tmp_path / "plan.json")
     assert loaded == plan
     np.testing.assert_array_equal(wb.to_numpy(loaded, "table"), TABLE.astype(np.float32))
-    assert "Stored(shape=(6, 4, 3)" in str(plan)
+    assert "given numbers" in str(plan)
+    assert "Stored(shape=(6, 4, 3)" in plan.explain("table")
     other = Plan((Entry(**(vars(entry) | {"law": wb.Stored(TABLE + 1)})),), seed=1, recipe="author@0")
     assert other.hash != plan.hash

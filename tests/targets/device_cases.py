@@ -119,7 +119,7 @@ def test_whole_constants_in_integers():
     out = torch.zeros(3, dtype=torch.int64)
     fill_on_device(out, wb.Constant(3.0), STREAM, (3,), 0)
     assert out.tolist() == [3, 3, 3]
-    with pytest.raises(ArgumentError, match="takes whole constants and stored numbers"):
+    with pytest.raises(ArgumentError, match="takes whole constants only, or stored"):
         fill_on_device(out, wb.Normal(1.0), STREAM, (3,), 0)
 
 

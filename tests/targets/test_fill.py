@@ -78,7 +78,7 @@ def test_what_cannot_be_filled() -> None:
         (torch.zeros(4).to_sparse(), "layout"),
         (torch.zeros(4, dtype=torch.float8_e4m3fnuz), "float8_e4m3fnuz"),
         (torch.zeros(4, dtype=torch.complex64).conj(), "lazy conjugate"),
-        (torch.zeros(4, dtype=torch.int32), "takes whole constants and stored numbers"),
+        (torch.zeros(4, dtype=torch.int32), "takes whole constants only, or stored"),
         ([0.0, 0.0], "NumPy array or a torch tensor"),
     ):
         with pytest.raises(ArgumentError, match=message):

@@ -44,6 +44,7 @@ class Operation:
             an L2 normalisation of d numbers).
         scalars: the numbers and texts among its arguments, by position or keyword: ((1, 1.702),) for x * 1.702.
         parameters: the parameters and buffers that it takes as they are, or views of them.
+        measured: second moment of its (first) result, where the pass ran on the model's own numbers.
     """
 
     index: int
@@ -56,6 +57,7 @@ class Operation:
     second_moment: float | None = None
     scalars: tuple[tuple[int | str, float | str], ...] = ()
     parameters: tuple[str, ...] = ()
+    measured: float | None = None
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ _SUMMED = frozenset({"bias", "added", "token", "position table", "bias table"})
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every tensor back to the operation that made it, or to the parameters that it was made from alone."""
 
-    def __init__(self, variables: Sequence[Variable] = ()) -> None:
+    def __init__(self, variables: Sequence[Variable] = (), measures: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.measures = measures
         self.variables = {variable.name: variable for variable in variables}
         self.operations: list[Operation] = []
         self.uses: dict[str, list[Use]] = {}
@@ -127,6 +128,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         results = call.results
         shape = tuple(results[0].shape) if results else ()
         fields = {"scalars": call.scalars, "parameters": names, **more}
+        if self.measures and results and results[0].is_floating_point():
+            fields["measured"] = float(results[0].detach().double().square().mean())
         self.operations.append(Operation(index, kind, detail or call.name, indices, shape, weight, **fields))
         parts: dict[int, Part] = {}
         if not sources:

@@ -32,6 +32,27 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
     return find_activations(find_normalisations(record(model, inputs)))
 
 
+def measure(model: torch.nn.Module, inputs: Any) -> Graph:
+    """Run the model's forward once on its own numbers and return what it did, with the second moment of each result.
+
+    Args:
+        model: with real tensors; neither it nor any random state is changed.
+        inputs: real ones, see `example_inputs`.
+
+    Raises:
+        TraceError: the model's forward fails; its own error is given, and where.
+    """
+    _check_whole(model)
+    variables = collect_variables(model)
+    run = _Run(model, variables, True)
+    example = next(iter(example_inputs(model, inputs)))
+    try:
+        graph = run.on_own_tensors(example)
+    except Exception as error:
+        raise TraceError(_failure(model, example, error, error)) from error
+    return find_activations(find_normalisations(graph))
+
+
 def record(model: torch.nn.Module, inputs: Any = None) -> Graph:
     """Run the model's forward once on meta tensors and return every operation of it.
 
@@ -95,6 +116,10 @@ class _Run:
         """On small real tensors with harmless values."""
         tensors = {v.name: harmless(self.own[v.name], keep=v.kind == "buffer") for v in self.variables}
         return self._record(Recorder(self.variables), tensors, copied, example, values)
+
+    def on_own_tensors(self, example: Arguments) -> Graph:
+        """On the model's own numbers, measured."""
+        return self._record(Recorder(self.variables, measures=True), self.own, copied, example, example)
 
     def _record(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws.initializer import Floats, Law, single
+from wellbegun.laws.initializer import Floats, Law, scale, single
 from wellbegun.sampler import Draw, Stream, Window, write
 
 MEASURED = 1 << 16
@@ -104,6 +104,11 @@ class Computed(Law):
     def reach(self) -> float:
         """The largest magnitude among 65,536 elements."""
         return float(np.abs(_sample(self)).max())
+
+    def scaled(self, factor: float) -> Law:
+        """The program with one step more, a product with the factor."""
+        number = scale(factor)
+        return self if number == 1 else Computed((*self.steps, ("mul", f"%{len(self.steps) - 1}", number)))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation, measured on 65,536 elements."""

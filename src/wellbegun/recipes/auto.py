@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Operation, Use
@@ -15,7 +15,7 @@ from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed, Signals, behind_activation
+from wellbegun.recipes.signal import Feed, Signal, Signals, behind_activation, element_second_moment
 from wellbegun.recipes.special import own_values, special_proposals
 
 SHALLOW = 5
@@ -51,14 +51,23 @@ class Auto:
     name = "auto@0"
     needs_author = False
 
-    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
+    def propose(
+        self,
+        graph: Graph,
+        known: Mapping[str, Authorship] | None = None,
+        signals: MutableMapping[int, Signal] | None = None,
+    ) -> dict[str, Proposal]:
         """Return proposals for every tensor that the graph or the author's code accounts for.
 
         Args:
             graph: what the forward pass does.
             known: what the model's own code puts into its tensors, where that is known.
+            signals: gets what is aimed at behind each operation, by its index.
         """
-        return _Planner(graph, known or {}).proposals
+        planner = _Planner(graph, known or {})
+        if signals is not None:
+            signals.update({operation.index: planner.signals[operation.index] for operation in graph.operations})
+        return planner.proposals
 
 
 class _Planner:
@@ -101,10 +110,16 @@ class _Planner:
         made = self.proposals.get(operation.weight)
         if made is None:  # the accounting names it
             return 1.0
-        target = 1.0 if made.after is None else made.after
-        if made.before and not math.isclose(made.before, feed.second_moment):
-            target *= feed.second_moment / made.before  # one law for several uses: this one is fed otherwise
-        return target
+        return self._reached(operation, feed, made)
+
+    def _reached(self, operation: Operation, feed: Feed, made: Proposal) -> float:
+        """Second moment behind one use of a weight, given its law; several uses may be fed differently."""
+        if made.before and made.after is not None:
+            return made.after * feed.second_moment / made.before
+        size = element_second_moment(made)
+        if size is not None and self.layers.has_fans(operation):
+            return size * self.layers.fans(operation).fan_in * feed.second_moment
+        return 1.0 if made.after is None else made.after
 
     def _decide(self, operation: Operation, chain: Chain, feed: Feed) -> None:
         place = self.places[operation.index]
@@ -137,6 +152,18 @@ class _Planner:
         initializer = LecunNormal() if math.isclose(variance, 1.0) else VarianceScaling(variance)
         source = goal.source or _LAYER
         self.proposals[operation.weight] = Proposal(initializer, reason, source, feed.second_moment, goal.target)
+
+    def _cap(self, operation: Operation) -> float | None:
+        """Largest variance that a weight may have for its other uses: as an output layer, or the other way round."""
+        here, limits = self.layers.fans(operation), []
+        for use in self.graph.uses[operation.weight]:
+            if use.fans is None or use.operation == operation.index or use.role == "embedding weight":
+                continue
+            if use.operation in self.layers.outputs:
+                limits.append(LOGITS / use.fans.fan_in)
+            elif use.fans.fan_in != here.fan_in:  # read the other way round: that output must not grow either
+                limits.append(1.0 / use.fans.fan_in)
+        return min(limits, default=None)
 
     def _is_free(self, name: str, operation: Operation) -> bool:
         """Whether a deep rule may set this tensor: a bias to which the author gives values of its own keeps them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from wellbegun.graph.graph import SQUASHERS, Graph, Operation, Use
 from wellbegun.laws import Fans
 from wellbegun.recipes.signal import activation_of
@@ -73,13 +75,24 @@ def find_outputs(graph: Graph) -> dict[int, float]:
     found: dict[int, float] = {}
     for index in graph.outputs:
         operation, factor = graph.source(index), 1.0
-        while operation.inputs and (
-            operation.kind in ("softmax", "scale")
-            or operation.detail in SQUASHERS
-            or operation.detail in _ASIDE
-            or (operation.detail == "tanh" and factor != 1.0)
-        ):
-            factor *= operation.factor if operation.kind == "scale" else 1.0
+        while operation.inputs:
+            if operation.kind == "scale":
+                factor *= operation.factor
+            elif operation.kind == "activation" and operation.detail not in SQUASHERS:
+                slope = _slope_of_cap(graph, operation.detail)
+                if slope is None:
+                    break
+                factor *= slope
+            elif operation.kind != "softmax" and operation.detail not in SQUASHERS | _ASIDE:
+                break
             operation = graph.source(operation.inputs[0])
         found.setdefault(operation.index, abs(factor))
     return found
+
+
+def _slope_of_cap(graph: Graph, detail: str) -> float | None:
+    """Slope of a function that is a line for signals of size 1 and only caps larger ones; None for any other."""
+    x = np.linspace(-1.5, 1.5, 31)
+    y = activation_of(graph, detail).function(x)
+    slope = float(x @ y / (x @ x))
+    return slope if slope and float(np.abs(y - slope * x).max()) < 0.03 * abs(slope) else None

@@ -134,7 +134,7 @@ def _left_over(graph: Graph, left: list[Variable], knowledge: Knowledge) -> str:
     return (
         f"nothing accounts for {len(left)} of {len(graph.variables)} tensors:\n"
         + "\n".join(lines)
-        + "\nIf the model's constructor gave them their values: build it inside `with wb.skeleton():`, or pass the "
+        + "\nIf a constructor gave them their values: build the model inside `with wb.skeleton():`, or pass the "
         "function that builds it in its place. Or say what they shall hold: plan(..., rules={'name or pattern': "
         "wb.Zeros()}), wb.Keep() for values that are already right."
     )

@@ -10,6 +10,7 @@ from functools import lru_cache
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.streams import carried
 from wellbegun.theory import Activation, Moments, find_activation, moments
 
 ASSUMED = 1.0
@@ -107,11 +108,11 @@ class Signals:
         made = self._behind(operation, incoming, target)
         made = replace(made, least=self._least(operation, incoming, made))
         for name in self._factors.get(operation.index, ()):
-            size = _second_moment(proposals.get(name))
+            size = element_second_moment(proposals.get(name))
             if size is not None:
                 made = replace(made, second_moment=made.second_moment * size)
         for name in self._summands.get(operation.index, ()):
-            size = _second_moment(proposals.get(name))
+            size = element_second_moment(proposals.get(name))
             if size is not None:
                 made = replace(made, second_moment=made.second_moment + size)
         self._found[operation.index] = made
@@ -136,7 +137,10 @@ class Signals:
                 return Signal(first.second_moment, 0.0, False, f"{operation.detail} of a large signal")
             return Signal(at.second, at.mean, False, doubt)
         if kind == "add":
-            return _sum(incoming, doubt)
+            turned = self._rotated(operation)
+            return turned if turned is not None else _sum(incoming, doubt)
+        if operation.detail == "neg":
+            return replace(first, mean=-first.mean)
         if kind == "multiply":
             return self._product(operation, incoming, doubt)
         if kind == "softmax":  # n independent normal logits of variance s²: E p² = exp(s²)/n²
@@ -157,7 +161,7 @@ class Signals:
             return self._matmul(operation, incoming, doubt)
         if kind == "attention":
             value = incoming[min(2, len(incoming) - 1)]
-            return Signal(value.second_moment, 0.0, value.fresh, doubt or "attention")
+            return Signal(value.second_moment, 0.0, value.fresh, value.doubt or "attention")
         if kind == "pool":
             return Signal(first.second_moment, first.mean, first.fresh, doubt or "pooling")
         return Signal(
@@ -189,11 +193,32 @@ class Signals:
         independent = len(incoming) < 2 or sum(not is_fresh for is_fresh in fresh) < 2
         return Signal(size, mean, any(fresh), doubt or ("" if independent else "a product of branches"))
 
+    def _rotated(self, operation: Operation) -> Signal | None:
+        """Of x·cos + y·sin, with y the numbers of x at other places: a rotation (RoPE), which keeps their size."""
+        found: dict[str, int] = {}
+        for index in operation.inputs:
+            product = self._graph.source(index)
+            if product.kind != "multiply" or len(product.inputs) != 2:
+                return None
+            for signal, factor in (product.inputs, product.inputs[::-1]):
+                if (name := self._trigonometric(factor)) is not None:
+                    found[name] = signal
+        return self[found["cos"]] if len(found) == 2 else None
+
+    def _trigonometric(self, index: int) -> str | None:
+        """Whether a factor is a cosine or a sine, at most in another form."""
+        step = carried(self._graph, index)
+        while step.detail not in ("cos", "sin"):
+            if step.kind != "parameter" or len(step.inputs) != 1:
+                return None
+            step = carried(self._graph, step.inputs[0])
+        return step.detail
+
     def _matmul(self, operation: Operation, incoming: list[Signal], doubt: str) -> Signal:
         if len(incoming) < 2:
             return Signal(incoming[0].second_moment, 0.0, incoming[0].fresh, doubt or "a product of signals")
         if self._is_share(operation.inputs[0]):  # attention averages over the rows of the values
-            return Signal(incoming[1].second_moment, 0.0, incoming[1].fresh, doubt or "attention")
+            return Signal(incoming[1].second_moment, 0.0, incoming[1].fresh, incoming[1].doubt or "attention")
         if not all(signal.fresh for signal in incoming[:2]):
             return Signal(incoming[-1].second_moment, 0.0, False, doubt or "a product of signals")
         shape = self._graph.operations[operation.inputs[0]].shape
@@ -249,7 +274,7 @@ def _shifted(operation: Operation, signal: Signal, doubt: str) -> Signal:
     return Signal(size, signal.mean + shift, False, doubt)
 
 
-def _second_moment(proposal: Proposal | None) -> float | None:
+def element_second_moment(proposal: Proposal | None) -> float | None:
     """Mean square of what a parameter is going to hold, where its rule says so without fans or shape."""
     if proposal is None or proposal.initializer.needs_fans:
         return None

@@ -33,10 +33,13 @@ def _is_plain(kind: type) -> bool:
     """Whether tensors of this class are ordinary memory: subclasses that only carry attributes are."""
     import torch
 
-    return kind in (torch.Tensor, torch.nn.Parameter) or (
-        issubclass(kind, torch.Tensor)
-        and getattr(kind, "__torch_dispatch__", None) is torch._C._disabled_torch_dispatch_impl
-    )
+    if kind in (torch.Tensor, torch.nn.Parameter):
+        return True
+    if not issubclass(kind, torch.Tensor):
+        return False
+    own = getattr(kind.__torch_function__, "__func__", kind.__torch_function__)
+    usual = (getattr(torch.Tensor.__torch_function__, "__func__", None), torch._C._disabled_torch_function_impl)
+    return own in usual and kind.__torch_dispatch__ is torch._C._disabled_torch_dispatch_impl
 
 
 def check_tensor(tensor: torch.Tensor) -> None:

@@ -34,6 +34,7 @@ class TorchDefault(Preset):
     """What the layers of torch.nn draw by themselves, when nobody says anything else.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
     >>> plan(model, seed=7, recipe="torch")["0.bias"].law
     Uniform(low=-0.125, high=0.125)
@@ -91,6 +92,7 @@ class Keras(Preset):
     """What Keras's layers start with, in a PyTorch model.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> model = torch.nn.Sequential(torch.nn.Linear(100, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10))
     >>> plan(model, seed=7, recipe="keras")["0.weight"].law
     Uniform(low=-0.2, high=0.2)

@@ -20,6 +20,7 @@ class Ppo(Preset):
     """PPO's starting weights: orthogonal, gain sqrt(2) inside, 0.01 at the policy head, 1 at the value head.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> class Agent(torch.nn.Module):
     ...     def __init__(self):
     ...         super().__init__()

@@ -18,6 +18,7 @@ class Siren(Preset):
     """SIREN's starting weights: uniform, so that every sine of a deep network sees phases of the same spread.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> class Sine(torch.nn.Linear):
     ...     def forward(self, x):
     ...         return torch.sin(30 * super().forward(x))

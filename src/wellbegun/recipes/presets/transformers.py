@@ -26,6 +26,7 @@ class Gpt2(_OneScale):
     """GPT-2's starting weights: N(0, 0.02²), and less for what writes into the residual stream.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> class Block(torch.nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
@@ -73,6 +74,7 @@ class Llama(_OneScale):
     """What Llama-like models start with in transformers: N(0, 0.02²) for every matrix and table.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> plan(torch.nn.Linear(64, 64), seed=7, recipe="llama")["weight"].law
     Normal(std=0.02)
 
@@ -97,6 +99,7 @@ class Bert(_OneScale):
     """BERT's starting weights: a normal law of 0.02 that is cut at two sigma.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> plan(torch.nn.Linear(64, 64), seed=7, recipe="bert")["weight"].law
     TruncatedNormal(std=0.02, match_std=False)
 
@@ -123,6 +126,7 @@ class Vit(_OneScale):
     """What vision transformers start with in timm and transformers: a truncated normal law of 0.02.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> plan(torch.nn.Linear(64, 64), seed=7, recipe="vit")["weight"].law
     TruncatedNormal(std=0.02, low=-100.0, high=100.0, match_std=False)
 

@@ -18,6 +18,7 @@ class ZeroResidual(Preset):
     """Another recipe, with the last layer of every residual branch at zero: the network starts as its shortcuts.
 
     >>> import torch
+    >>> from wellbegun import plan
     >>> class Block(torch.nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
