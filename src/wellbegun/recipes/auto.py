@@ -106,11 +106,24 @@ class _Planner:
                 self.proposals[operation.weight] = own
             elif operation.weight not in self.proposals and self.layers.has_fans(operation):
                 chain = self.chains[operation.index]
+                if self._carries_state(operation, feed):
+                    self.proposals[operation.weight] = recurrent.state_weight()
+                    return self._reached(operation, feed, recurrent.state_weight())
                 self._decide(operation, chain, _usual_feed(self.graph, chain, operation, feed))
         made = self.proposals.get(operation.weight)
         if made is None:  # the accounting names it
             return 1.0
         return self._reached(operation, feed, made)
+
+    def _carries_state(self, operation: Operation, feed: Feed) -> bool:
+        """Whether a weight first meets the start of a loop's state, and then what it has made of it.
+
+        The start is zero, or a parameter, and says nothing about the size that the state will have.
+        """
+        if feed.kind not in ("constant", "parameter"):
+            return False
+        uses = [use.operation for use in self.graph.uses[operation.weight]]
+        return len(uses) > 1 and self.graph.depends(max(uses), operation.index)
 
     def _reached(self, operation: Operation, feed: Feed, made: Proposal) -> float:
         """Second moment behind one use of a weight, given its law; several uses may be fed differently."""
@@ -234,11 +247,17 @@ def _bare(place: Place, count: int) -> Goal:
 
 def _usual_feed(graph: Graph, chain: Chain, operation: Operation, feed: Feed) -> Feed:
     """What a weight that stands several times in a chain is fed in the end: its own output through an activation."""
-    places = [i for i, other in enumerate(chain.operations) if other.weight == operation.weight]
+    same_way = {use.operation for use in graph.uses[operation.weight] if use.axes == _axes(graph, operation)}
+    places = [i for i, other in enumerate(chain.operations) if other.weight == operation.weight and
+              other.index in same_way]  # a decoder that reads the encoder's weight the other way round is no loop
     activation = chain.activations[places[-1] - 1] if len(places) > 1 else ""
     if not activation:
         return feed
     return Feed("activation", activation, behind_activation(graph, activation, 1.0).second, False)
+
+
+def _axes(graph: Graph, operation: Operation) -> str:
+    return next((use.axes for use in graph.uses[operation.weight] if use.operation == operation.index), "")
 
 
 def _origin(feed: Feed) -> str:

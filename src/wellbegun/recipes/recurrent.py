@@ -21,6 +21,15 @@ def propose(graph: Graph) -> dict[str, Proposal]:
     return made
 
 
+def state_weight() -> Proposal:
+    """Return the proposal for a weight that a loop multiplies with its state, step after step."""
+    reason = (
+        "carries the state of a loop on, from a start that says nothing of its size: an orthogonal matrix for each of "
+        "its parts neither fades nor blows up over many steps"
+    )
+    return Proposal(Orthogonal(), reason, _ORTHOGONAL, 1.0, 1.0)
+
+
 def _inputs(graph: Graph, name: str, use: Use) -> Proposal:  # noqa: ARG001
     gates = _many(len(use.gates), "gate")
     reason = f"feeds {gates} from the input: variance 1/fan_in gives each gate a second moment of 1 from the input's 1"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+
+import numpy as np
 
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
@@ -15,6 +18,12 @@ from wellbegun.theory import Activation, Moments, find_activation, moments
 
 ASSUMED = 1.0
 """Second moment of an input whose values were not given."""
+
+ALIKE = 0.5
+"""Assumed cosine between neighbouring places of an image or sequence: random filters keep that of the data."""
+
+STEEP = 3.5
+"""Exponent of the data's size from which on the size behind a chain is an estimate: it differs from row to row."""
 
 SILENT = 1e-12
 """Second moment below which a signal counts as zero: nothing can be scaled by it."""
@@ -33,6 +42,10 @@ class Signal:
             pooling, attention and softmax need more than a second moment.
         least: share of the second moment that is left where attention averages evenly over rows that have nothing in
             common: attention passes on at most the size of its values, and at least that over the number of rows.
+        power: exponent with which the size of the data, or of the last normalisation's result, goes into this one.
+        parts: what weights that stand in a loop have added to it, as (weight, root of its second moment): what one
+            weight adds again and again adds up in length.
+        roots: the weights of loops that it depends on.
     """
 
     second_moment: float = ASSUMED
@@ -40,6 +53,9 @@ class Signal:
     fresh: bool = False
     doubt: str = ""
     least: float = 1.0
+    power: float = 1.0
+    parts: tuple[tuple[str, float], ...] = ()
+    roots: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,8 @@ class Signals:
         self._found: dict[int, Signal] = {}
         self._factors: dict[int, list[str]] = {}
         self._summands: dict[int, list[str]] = {}
+        found = Counter(operation.weight for operation in graph.operations if operation.kind in WEIGHT_KINDS)
+        self._repeated = {weight for weight, count in found.items() if weight and count > 1}
         for name, uses in graph.uses.items():
             for use in uses:
                 if use.role in ("multiplied", "scalar gate"):
@@ -106,7 +124,12 @@ class Signals:
         """
         incoming = [self[index] for index in operation.inputs]
         made = self._behind(operation, incoming, target)
-        made = replace(made, least=self._least(operation, incoming, made))
+        roots = frozenset().union(*(signal.roots for signal in incoming))
+        if operation.weight in self._repeated:
+            if operation.weight in roots:
+                made = replace(made, parts=((operation.weight, math.sqrt(made.second_moment)),))
+            roots |= {operation.weight}
+        made = replace(made, least=self._least(operation, incoming, made), roots=roots)
         for name in self._factors.get(operation.index, ()):
             size = element_second_moment(proposals.get(name))
             if size is not None:
@@ -123,7 +146,7 @@ class Signals:
         if kind == "input":
             return Signal(operation.second_moment or ASSUMED)
         if kind in WEIGHT_KINDS:
-            return Signal(target, 0.0, True, doubt if incoming else "")
+            return Signal(target, 0.0, True, doubt if incoming else "", power=incoming[0].power if incoming else 1.0)
         if kind == "norm":
             size = operation.second_moment or 1.0
             return Signal(size, 0.0, bool(incoming) and incoming[0].fresh)
@@ -131,14 +154,11 @@ class Signals:
             return Signal(0.0 if operation.detail == "token" else 1.0, 0.0, True)
         first = incoming[0]
         if kind == "activation":
-            try:
-                at = behind_activation(self._graph, operation.detail, first.second_moment)
-            except TheoryError:  # exp of a large signal: no number of standard deviations is enough
-                return Signal(first.second_moment, 0.0, False, f"{operation.detail} of a large signal")
-            return Signal(at.second, at.mean, False, doubt)
+            return self._activated(operation.detail, first, doubt)
         if kind == "add":
-            turned = self._rotated(operation)
-            return turned if turned is not None else _sum(incoming, doubt)
+            known = self._rotated(operation) or self._straight_through(operation)
+            signs = (1.0, -1.0) if operation.detail in ("sub", "rsub") else (1.0, 1.0)
+            return known if known is not None else _sum(incoming, doubt, signs)
         if operation.detail == "neg":
             return replace(first, mean=-first.mean)
         if kind == "multiply":
@@ -147,7 +167,9 @@ class Signals:
             n = max(operation.shape[-1:] or (1,))
             return Signal(math.exp(min(first.second_moment, 8.0)) / n**2, 1 / n, False, doubt or "a softmax")
         if kind == "scale":
-            return Signal(first.second_moment * operation.factor**2, first.mean * operation.factor, first.fresh, doubt)
+            parts = tuple((name, size * operation.factor) for name, size in first.parts)
+            size, mean = first.second_moment * operation.factor**2, first.mean * operation.factor
+            return Signal(size, mean, first.fresh, doubt, power=first.power, parts=parts)
         if kind == "shift":
             is_data = self._graph.source(operation.inputs[0]).kind == "input"  # whose mean nobody has measured
             return replace(first, doubt=doubt) if is_data else _shifted(operation, first, doubt)
@@ -163,10 +185,71 @@ class Signals:
             value = incoming[min(2, len(incoming) - 1)]
             return Signal(value.second_moment, 0.0, value.fresh, value.doubt or "attention")
         if kind == "pool":
-            return Signal(first.second_moment, first.mean, first.fresh, doubt or "pooling")
-        return Signal(
-            first.second_moment, first.mean, first.fresh, doubt or (operation.detail if kind == "other" else "")
-        )
+            if "max" in operation.detail:
+                return self._largest(operation, first, doubt)
+            return Signal(first.second_moment, first.mean, first.fresh, doubt or "pooling", power=first.power)
+        if kind == "other" and operation.detail in _SUMS:
+            return self._summed(operation, first, doubt)
+        if kind == "other":
+            size = first.second_moment * operation.factor**2  # of a Fourier transform
+            doubt = doubt or ("" if operation.detail.startswith("_fft") else operation.detail)
+            return Signal(size, first.mean, first.fresh, doubt, power=first.power)
+        return replace(first, doubt=doubt)
+
+    def _activated(self, detail: str, first: Signal, doubt: str) -> Signal:
+        """Behind an activation, of a normal signal with the mean that is known."""
+        if detail == "exp" and (doubt or not first.fresh):  # a decay, a share: nothing that a normal law describes
+            return Signal(ASSUMED, 0.0, False, doubt or "exp of a signal that is not normal")
+        try:
+            at = behind_activation(self._graph, detail, first.second_moment, first.mean)
+            power = first.power * _exponent(activation_of(self._graph, detail), first.second_moment)
+        except TheoryError:  # exp of a large signal: no number of standard deviations is enough
+            return Signal(first.second_moment, 0.0, False, f"{detail} of a large signal")
+        if power > STEEP:
+            doubt = doubt or f"the power {power:.1f} of the data's size"
+        return Signal(at.second, at.mean, False, doubt, power=power)
+
+    def _straight_through(self, operation: Operation) -> Signal | None:
+        """Of x + (y - x), where gradients take another way than values (codebooks, hard choices): y."""
+        if len(operation.inputs) != 2:
+            return None
+        first, second = (self._graph.source(index) for index in operation.inputs)
+        if operation.detail == "sub":
+            return Signal(0.0, 0.0, True) if first.index == second.index else None
+        for step, other in ((first, second), (second, first)):
+            if step.kind == "add" and step.detail == "sub" and len(step.inputs) == 2:
+                taken = self._graph.source(step.inputs[1])
+                if taken.index == other.index:
+                    return self[step.inputs[0]]
+        return None
+
+    def _terms(self, operation: Operation) -> float:
+        inner, outer = self._graph.operations[operation.inputs[0]].shape, operation.shape
+        return max(math.prod(inner) / max(math.prod(outer), 1), 1.0)
+
+    def _summed(self, operation: Operation, first: Signal, doubt: str) -> Signal:
+        """A sum within a tensor: over features, whose terms are independent, or over places, which are alike."""
+        terms, inner = self._terms(operation), self._graph.operations[operation.inputs[0]].shape
+        features = operation.detail == "sum" and operation.shape in (inner[:-1], (*inner[:-1], 1))
+        alike = 0.0 if features else ALIKE
+        variance = max(first.second_moment - first.mean**2, 0.0)
+        size = terms * variance * (1 + (terms - 1) * alike) + (terms * first.mean) ** 2
+        sure = "" if features and first.fresh else "a sum over places" if not features else "a sum"
+        return Signal(size, terms * first.mean, first.fresh, doubt or sure, power=first.power)
+
+    def _largest(self, operation: Operation, first: Signal, doubt: str) -> Signal:
+        """Behind a maximum over places, which are alike: of what an activation takes, if one made the signal."""
+        mean, variance = largest_of(round(min(self._terms(operation), 4096)))
+        source = self._graph.source(operation.inputs[0])
+        before, detail = first, ""
+        if source.kind == "activation" and source.inputs:
+            before, detail = self[source.inputs[0]], source.detail
+        spread = max(before.second_moment - before.mean**2, 0.0)
+        mean = before.mean + math.sqrt(spread * (1 - ALIKE)) * mean
+        size = spread * (ALIKE + (1 - ALIKE) * variance) + mean**2
+        doubt = doubt or "pooling"
+        made = Signal(size, mean, False, doubt, power=first.power)
+        return replace(self._activated(detail, made, doubt), power=first.power) if detail else made
 
     def _least(self, operation: Operation, incoming: list[Signal], made: Signal) -> float:
         if not incoming or operation.kind == "norm":
@@ -187,11 +270,15 @@ class Signals:
         if any(shares) and not all(shares):
             kept = next(signal for signal, share in zip(incoming, shares, strict=True) if not share)
             return Signal(kept.second_moment, 0.0, kept.fresh, doubt or "routing")
+        if operation.detail == "div" and len(incoming) == 2:
+            size = incoming[0].second_moment / max(incoming[1].second_moment, SILENT)
+            return Signal(size, 0.0, incoming[0].fresh, doubt or "a quotient of signals")
         size = math.prod(signal.second_moment for signal in incoming)
         mean = math.prod(signal.mean for signal in incoming) if len(incoming) > 1 else 0.0
         fresh = [signal.fresh for signal in incoming]
         independent = len(incoming) < 2 or sum(not is_fresh for is_fresh in fresh) < 2
-        return Signal(size, mean, any(fresh), doubt or ("" if independent else "a product of branches"))
+        power = sum(signal.power for signal in incoming)
+        return Signal(size, mean, any(fresh), doubt or ("" if independent else "a product of branches"), power=power)
 
     def _rotated(self, operation: Operation) -> Signal | None:
         """Of x·cos + y·sin, with y the numbers of x at other places: a rotation (RoPE), which keeps their size."""
@@ -219,6 +306,8 @@ class Signals:
             return Signal(incoming[0].second_moment, 0.0, incoming[0].fresh, doubt or "a product of signals")
         if self._is_share(operation.inputs[0]):  # attention averages over the rows of the values
             return Signal(incoming[1].second_moment, 0.0, incoming[1].fresh, incoming[1].doubt or "attention")
+        if self._is_share(operation.inputs[1]):  # the same, with the values on the left
+            return Signal(incoming[0].second_moment, 0.0, incoming[0].fresh, incoming[0].doubt or "attention")
         if not all(signal.fresh for signal in incoming[:2]):
             return Signal(incoming[-1].second_moment, 0.0, False, doubt or "a product of signals")
         shape = self._graph.operations[operation.inputs[0]].shape
@@ -232,6 +321,7 @@ class Signals:
         return source.kind == "softmax"
 
 
+_SUMS = frozenset({"sum", "index_add", "scatter_add"})
 _SELECTS = frozenset("topk gather index_select index div sum sort scatter masked_fill where".split())
 """Operations after which the shares of a softmax are still shares."""
 
@@ -244,9 +334,42 @@ def activation_of(graph: Graph, detail: str) -> Activation:
     return find_activation("prelu_0.25" if detail == "prelu" else detail)
 
 
-def behind_activation(graph: Graph, detail: str, second_moment: float) -> Moments:
-    """Moments of f(z) for z ~ N(0, second_moment)."""
-    return moments(activation_of(graph, detail), max(second_moment, SILENT))
+def behind_activation(graph: Graph, detail: str, second_moment: float, mean: float = 0.0) -> Moments:
+    """Moments of f(z) for a normal z of this second moment and mean."""
+    activation = activation_of(graph, detail)
+    variance = second_moment - mean**2
+    if mean**2 < 1e-3 * second_moment or variance <= SILENT:
+        return moments(activation, max(second_moment, SILENT))
+    return moments(_moved(activation, float(f"{mean:.6g}"), float(f"{math.sqrt(variance):.6g}")), 1.0)
+
+
+@lru_cache(maxsize=256)
+def _moved(activation: Activation, mean: float, std: float) -> Activation:
+    """f(mean + std·z) as a function of z."""
+    kinks = tuple((kink - mean) / std for kink in activation.kinks)
+    return Activation(activation.name, lambda z: activation.function(mean + std * z), kinks)
+
+
+@lru_cache(maxsize=1024)
+def _exponent(activation: Activation, second_moment: float) -> float:
+    """d log E f² / d log q: 1 where f is linear, 2 for squares, near 0 for what saturates."""
+    low, high = (max(moments(activation, max(second_moment, SILENT) * by).second, SILENT) for by in (1 / 1.1, 1.1))
+    return max(math.log(high / low) / math.log(1.21), 0.0)
+
+
+@lru_cache(maxsize=64)
+def largest_of(count: int) -> tuple[float, float]:
+    """Mean and variance of the largest of independent standard normal numbers.
+
+    >>> [round(number, 3) for number in largest_of(4)]
+    [1.029, 0.492]
+    """
+    x = np.linspace(-8.0, 8.0, 4001)
+    below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x])
+    density = count * np.exp(-(x**2) / 2) * below ** (count - 1)
+    density /= density.sum()
+    mean = float(density @ x)
+    return mean, float(density @ (x - mean) ** 2)
 
 
 @lru_cache(maxsize=256)
@@ -255,14 +378,25 @@ def _by_function(name: str, function: Callable[..., object]) -> Activation:
     return Activation(name, found.function, found.kinks)
 
 
-def _sum(incoming: list[Signal], doubt: str) -> Signal:
-    """Fresh terms have no product with the others on average; two that are not fresh may be anything."""
+def _sum(incoming: list[Signal], doubt: str, signs: tuple[float, ...] = (1.0, 1.0)) -> Signal:
+    """Fresh terms have no product with the others on average; two that are not fresh may be anything.
+
+    What one weight of a loop adds step after step is nearly the same each time, so that lengths add up.
+    """
     size = sum(signal.second_moment for signal in incoming)
-    means = [signal.mean for signal in incoming]
+    means = [sign * signal.mean for sign, signal in zip(signs, incoming, strict=False)]
     cross = sum(means) ** 2 - sum(mean**2 for mean in means)
+    added: dict[str, float] = {}
+    for sign, signal in zip(signs, incoming, strict=False):
+        for name, length in signal.parts:
+            cross -= length**2
+            added[name] = added.get(name, 0.0) + sign * length
+    cross += sum(length**2 for length in added.values())
     known = sum(not signal.fresh for signal in incoming) < 2
     fresh = all(signal.fresh for signal in incoming)
-    return Signal(size + cross, sum(means), fresh, doubt or ("" if known else "a sum of branches"))
+    doubt = doubt or ("" if known else "a sum of branches")
+    power = max(signal.power for signal in incoming)
+    return Signal(max(size + cross, 0.0), sum(means), fresh, doubt, power=power, parts=tuple(added.items()))
 
 
 def _shifted(operation: Operation, signal: Signal, doubt: str) -> Signal:

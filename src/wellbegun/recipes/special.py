@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from wellbegun.authors import Authorship
-from wellbegun.graph.graph import Graph, Use
+from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Use
 from wellbegun.laws import Constant, Keep, Normal, Uniform
 from wellbegun.recipes.layers import find_outputs
 from wellbegun.recipes.proposal import Proposal, as_proposal
@@ -25,6 +25,7 @@ _TABLES = {
     "bias table": "a table that shifts attention scores: std 0.02 leaves attention as even as it is without it",
     "token": "a token of its own beside the others: std 0.02, as published for ViT",
 }
+_ALONE = "a learnt input of a layer: std 1 gives the layer an input of second moment 1"
 _VIT = "Dosovitskiy et al. (2021), appendix B, and its published code"
 
 
@@ -39,9 +40,28 @@ def special_proposals(graph: Graph, known: Mapping[str, Authorship]) -> dict[str
         if variable.name in known:
             what = " and ".join(sorted(roles)) or "not used in this forward pass"
             made[variable.name] = as_proposal(known[variable.name], f"{what}: the author's own values")
+        elif not variable.learns:  # what nobody trains is what its author computed, or an error
+            if not variable.on_meta:
+                made[variable.name] = Proposal(Keep(), "it does not learn, so it keeps what its author put into it")
         elif len(roles) == 1 and (role := next(iter(roles))) in _TABLES:
-            made[variable.name] = Proposal(Normal(0.02), _TABLES[role], _VIT)
+            if role == "token" and _feeds_weights_alone(graph, uses):
+                made[variable.name] = Proposal(Normal(1.0), _ALONE)
+            else:
+                made[variable.name] = Proposal(Normal(0.02), _TABLES[role], _VIT)
     return made
+
+
+def _feeds_weights_alone(graph: Graph, uses: tuple[Use, ...]) -> bool:
+    """Whether a token goes into layers and nowhere else, as an input of its own and not beside others."""
+    waiting, found = [use.operation for use in uses if use.operation >= 0], False
+    while waiting:
+        for step in graph.consumers(waiting.pop()):
+            if step.kind == "view":
+                waiting.append(step.index)
+            elif step.kind not in WEIGHT_KINDS:
+                return False
+            found = True
+    return found
 
 
 def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Proposal | None:
@@ -60,7 +80,7 @@ def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Prop
         return None if default else as_proposal(author, "a bias to which the author gives values of its own")
     if author.law == Constant(0.0) and all(_may_be_zero(graph, use.operation, author) for use in uses):
         return as_proposal(
-            author, "a weight that the author starts at zero, so that its branch adds nothing at first", 0.0
+            author, "a weight that the author starts at zero, so that what it makes changes nothing at first", 0.0
         )
     return None
 
@@ -73,9 +93,9 @@ def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
     while waiting:
         steps = graph.consumers(waiting.pop())
         for step in steps:
-            if step.kind in ("add", "multiply"):
+            if step.kind in ("add", "multiply") and len(step.inputs) > 1:
                 continue
-            if step.kind not in ("view", "dropout", "shift", "scale"):
+            if step.kind not in ("view", "dropout", "shift", "scale", "multiply", "activation") and step.detail != "sum":
                 return False
             if step.index not in seen:
                 seen.add(step.index)
