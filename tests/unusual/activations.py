@@ -62,7 +62,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sin_gated": lambda x: x * torch.sin(x),
     "softsign": lambda x: x / (1 + x.abs()),
     "aranda": lambda x: 1 - (1 + 2 * torch.exp(x)) ** (-1 / 2),
-    "celu_two": lambda x: torch.maximum(x, torch.zeros_like(x)) + torch.minimum(2 * (torch.exp(x / 2) - 1), torch.zeros_like(x)),
+    "celu_two": lambda x: (
+        torch.maximum(x, torch.zeros_like(x)) + torch.minimum(2 * (torch.exp(x / 2) - 1), torch.zeros_like(x))
+    ),
     "bent_identity": lambda x: (torch.sqrt(x**2 + 1) - 1) / 2 + x,
     "gaussian_gate": lambda x: x * torch.exp(-(x**2)),
     "mish_by_hand": lambda x: x * torch.tanh(torch.log1p(torch.exp(x))),
@@ -89,7 +91,22 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 IN = floats(64, 20)
 CASES = [
-    *(Case(name, lambda f=f: MLP(f), IN, {"layers.1.weight": (64, 64)}, 10, author=False) for name, f in ACTIVATIONS.items()),
-    *(Case("deep_" + name, lambda name=name: MLP(ACTIVATIONS[name], 16), IN, {}, 10, author=False) for name in ("snake", "aranda", "bent_identity", "gaussian_gate", "squareplus", "erf_gelu", "leaky_by_where", "logish")),
+    *(
+        Case(name, lambda f=f: MLP(f), IN, {"layers.1.weight": (64, 64)}, 10, author=False)
+        for name, f in ACTIVATIONS.items()
+    ),
+    *(
+        Case("deep_" + name, lambda name=name: MLP(ACTIVATIONS[name], 16), IN, {}, 10, author=False)
+        for name in (
+            "snake",
+            "aranda",
+            "bent_identity",
+            "gaussian_gate",
+            "squareplus",
+            "erf_gelu",
+            "leaky_by_where",
+            "logish",
+        )
+    ),
     Case("learned_slopes", Learned, IN, {"l.1.weight": (64, 64)}, 10),
 ]

@@ -152,7 +152,9 @@ class Coupling(nn.Module):
     def __init__(self, width: int, flip: bool) -> None:
         super().__init__()
         self.flip = flip
-        self.net = nn.Sequential(nn.Linear(width // 2, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, width))
+        self.net = nn.Sequential(
+            nn.Linear(width // 2, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, width)
+        )
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
         self.scale = nn.Parameter(torch.ones(width // 2))
@@ -226,7 +228,9 @@ class NeRF(nn.Module):
         super().__init__()
         self.register_buffer("bands", 2.0 ** torch.arange(6), persistent=False)
         n = 3 * 2 * 6 + 3
-        self.layers = nn.ModuleList([nn.Linear(n, width)] + [nn.Linear(width + (n if i == 2 else 0), width) for i in range(1, 5)])
+        self.layers = nn.ModuleList(
+            [nn.Linear(n, width)] + [nn.Linear(width + (n if i == 2 else 0), width) for i in range(1, 5)]
+        )
         self.sigma, self.feature = nn.Linear(width, 1), nn.Linear(width, width)
         self.colour = nn.Sequential(nn.Linear(width + 3, 32), nn.ReLU(), nn.Linear(32, 3), nn.Sigmoid())
 
@@ -245,7 +249,9 @@ class FourierFeatures(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("B", torch.randn(2, 32) * 10.0)
-        self.net = nn.Sequential(nn.Linear(64, 64), nn.Softplus(beta=100), nn.Linear(64, 64), nn.Softplus(beta=100), nn.Linear(64, 1))
+        self.net = nn.Sequential(
+            nn.Linear(64, 64), nn.Softplus(beta=100), nn.Linear(64, 64), nn.Softplus(beta=100), nn.Linear(64, 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         p = 2 * math.pi * x @ self.B
@@ -303,10 +309,18 @@ class DiffusionUNet(nn.Module):
         super().__init__()
         self.time = nn.Sequential(nn.Linear(16, 32), nn.SiLU())
         self.inp = nn.Conv2d(3, width, 3, padding=1)
-        self.n1, self.c1, self.t1 = nn.GroupNorm(4, width), nn.Conv2d(width, 2 * width, 3, padding=1), nn.Linear(32, 4 * width)
+        self.n1, self.c1, self.t1 = (
+            nn.GroupNorm(4, width),
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.Linear(32, 4 * width),
+        )
         self.n2, self.c2 = nn.GroupNorm(4, 2 * width), nn.Conv2d(2 * width, 2 * width, 3, padding=1)
         self.skip = nn.Conv2d(width, 2 * width, 1)
-        self.na, self.qkv, self.po = nn.GroupNorm(4, 2 * width), nn.Conv1d(2 * width, 6 * width, 1), nn.Conv1d(2 * width, 2 * width, 1)
+        self.na, self.qkv, self.po = (
+            nn.GroupNorm(4, 2 * width),
+            nn.Conv1d(2 * width, 6 * width, 1),
+            nn.Conv1d(2 * width, 2 * width, 1),
+        )
         self.up = nn.ConvTranspose2d(2 * width, width, 4, 2, 1)
         self.nf, self.out = nn.GroupNorm(4, width), nn.Conv2d(width, 3, 3, padding=1)
         for m in (self.c2, self.po, self.out):
@@ -409,7 +423,9 @@ class Planar(nn.Module):
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()
-        self.u, self.w = (nn.ParameterList(nn.Parameter(torch.randn(1, width).mul_(0.01)) for _ in range(3)) for _ in range(2))
+        self.u, self.w = (
+            nn.ParameterList(nn.Parameter(torch.randn(1, width).mul_(0.01)) for _ in range(3)) for _ in range(2)
+        )
         self.b = nn.ParameterList(nn.Parameter(torch.zeros(1)) for _ in range(3))
         self.log_pi, self.mu = nn.Parameter(torch.zeros(5)), nn.Parameter(torch.randn(5, width))
         self.log_sigma = nn.Parameter(torch.full((5, width), -0.5))
@@ -440,7 +456,11 @@ def _rays():
 
 def _dit():
     g = torch.Generator().manual_seed(1)
-    return (torch.randn(4, 16, 12, generator=g), torch.rand(4, generator=g) * 1000, torch.randint(0, 11, (4,), generator=g)), {}
+    return (
+        torch.randn(4, 16, 12, generator=g),
+        torch.rand(4, generator=g) * 1000,
+        torch.randint(0, 11, (4,), generator=g),
+    ), {}
 
 
 def _noisy():
@@ -457,14 +477,35 @@ CASES = [
     Case("vae", VAE, floats(16, 100), {"enc.2.weight": (64, 8), "dec.0.weight": (8, 64)}),
     Case("discriminator", Discriminator, _disc, {"net.2.weight": (256, 32 * 4)}),
     Case("dcgan", DCGenerator, floats(16, 16), {"net.0.weight": (16, 64 * 16), "net.3.weight": (64 * 4, 32 * 16)}),
-    Case("stylegan", StyleGAN, floats(4, 16), {"m1.weight": (16, 24)}, 0, {"c1.noise_strength": ZERO, "c1.affine.bias": "Constant(value=1.0)"}),
-    Case("glow", Glow, floats(32, 8), {"steps.2.net.0.weight": (4, 48)}, 0, {"steps.2.net.4.weight": ZERO, "steps.0.loc": ZERO}),
+    Case(
+        "stylegan",
+        StyleGAN,
+        floats(4, 16),
+        {"m1.weight": (16, 24)},
+        0,
+        {"c1.noise_strength": ZERO, "c1.affine.bias": "Constant(value=1.0)"},
+    ),
+    Case(
+        "glow",
+        Glow,
+        floats(32, 8),
+        {"steps.2.net.0.weight": (4, 48)},
+        0,
+        {"steps.2.net.4.weight": ZERO, "steps.0.loc": ZERO},
+    ),
     Case("made", MADE, floats(32, 8), {"l1.weight": (8, 32)}),
     Case("siren", Siren, floats(64, 2), {"layers.1.weight": (64, 64)}),
     Case("nerf", NeRF, _rays, {"layers.2.weight": (64 + 39, 64)}),
     Case("fourier", FourierFeatures, floats(64, 2), {"net.0.weight": (64, 64)}),
     Case("dit", DiT, _dit, {"blocks.0.ada.1.weight": (48, 48)}, 0, {"blocks.0.ada.1.weight": ZERO, "out.weight": ZERO}),
-    Case("diffusion_unet", DiffusionUNet, _noisy, {"qkv.weight": (32, 32), "t1.weight": (32, 32)}, 0, {"c2.weight": ZERO, "po.weight": ZERO, "out.weight": ZERO}),
+    Case(
+        "diffusion_unet",
+        DiffusionUNet,
+        _noisy,
+        {"qkv.weight": (32, 32), "t1.weight": (32, 32)},
+        0,
+        {"c2.weight": ZERO, "po.weight": ZERO, "out.weight": ZERO},
+    ),
     Case("vq_ema", VQVAE, floats(4, 3, 16, 16), {"dec.0.weight": (16 * 4, 16 * 16)}),
     Case("vq_learned", VQLearned, floats(16, 20), {}),
     Case("hypernet", HyperNet, floats(16, 10), {"last.weight": (16, 3)}),

@@ -193,7 +193,9 @@ class LoopMoE(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(V, D)
         self.router = nn.Linear(D, experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(D, 128), nn.GELU(), nn.Linear(128, D)) for _ in range(experts))
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(D, 128), nn.GELU(), nn.Linear(128, D)) for _ in range(experts)
+        )
         self.norm, self.head = nn.LayerNorm(D), nn.Linear(D, V)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -305,7 +307,9 @@ class LoRA(nn.Module):
 class LoRANet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.net = nn.Sequential(LoRA(nn.Linear(32, 64)), nn.ReLU(), LoRA(nn.Linear(64, 64)), nn.ReLU(), nn.Linear(64, 10))
+        self.net = nn.Sequential(
+            LoRA(nn.Linear(32, 64)), nn.ReLU(), LoRA(nn.Linear(64, 64)), nn.ReLU(), nn.Linear(64, 10)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -392,7 +396,14 @@ CASES = [
     Case("stacked_moe", StackedMoE, tokens(V, 2, T), {"w1": (D, 96), "w2": (96, D), "gate": (D, 4)}, V),
     Case("mixture_of_depths", MixtureOfDepths, tokens(V, 2, T), {"routers.0.weight": (D, 1)}, V),
     Case("universal", Universal, tokens(V, 2, T), {"block.linear1.weight": (D, 128)}, V),
-    Case("lora", LoRANet, lambda: ((torch.randn(8, 32),), {}), {"net.0.A": (32, 4), "net.0.B": (4, 64)}, 10, {"net.0.B": "Constant(value=0.0)"}),
+    Case(
+        "lora",
+        LoRANet,
+        lambda: ((torch.randn(8, 32),), {}),
+        {"net.0.A": (32, 4), "net.0.B": (4, 64)},
+        10,
+        {"net.0.B": "Constant(value=0.0)"},
+    ),
     Case("retention", LinearAttention, tokens(V, 2, T), {"q.weight": (D, D)}, V),
     Case("relative_bias", RelativeBias, _keyword, {"qkv.weight": (D, D)}, V),
 ]

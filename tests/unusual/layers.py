@@ -172,7 +172,12 @@ class NeuralODE(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embed, self.f1, self.f2, self.out = nn.Linear(10, 32), nn.Linear(33, 64), nn.Linear(64, 32), nn.Linear(32, 4)
+        self.embed, self.f1, self.f2, self.out = (
+            nn.Linear(10, 32),
+            nn.Linear(33, 64),
+            nn.Linear(64, 32),
+            nn.Linear(32, 4),
+        )
 
     def f(self, t: float, h: Tensor) -> Tensor:
         return self.f2(torch.tanh(self.f1(torch.cat([h, torch.full((len(h), 1), t)], 1))))
@@ -273,7 +278,11 @@ class Siamese(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> dict[str, Any]:
         x, y = F.normalize(self.online(a), dim=1), F.normalize(self.target(b), dim=1)
-        return {"pair": x @ y.T * self.temperature.exp() + self.bias, "queue": x @ self.queue, "cos": F.cosine_similarity(x, y)}
+        return {
+            "pair": x @ y.T * self.temperature.exp() + self.bias,
+            "queue": x @ self.queue,
+            "cos": F.cosine_similarity(x, y),
+        }
 
 
 class ArcFace(nn.Module):
@@ -466,12 +475,23 @@ def _odd():
 
 def _rec():
     g = torch.Generator().manual_seed(1)
-    return (torch.randint(0, 30, (8,), generator=g), torch.randint(0, 40, (8,), generator=g), torch.randint(0, 100, (8, 4), generator=g)), {}
+    return (
+        torch.randint(0, 30, (8,), generator=g),
+        torch.randint(0, 40, (8,), generator=g),
+        torch.randint(0, 100, (8, 4), generator=g),
+    ), {}
 
 
 ZERO, ONE = "Constant(value=0.0)", "Constant(value=1.0)"
 CASES = [
-    Case("batch_renorm", RenormNet, floats(32, 20), {"a.weight": (20, 48)}, 10, {"n.gamma": ONE, "n.beta": ZERO, "n.avg": ZERO, "n.sigma": ONE}),
+    Case(
+        "batch_renorm",
+        RenormNet,
+        floats(32, 20),
+        {"a.weight": (20, 48)},
+        10,
+        {"n.gamma": ONE, "n.beta": ZERO, "n.avg": ZERO, "n.sigma": ONE},
+    ),
     Case("kan", KAN, lambda: ((torch.rand(16, 6) * 2 - 1,), {}), {"layers.1.base_weight": (24, 10)}, 10),
     Case("complex", ComplexNet, floats(16, 12), {"a.weight": (12, 32), "b.weight": (32, 5)}),
     Case("fno", FNO, floats(4, 1, 32), {}),
@@ -480,7 +500,14 @@ CASES = [
     Case("gcn", GCN, _graph, {"lin.0.weight": (32, 32)}, 6, {"eps": ZERO}),
     Case("deep_sets", DeepSets, _sets, {"rho.2.weight": (48, 7)}, 7),
     Case("perceiver", Perceiver, floats(4, 12, 7), {"kv.weight": (7, 32)}, 5),
-    Case("siamese", Siamese, lambda: ((torch.randn(8, 20), torch.randn(8, 20)), {}), {}, 0, {"bias": "Constant(value=-10.0)"}),
+    Case(
+        "siamese",
+        Siamese,
+        lambda: ((torch.randn(8, 20), torch.randn(8, 20)), {}),
+        {},
+        0,
+        {"bias": "Constant(value=-10.0)"},
+    ),
     Case("arcface", ArcFace, floats(16, 20), {}, 0),
     Case("odd_containers", OddContainers, _odd, {"weights.left": (20, 40), "stack": (40, 40)}, 4),
     Case("lazy_tie", LazyTie, floats(16, 24), {}),

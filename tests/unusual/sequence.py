@@ -205,7 +205,10 @@ class TCN(nn.Module):
         widths = [4, 24, 24, 24]
         self.c1, self.c2, self.down = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
-            first, second = nn.Conv1d(a, b, 3, padding=2 * 2**i, dilation=2**i), nn.Conv1d(b, b, 3, padding=2 * 2**i, dilation=2**i)
+            first, second = (
+                nn.Conv1d(a, b, 3, padding=2 * 2**i, dilation=2**i),
+                nn.Conv1d(b, b, 3, padding=2 * 2**i, dilation=2**i),
+            )
             first.weight.data.normal_(0, 0.01)
             second.weight.data.normal_(0, 0.01)
             self.c1.append(norm(first))
@@ -351,8 +354,22 @@ CASES = [
     Case("min_gru", MinGRU, tokens(50, 4, 9), {"z.weight": (32, 48)}, 50),
     Case("s4d", S4D, floats(4, 32, 3), {"mix.0.weight": (32, 32)}, 10),
     Case("lru", LRU, floats(4, 16, 3), {"B": (24, 16), "C": (16, 24)}, 10),
-    Case("selective_scan", SelectiveScan, tokens(50, 2, 9), {"in_proj.weight": (32, 64), "x_proj.weight": (64, 4)}, 50, {"D": "Constant(value=1.0)"}),
-    Case("conv_lstm", ConvLSTM, floats(2, 4, 3, 8, 8), {"conv.weight": (19 * 25, 16 * 25)}, 0, {"wci": "Constant(value=0.0)"}),
+    Case(
+        "selective_scan",
+        SelectiveScan,
+        tokens(50, 2, 9),
+        {"in_proj.weight": (32, 64), "x_proj.weight": (64, 4)},
+        50,
+        {"D": "Constant(value=1.0)"},
+    ),
+    Case(
+        "conv_lstm",
+        ConvLSTM,
+        floats(2, 4, 3, 8, 8),
+        {"conv.weight": (19 * 25, 16 * 25)},
+        0,
+        {"wci": "Constant(value=0.0)"},
+    ),
     Case("tcn", TCN, floats(4, 4, 32), {"c1.1.weight": (72, 72)}, 10),
     Case("wavenet", WaveNet, _wave, {"gated.0.weight": (48, 48), "skip.0.weight": (24, 32)}, 64),
     Case("pointer", PointerNet, floats(4, 6, 2), {"w1.weight": (32, 32)}, 6),

@@ -57,7 +57,9 @@ class DenseNet(nn.Module):
         self.stem = nn.Conv2d(3, 16, 3, padding=1)
         width, self.layers = 16, nn.ModuleList()
         for _ in range(4):
-            self.layers.append(nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, growth, 3, padding=1, bias=False)))
+            self.layers.append(
+                nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, growth, 3, padding=1, bias=False))
+            )
             width += growth
         self.squeeze, self.head = nn.Conv2d(width, width // 2, 1), nn.Linear(width // 2, 10)
 
@@ -110,7 +112,9 @@ class ConvNeXt(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 24, 4, 4), ChannelsFirstNorm(24))
-        self.stages = nn.Sequential(ConvNeXtBlock(24), ConvNeXtBlock(24), ChannelsFirstNorm(24), nn.Conv2d(24, 48, 2, 2), ConvNeXtBlock(48))
+        self.stages = nn.Sequential(
+            ConvNeXtBlock(24), ConvNeXtBlock(24), ChannelsFirstNorm(24), nn.Conv2d(24, 48, 2, 2), ConvNeXtBlock(48)
+        )
         self.norm, self.head = nn.LayerNorm(48), nn.Linear(48, 10)
         self.apply(self._init)
         self.head.weight.data.mul_(0.001)
@@ -158,7 +162,12 @@ class UNet(nn.Module):
         super().__init__()
 
         def double(a: int, b: int) -> nn.Sequential:
-            return nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(b, b, 3, padding=1), nn.ReLU(inplace=True))
+            return nn.Sequential(
+                nn.Conv2d(a, b, 3, padding=1),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(b, b, 3, padding=1),
+                nn.ReLU(inplace=True),
+            )
 
         self.d1, self.d2, self.mid = double(3, 16), double(16, 32), double(32, 64)
         self.u2, self.u1 = nn.ConvTranspose2d(64, 32, 2, 2), nn.ConvTranspose2d(32, 16, 4, 2, 1)
@@ -380,13 +389,39 @@ CASES = [
         10,
     ),
     Case("densenet", DenseNet, IMAGE, {"layers.1.2.weight": (24 * 9, 8 * 9)}, 10),
-    Case("convnext", ConvNeXt, IMAGE, {"stages.0.dw.weight": (49, 49), "stem.0.weight": (48, 24)}, 10, {"stages.0.gamma": "Constant(value=1e-06)", "stages.0.grn.gamma": "Constant(value=0.0)"}),
+    Case(
+        "convnext",
+        ConvNeXt,
+        IMAGE,
+        {"stages.0.dw.weight": (49, 49), "stem.0.weight": (48, 24)},
+        10,
+        {"stages.0.gamma": "Constant(value=1e-06)", "stages.0.grn.gamma": "Constant(value=0.0)"},
+    ),
     Case("mobilenet", MobileNet, IMAGE, {"net.3.layers.3.weight": (25, 25), "net.4.layers.3.weight": (25, 25 / 4)}, 10),
-    Case("unet", UNet, IMAGE, {"u2.weight": (64, 32 * 4), "u1.weight": (32 * 4, 16 * 16), "c2.0.weight": (64 * 9, 32 * 9)}),
-    Case("vit", ViT, IMAGE, {"blocks.0.att.in_proj_weight": (48, 48), "patch.weight": (192, 48)}, 10, {"head.weight": "Constant(value=0.0)"}),
+    Case(
+        "unet",
+        UNet,
+        IMAGE,
+        {"u2.weight": (64, 32 * 4), "u1.weight": (32 * 4, 16 * 16), "c2.0.weight": (64 * 9, 32 * 9)},
+    ),
+    Case(
+        "vit",
+        ViT,
+        IMAGE,
+        {"blocks.0.att.in_proj_weight": (48, 48), "patch.weight": (192, 48)},
+        10,
+        {"head.weight": "Constant(value=0.0)"},
+    ),
     Case("swin", Swin, IMAGE, {"att.0.qkv.weight": (32, 32)}, 10, {"att.0.logit_scale": "Constant(value=2.3025851)"}),
     Case("mixer", Mixer, IMAGE, {"blocks.0.t1.weight": (16, 32)}, 10),
-    Case("gmlp", SpatialGating, IMAGE, {"spatial.weight": (16, 16), "up.weight": (48, 64)}, 10, {"spatial.bias": "Constant(value=1.0)"}),
+    Case(
+        "gmlp",
+        SpatialGating,
+        IMAGE,
+        {"spatial.weight": (16, 16), "up.weight": (48, 64)},
+        10,
+        {"spatial.bias": "Constant(value=1.0)"},
+    ),
     Case("nfnet", NFNet, IMAGE, {}, 10, {"skip.0": "Constant(value=0.0)", "stem.gain": "Constant(value=1.0)"}),
     Case("involution", Involution, IMAGE, {"span.weight": (8, 36)}, 10),
     Case("maxout_gem", StochasticDepthMaxout, IMAGE, {"shared.weight": (144, 288)}, 10, {"p": "Constant(value=3.0)"}),

@@ -132,7 +132,9 @@ def author_faults(case: Case, plan: wb.Plan, builds: int = 6, limit: float = 6.0
         if entry.name not in pools or isinstance(entry.law, (Keep, Stored)) or "complex" in entry.dtype:
             continue
         real = torch.stack(pools[entry.name]).double()
-        mine = torch.stack([torch.from_numpy(wb.to_numpy(plan.with_seed(s), entry.name).astype("float64")) for s in range(builds)])
+        mine = torch.stack(
+            [torch.from_numpy(wb.to_numpy(plan.with_seed(s), entry.name).astype("float64")) for s in range(builds)]
+        )
         n = real.numel()
         spread = max(float(real.std()) if n > 1 else 0.0, float(mine.std()) if n > 1 else 0.0, 1e-7)
         off = abs(float(real.mean() - mine.mean())) / (spread * math.sqrt(2 / n))
@@ -140,7 +142,9 @@ def author_faults(case: Case, plan: wb.Plan, builds: int = 6, limit: float = 6.0
             faults.append(f"{entry.name}: mean {float(mine.mean()):.4g}, really {float(real.mean()):.4g} ({entry.law})")
         wide = abs(math.log((float(mine.square().mean()) + 1e-14) / (float(real.square().mean()) + 1e-14)))
         if wide > limit * math.sqrt(4 / n) + 1e-3:
-            faults.append(f"{entry.name}: E x² {float(mine.square().mean()):.4g}, really {float(real.square().mean()):.4g} ({entry.law})")
+            faults.append(
+                f"{entry.name}: E x² {float(mine.square().mean()):.4g}, really {float(real.square().mean()):.4g} ({entry.law})"
+            )
     return faults
 
 

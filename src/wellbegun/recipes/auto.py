@@ -73,8 +73,9 @@ class Auto:
 class _Planner:
     """One walk through a graph in the order of execution."""
 
-    def __init__(self, graph: Graph, known: Mapping[str, Authorship]) -> None:
-        self.graph, self.known = graph, known
+    def __init__(self, graph: Graph, known: Mapping[str, Authorship], usual: Mapping[str, Feed] | None = None) -> None:
+        self.graph, self.known, self.usual = graph, known, usual or {}
+        self.latest: dict[tuple[str, str], list[tuple[Operation, Feed]]] = {}
         self.proposals = fixed_proposals(graph, known)
         self.proposals |= recurrent.propose(graph)
         self.proposals |= special_proposals(graph, known)
@@ -91,6 +92,10 @@ class _Planner:
         self.done: set[str] = set()
         for operation in graph.operations:
             self.signals.follow(operation, self._target(operation), self.proposals)
+        repeated = {name: uses[-1][1] for (name, _), uses in self.latest.items() if self._changes(uses)}
+        if usual is None and repeated:  # once more, with what the weights of loops are fed in the end
+            again = _Planner(graph, known, repeated)
+            self.proposals, self.signals = again.proposals, again.signals
 
     def _target(self, operation: Operation) -> float:
         """Decide the law of the operation's weight, and return the second moment that it is going to reach."""
@@ -99,21 +104,32 @@ class _Planner:
         if operation.kind == "embedding":
             return self._lookup(operation)
         feed = self.signals.feed(operation)
+        self.latest.setdefault((operation.weight, _axes(self.graph, operation)), []).append((operation, feed))
         if operation.weight not in self.done:
             self.done.add(operation.weight)
             own = own_values(self.graph, operation.weight, self.known)
             if own is not None:
                 self.proposals[operation.weight] = own
+            elif operation.weight in self.proposals and self.layers.has_fans(operation):
+                self.proposals[operation.weight] = recurrent.fed(self.proposals[operation.weight], feed)
             elif operation.weight not in self.proposals and self.layers.has_fans(operation):
                 chain = self.chains[operation.index]
                 if self._carries_state(operation, feed):
                     self.proposals[operation.weight] = recurrent.state_weight()
                     return self._reached(operation, feed, recurrent.state_weight())
-                self._decide(operation, chain, _usual_feed(self.graph, chain, operation, feed))
+                usual = self.usual.get(operation.weight) or _usual_feed(self.graph, chain, operation, feed)
+                self._decide(operation, chain, usual)
         made = self.proposals.get(operation.weight)
         if made is None:  # the accounting names it
             return 1.0
         return self._reached(operation, feed, made)
+
+    def _changes(self, uses: list[tuple[Operation, Feed]]) -> bool:
+        """Whether a weight is fed otherwise at the end of a loop than at its beginning."""
+        (_, first), (operation, last) = uses[0], uses[-1]
+        if len(uses) < 2 or math.isclose(first.second_moment, last.second_moment, rel_tol=0.05):
+            return False
+        return any(self.signals[index].roots & self.signals.looped for index in operation.inputs)
 
     def _carries_state(self, operation: Operation, feed: Feed) -> bool:
         """Whether a weight first meets the start of a loop's state, and then what it has made of it.
@@ -215,8 +231,9 @@ class _Planner:
             self.done.add(operation.weight)
             if operation.weight not in self.proposals:
                 self.proposals[operation.weight] = self.lookups.propose(operation, self.known)
-        after = self.proposals[operation.weight].after
-        return 1.0 if after is None else after
+        made = self.proposals[operation.weight]
+        size = element_second_moment(made) if made.after is None else made.after
+        return 1.0 if size is None else size
 
 
 def _unused(use: Use) -> Proposal | None:
@@ -248,8 +265,9 @@ def _bare(place: Place, count: int) -> Goal:
 def _usual_feed(graph: Graph, chain: Chain, operation: Operation, feed: Feed) -> Feed:
     """What a weight that stands several times in a chain is fed in the end: its own output through an activation."""
     same_way = {use.operation for use in graph.uses[operation.weight] if use.axes == _axes(graph, operation)}
-    places = [i for i, other in enumerate(chain.operations) if other.weight == operation.weight and
-              other.index in same_way]  # a decoder that reads the encoder's weight the other way round is no loop
+    places = [
+        i for i, other in enumerate(chain.operations) if other.weight == operation.weight and other.index in same_way
+    ]  # a decoder that reads the encoder's weight the other way round is no loop
     activation = chain.activations[places[-1] - 1] if len(places) > 1 else ""
     if not activation:
         return feed

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from wellbegun.graph.graph import Graph, Use
 from wellbegun.laws import Constant, Orthogonal, Patched, VarianceScaling, Zeros
 from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.signal import Feed
 
 _ORTHOGONAL = "Saxe, McClelland and Ganguli (2014), section 4; one matrix for each gate, as Keras has it"
+_INPUTS = "LeCun et al. (1998), eq. 16"
+_KEEPS = "variance 1/fan_in gives each gate the second moment of the input"
 _FORGET = "Jozefowicz, Zaremba and Sutskever (2015), section 2.2"
 
 
@@ -30,10 +36,22 @@ def state_weight() -> Proposal:
     return Proposal(Orthogonal(), reason, _ORTHOGONAL, 1.0, 1.0)
 
 
+def fed(made: Proposal, feed: Feed) -> Proposal:
+    """Return the proposal for the input weight of gates, given what is really fed in."""
+    size = feed.second_moment
+    if made.source != _INPUTS or math.isclose(size, 1.0, rel_tol=1e-6):
+        return made
+    if feed.doubt:
+        return replace(made, before=size, after=size, reason=f"{made.reason}, here about {size:.4g} (an estimate)")
+    reason = made.reason.replace(
+        _KEEPS, f"variance 1/(fan_in·{size:.4g}) gives each gate a second moment of 1 from the input's {size:.4g}"
+    )
+    return replace(made, initializer=VarianceScaling(1.0 / size), before=size, after=1.0, reason=reason)
+
+
 def _inputs(graph: Graph, name: str, use: Use) -> Proposal:  # noqa: ARG001
     gates = _many(len(use.gates), "gate")
-    reason = f"feeds {gates} from the input: variance 1/fan_in gives each gate a second moment of 1 from the input's 1"
-    return Proposal(VarianceScaling(1.0), reason, "LeCun et al. (1998), eq. 16", 1.0, 1.0)
+    return Proposal(VarianceScaling(1.0), f"feeds {gates} from the input: {_KEEPS}", _INPUTS, 1.0, 1.0)
 
 
 def _memory(graph: Graph, name: str, use: Use) -> Proposal:  # noqa: ARG001

@@ -12,6 +12,8 @@ import numpy as np
 
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
+from wellbegun.graph.primitives import TESTS
+from wellbegun.laws import Stored
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import carried
 from wellbegun.theory import Activation, Moments, find_activation, moments
@@ -85,10 +87,14 @@ class Signals:
         self._found: dict[int, Signal] = {}
         self._factors: dict[int, list[str]] = {}
         self._summands: dict[int, list[str]] = {}
+        self._biases: dict[int, list[str]] = {}
+        self.looped: set[str] = set()
         found = Counter(operation.weight for operation in graph.operations if operation.kind in WEIGHT_KINDS)
         self._repeated = {weight for weight, count in found.items() if weight and count > 1}
         for name, uses in graph.uses.items():
             for use in uses:
+                if use.role == "bias":
+                    self._biases.setdefault(use.operation, []).append(name)
                 if use.role in ("multiplied", "scalar gate"):
                     self._factors.setdefault(use.operation, []).append(name)
                 elif use.role in ("added", "position table", "token"):
@@ -127,6 +133,7 @@ class Signals:
         roots = frozenset().union(*(signal.roots for signal in incoming))
         if operation.weight in self._repeated:
             if operation.weight in roots:
+                self.looped.add(operation.weight)
                 made = replace(made, parts=((operation.weight, math.sqrt(made.second_moment)),))
             roots |= {operation.weight}
         made = replace(made, least=self._least(operation, incoming, made), roots=roots)
@@ -138,6 +145,11 @@ class Signals:
             size = element_second_moment(proposals.get(name))
             if size is not None:
                 made = replace(made, second_moment=made.second_moment + size)
+        for name in self._biases.get(operation.index, ()):
+            mean, size = _bias_moments(proposals.get(name))
+            if mean:  # the targets of auto's own rules hold their biases already
+                size += made.second_moment + 2 * mean * made.mean
+                made = replace(made, second_moment=size, mean=made.mean + mean, fresh=False)
         self._found[operation.index] = made
 
     def _behind(self, operation: Operation, incoming: list[Signal], target: float) -> Signal:
@@ -146,10 +158,13 @@ class Signals:
         if kind == "input":
             return Signal(operation.second_moment or ASSUMED)
         if kind in WEIGHT_KINDS:
+            doubt = doubt or ("" if operation.weight else "a weight that is computed from parameters")
             return Signal(target, 0.0, True, doubt if incoming else "", power=incoming[0].power if incoming else 1.0)
         if kind == "norm":
             size = operation.second_moment or 1.0
             return Signal(size, 0.0, bool(incoming) and incoming[0].fresh)
+        if kind == "parameter" and operation.detail != "token":  # exp(A_log), say: of one sign
+            return Signal()
         if not incoming:
             return Signal(0.0 if operation.detail == "token" else 1.0, 0.0, True)
         first = incoming[0]
@@ -188,6 +203,12 @@ class Signals:
             if "max" in operation.detail:
                 return self._largest(operation, first, doubt)
             return Signal(first.second_moment, first.mean, first.fresh, doubt or "pooling", power=first.power)
+        if operation.detail == "where":
+            kept = [self[index] for index in operation.inputs if self._graph.source(index).detail not in TESTS] or [
+                first
+            ]
+            size = sum(signal.second_moment for signal in kept) / len(kept)
+            return Signal(size, sum(signal.mean for signal in kept) / len(kept), False, doubt or "a choice")
         if kind == "other" and operation.detail in _SUMS:
             return self._summed(operation, first, doubt)
         if kind == "other":
@@ -231,7 +252,11 @@ class Signals:
         """A sum within a tensor: over features, whose terms are independent, or over places, which are alike."""
         terms, inner = self._terms(operation), self._graph.operations[operation.inputs[0]].shape
         features = operation.detail == "sum" and operation.shape in (inner[:-1], (*inner[:-1], 1))
-        alike = 0.0 if features else ALIKE
+        source = self._graph.source(operation.inputs[0])
+        mixed = (
+            source.kind == "multiply" and len(source.inputs) > 1 and first.fresh
+        )  # each place by a weight of its own
+        alike = 0.0 if features or mixed else ALIKE
         variance = max(first.second_moment - first.mean**2, 0.0)
         size = terms * variance * (1 + (terms - 1) * alike) + (terms * first.mean) ** 2
         sure = "" if features and first.fresh else "a sum over places" if not features else "a sum"
@@ -406,6 +431,15 @@ def _shifted(operation: Operation, signal: Signal, doubt: str) -> Signal:
     shift = by if operation.detail == "add" else -by
     size = signal.second_moment + 2 * shift * signal.mean + shift**2
     return Signal(size, signal.mean + shift, False, doubt)
+
+
+def _bias_moments(proposal: Proposal | None) -> tuple[float, float]:
+    """Mean and mean square of a bias to which the author gives values."""
+    law = proposal.initializer.law() if proposal is not None and not proposal.initializer.needs_fans else None
+    if law is None or (law.structured and not isinstance(law, Stored)):
+        return 0.0, 0.0
+    mean, std = law.moments(())
+    return (mean, mean**2 + std**2) if math.isfinite(mean + std) else (0.0, 0.0)
 
 
 def element_second_moment(proposal: Proposal | None) -> float | None:

@@ -95,7 +95,10 @@ def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
         for step in steps:
             if step.kind in ("add", "multiply") and len(step.inputs) > 1:
                 continue
-            if step.kind not in ("view", "dropout", "shift", "scale", "multiply", "activation") and step.detail != "sum":
+            if (
+                step.kind not in ("view", "dropout", "shift", "scale", "multiply", "activation")
+                and step.detail != "sum"
+            ):
                 return False
             if step.index not in seen:
                 seen.add(step.index)
