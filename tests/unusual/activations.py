@@ -92,7 +92,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 IN = floats(64, 20)
 CASES = [
     *(
-        Case(name, lambda f=f: MLP(f), IN, {"layers.1.weight": (64, 64)}, 10, author=False)
+        Case(
+            name,
+            lambda f=f: MLP(f),
+            IN,
+            {"layers.1.weight": (64, 32 if name == "gated_halves" else 64)},
+            10,
+            author=False,
+        )
         for name, f in ACTIVATIONS.items()
     ),
     *(

@@ -33,6 +33,12 @@ class Case:
     laws: Mapping[str, str] = field(default_factory=dict)
     author: bool = True
 
+    def example(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What its forward takes, the same every time."""
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            return self.inputs()
+
 
 def floats(*shape: int) -> Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]:
     """One tensor of normal numbers."""

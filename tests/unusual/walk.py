@@ -63,7 +63,7 @@ def not_finite(model: nn.Module) -> list[str]:
 
 def run(case: Case, model: nn.Module) -> list[Tensor]:
     """The floating-point tensors that a forward pass gives."""
-    args, kwargs = case.inputs()
+    args, kwargs = case.example()
     torch.manual_seed(0)
     with torch.no_grad():
         out = model(*args, **kwargs)
@@ -96,7 +96,7 @@ def measured(case: Case, plan: wb.Plan, seeds: int = 4) -> dict[str, tuple[float
     for seed in range(seeds):
         model = case.build()
         wb.apply(plan.with_seed(seed), model, overwrite=True)
-        args, kwargs = case.inputs()
+        args, kwargs = case.example()
         with torch.no_grad(), _Measure(model) as measure:
             model(*args, **kwargs)
         for name, sizes in measure.found.items():
@@ -113,7 +113,7 @@ def excess(case: Case, plan: wb.Plan, seeds: int = 4) -> float:
     """How far the loss starts above ln K, for targets drawn at random."""
     found = []
     for seed in range(seeds):
-        model = case.build().eval()
+        model = case.build()
         wb.apply(plan.with_seed(seed), model, overwrite=True)
         logits = next(leaf for leaf in run(case, model) if leaf.shape[-1] == case.classes).double()
         found.append(float((logits.logsumexp(-1) - logits.mean(-1)).mean()) - math.log(case.classes))

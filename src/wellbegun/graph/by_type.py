@@ -147,12 +147,12 @@ def convolution_fans(
     steps = strides if len(strides) == rank else strides[:1] * rank
     reads, writes = sizes if sizes is not None else ((0,) * rank, (0,) * rank)
     if transposed:  # weight is (in, out/groups, *taps); each output meets taps/stride of the kernel's taps
-        met = math.prod(1 if n == 1 else k / step for n, k, step in zip(reads, taps, steps, strict=True))
-        spread = math.prod(1 if n == 1 else k for n, k in zip(writes, taps, strict=True))
+        met = math.prod(1.0 if n == 1 else k / step for n, k, step in zip(reads, taps, steps, strict=True))
+        spread = math.prod(1.0 if n == 1 else k for n, k in zip(writes, taps, strict=True))
         return Fans(shape[0] // groups * met, shape[1] * spread)
-    met = math.prod(1 if n == 1 else k for n, k in zip(reads, taps, strict=True))
+    met = math.prod(1.0 if n == 1 else k for n, k in zip(reads, taps, strict=True))
     # each input is met by taps/stride of them
-    spread = math.prod(1 if n == 1 else k / step for n, k, step in zip(writes, taps, steps, strict=True))
+    spread = math.prod(1.0 if n == 1 else k / step for n, k, step in zip(writes, taps, steps, strict=True))
     return Fans(shape[1] * met, shape[0] // groups * spread)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from wellbegun.graph.graph import SQUASHERS, Graph, Operation, Use
 from wellbegun.laws import Fans
-from wellbegun.recipes.signal import activation_of
+from wellbegun.recipes.behind import activation_of
 from wellbegun.theory import Activation
 
 

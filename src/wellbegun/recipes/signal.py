@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-
-import numpy as np
 
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.graph.primitives import TESTS
-from wellbegun.laws import Stored
+from wellbegun.laws import Computed, Stored
+from wellbegun.recipes.behind import SILENT, activation_of, behind_activation, exponent_of, largest_of
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import carried
-from wellbegun.theory import Activation, Moments, find_activation, moments
 
 ASSUMED = 1.0
 """Second moment of an input whose values were not given."""
@@ -26,9 +23,6 @@ ALIKE = 0.5
 
 STEEP = 3.5
 """Exponent of the data's size from which on the size behind a chain is an estimate: it differs from row to row."""
-
-SILENT = 1e-12
-"""Second moment below which a signal counts as zero: nothing can be scaled by it."""
 
 
 @dataclass(frozen=True)
@@ -204,9 +198,8 @@ class Signals:
                 return self._largest(operation, first, doubt)
             return Signal(first.second_moment, first.mean, first.fresh, doubt or "pooling", power=first.power)
         if operation.detail == "where":
-            kept = [self[index] for index in operation.inputs if self._graph.source(index).detail not in TESTS] or [
-                first
-            ]
+            chosen = [index for index in operation.inputs if self._graph.source(index).detail not in TESTS]
+            kept = [self[index] for index in chosen] or [first]
             size = sum(signal.second_moment for signal in kept) / len(kept)
             return Signal(size, sum(signal.mean for signal in kept) / len(kept), False, doubt or "a choice")
         if kind == "other" and operation.detail in _SUMS:
@@ -223,7 +216,7 @@ class Signals:
             return Signal(ASSUMED, 0.0, False, doubt or "exp of a signal that is not normal")
         try:
             at = behind_activation(self._graph, detail, first.second_moment, first.mean)
-            power = first.power * _exponent(activation_of(self._graph, detail), first.second_moment)
+            power = first.power * exponent_of(activation_of(self._graph, detail), first.second_moment)
         except TheoryError:  # exp of a large signal: no number of standard deviations is enough
             return Signal(first.second_moment, 0.0, False, f"{detail} of a large signal")
         if power > STEEP:
@@ -253,9 +246,8 @@ class Signals:
         terms, inner = self._terms(operation), self._graph.operations[operation.inputs[0]].shape
         features = operation.detail == "sum" and operation.shape in (inner[:-1], (*inner[:-1], 1))
         source = self._graph.source(operation.inputs[0])
-        mixed = (
-            source.kind == "multiply" and len(source.inputs) > 1 and first.fresh
-        )  # each place by a weight of its own
+        # each place multiplied by what a weight of its own has made of the data
+        mixed = source.kind == "multiply" and len(source.inputs) > 1 and first.fresh
         alike = 0.0 if features or mixed else ALIKE
         variance = max(first.second_moment - first.mean**2, 0.0)
         size = terms * variance * (1 + (terms - 1) * alike) + (terms * first.mean) ** 2
@@ -351,58 +343,6 @@ _SELECTS = frozenset("topk gather index_select index div sum sort scatter masked
 """Operations after which the shares of a softmax are still shares."""
 
 
-def activation_of(graph: Graph, detail: str) -> Activation:
-    """Return the function that an activation of the graph applies; PReLU at its slope of 0.25."""
-    functions: Mapping[str, Callable[..., object]] = getattr(graph, "functions", {})
-    if detail in functions:
-        return _by_function(detail, functions[detail])
-    return find_activation("prelu_0.25" if detail == "prelu" else detail)
-
-
-def behind_activation(graph: Graph, detail: str, second_moment: float, mean: float = 0.0) -> Moments:
-    """Moments of f(z) for a normal z of this second moment and mean."""
-    activation = activation_of(graph, detail)
-    variance = second_moment - mean**2
-    if mean**2 < 1e-3 * second_moment or variance <= SILENT:
-        return moments(activation, max(second_moment, SILENT))
-    return moments(_moved(activation, float(f"{mean:.6g}"), float(f"{math.sqrt(variance):.6g}")), 1.0)
-
-
-@lru_cache(maxsize=256)
-def _moved(activation: Activation, mean: float, std: float) -> Activation:
-    """f(mean + std·z) as a function of z."""
-    kinks = tuple((kink - mean) / std for kink in activation.kinks)
-    return Activation(activation.name, lambda z: activation.function(mean + std * z), kinks)
-
-
-@lru_cache(maxsize=1024)
-def _exponent(activation: Activation, second_moment: float) -> float:
-    """d log E f² / d log q: 1 where f is linear, 2 for squares, near 0 for what saturates."""
-    low, high = (max(moments(activation, max(second_moment, SILENT) * by).second, SILENT) for by in (1 / 1.1, 1.1))
-    return max(math.log(high / low) / math.log(1.21), 0.0)
-
-
-@lru_cache(maxsize=64)
-def largest_of(count: int) -> tuple[float, float]:
-    """Mean and variance of the largest of independent standard normal numbers.
-
-    >>> [round(number, 3) for number in largest_of(4)]
-    [1.029, 0.492]
-    """
-    x = np.linspace(-8.0, 8.0, 4001)
-    below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x])
-    density = count * np.exp(-(x**2) / 2) * below ** (count - 1)
-    density /= density.sum()
-    mean = float(density @ x)
-    return mean, float(density @ (x - mean) ** 2)
-
-
-@lru_cache(maxsize=256)
-def _by_function(name: str, function: Callable[..., object]) -> Activation:
-    found = find_activation(function)
-    return Activation(name, found.function, found.kinks)
-
-
 def _sum(incoming: list[Signal], doubt: str, signs: tuple[float, ...] = (1.0, 1.0)) -> Signal:
     """Fresh terms have no product with the others on average; two that are not fresh may be anything.
 
@@ -436,10 +376,11 @@ def _shifted(operation: Operation, signal: Signal, doubt: str) -> Signal:
 def _bias_moments(proposal: Proposal | None) -> tuple[float, float]:
     """Mean and mean square of a bias to which the author gives values."""
     law = proposal.initializer.law() if proposal is not None and not proposal.initializer.needs_fans else None
-    if law is None or (law.structured and not isinstance(law, Stored)):
+    if law is None or (law.structured and not isinstance(law, Stored | Computed)):
         return 0.0, 0.0
     mean, std = law.moments(())
-    return (mean, mean**2 + std**2) if math.isfinite(mean + std) else (0.0, 0.0)
+    # where parts of it differ (a forget gate's), one mean says nothing
+    return (mean, mean**2 + std**2) if math.isfinite(mean + std) and abs(mean) > std else (0.0, 0.0)
 
 
 def element_second_moment(proposal: Proposal | None) -> float | None:

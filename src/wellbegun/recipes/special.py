@@ -85,6 +85,10 @@ def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Prop
     return None
 
 
+_PASSES = frozenset("view dropout shift scale multiply activation".split())
+"""Operations behind which a weight of zeros still has a gradient, if its result joins another signal in the end."""
+
+
 def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
     """Whether the result of a weight operation only ever joins another signal, or is an output by the author's wish."""
     waiting, seen = [index], {index}
@@ -95,10 +99,7 @@ def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
         for step in steps:
             if step.kind in ("add", "multiply") and len(step.inputs) > 1:
                 continue
-            if (
-                step.kind not in ("view", "dropout", "shift", "scale", "multiply", "activation")
-                and step.detail != "sum"
-            ):
+            if step.kind not in _PASSES and step.detail != "sum":
                 return False
             if step.index not in seen:
                 seen.add(step.index)

@@ -45,11 +45,11 @@ def other(recorder: Recorder, call: Call) -> None:
         inputs = inputs[:1]
     else:  # what is computed with comes before what only says where
         inputs.sort(key=lambda tensor: not (tensor.is_floating_point() or tensor.is_complex()))
-    fields = {"factor": _spectral_factor(call)} if _is_fft(call.name) else {}
+    factor = _spectral_factor(call) if _is_fft(call.name) else 1.0
     follow = "same" if call.is_elementwise or kind == "dropout" else ""
     usual = "token" if call.name in _REPLACES else "other"
     used = [(recorder.sources(tensor), roles.get(id(tensor), usual)) for tensor in call.tensors]
-    index = recorder.record(call, kind, inputs, detail=detail, follow=follow, **fields)
+    index = recorder.record(call, kind, inputs, detail=detail, follow=follow, factor=factor)
     for sources, role in used:
         recorder.use_all(sources, role, index, call.name)
 
