@@ -203,7 +203,7 @@ class Signals:
             size = sum(signal.second_moment for signal in kept) / len(kept)
             return Signal(size, sum(signal.mean for signal in kept) / len(kept), False, doubt or "a choice")
         if kind == "other" and operation.detail in _SUMS:
-            return self._summed(operation, first, doubt)
+            return self._summed(operation, incoming, doubt)
         if kind == "other":
             size = first.second_moment * operation.factor**2  # of a Fourier transform
             doubt = doubt or ("" if operation.detail.startswith("_fft") else operation.detail)
@@ -237,22 +237,28 @@ class Signals:
                     return self[step.inputs[0]]
         return None
 
-    def _terms(self, operation: Operation) -> float:
-        inner, outer = self._graph.operations[operation.inputs[0]].shape, operation.shape
-        return max(math.prod(inner) / max(math.prod(outer), 1), 1.0)
+    def _terms(self, operation: Operation, place: int = 0) -> float:
+        inner = self._graph.operations[operation.inputs[place]].shape
+        return math.prod(inner) / max(math.prod(operation.shape), 1)
 
-    def _summed(self, operation: Operation, first: Signal, doubt: str) -> Signal:
+    def _summed(self, operation: Operation, incoming: list[Signal], doubt: str) -> Signal:
         """A sum within a tensor: over features, whose terms are independent, or over places, which are alike."""
-        terms, inner = self._terms(operation), self._graph.operations[operation.inputs[0]].shape
+        shapes = [self._graph.operations[index].shape for index in operation.inputs]
+        onto = len(shapes) > 1 and (
+            len(shapes) > 2 if operation.detail == "scatter_add" else len(shapes[1]) == len(operation.shape) > 1
+        )
+        place = 1 if onto and operation.detail != "sum" else 0  # added to a signal, not to zeros
+        terms, inner, first = self._terms(operation, place), shapes[place], incoming[place]
         features = operation.detail == "sum" and operation.shape in (inner[:-1], (*inner[:-1], 1))
-        source = self._graph.source(operation.inputs[0])
+        source = self._graph.source(operation.inputs[place])
         # each place multiplied by what a weight of its own has made of the data
         mixed = source.kind == "multiply" and len(source.inputs) > 1 and first.fresh
         alike = 0.0 if features or mixed else ALIKE
         variance = max(first.second_moment - first.mean**2, 0.0)
-        size = terms * variance * (1 + (terms - 1) * alike) + (terms * first.mean) ** 2
-        sure = "" if features and first.fresh else "a sum over places" if not features else "a sum"
-        return Signal(size, terms * first.mean, first.fresh, doubt or sure, power=first.power)
+        size = terms * variance * (1 + max(terms - 1, 0.0) * alike) + terms * max(terms, 1.0) * first.mean**2
+        sure = "" if features and first.fresh else "a sum" if features else "a sum over places"
+        made = Signal(size, terms * first.mean, first.fresh, doubt or sure, power=first.power)
+        return _sum([incoming[0], made], made.doubt) if place else made
 
     def _largest(self, operation: Operation, first: Signal, doubt: str) -> Signal:
         """Behind a maximum over places, which are alike: of what an activation takes, if one made the signal."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Use
 from wellbegun.laws import Constant, Keep, Normal, Uniform
+from wellbegun.recipes.behind import activation_of
 from wellbegun.recipes.layers import find_outputs
 from wellbegun.recipes.proposal import Proposal, as_proposal
 
@@ -99,12 +102,21 @@ def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
         for step in steps:
             if step.kind in ("add", "multiply") and len(step.inputs) > 1:
                 continue
+            if step.kind == "activation" and not _has_slope(graph, step.detail):
+                return False
             if step.kind not in _PASSES and step.detail != "sum":
                 return False
             if step.index not in seen:
                 seen.add(step.index)
                 waiting.append(step.index)
     return True
+
+
+def _has_slope(graph: Graph, detail: str) -> bool:
+    """Whether an activation hands gradients on at 0: ReLU does not."""
+    activation = activation_of(graph, detail)
+    ends = activation.function(np.array([-1e-3, 1e-3]))
+    return all(kink != 0 for kink in activation.kinks) and bool(abs(ends[1] - ends[0]) > 1e-5)
 
 
 def _size(graph: Graph, name: str) -> int:
