@@ -82,3 +82,21 @@ def test_links_of_the_docs_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_tests_that_the_cases_name_exist() -> None:
+    missing = []
+    for line in (ROOT / "docs" / "cases.md").read_text("utf-8").splitlines():
+        file = ""
+        for named in re.findall(r"`([^`\s]*)`", line):
+            path, _, function = named.partition("::")
+            if path.startswith("tests/"):
+                file = path
+            unbuilt = file.startswith("tests/cases/") and not (ROOT / "tests" / "cases").is_dir()
+            if unbuilt or not (named.startswith("::") or path.startswith("tests/")):
+                continue
+            place = ROOT / file
+            text = place.read_text("utf-8") if place.is_file() else ""
+            if not place.exists() or (function and f"def {function}(" not in text):
+                missing.append(f"{file}::{function}")
+    assert not missing

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import TruncatedNormal as TruncatedNormal
     from wellbegun.laws import Uniform as Uniform
     from wellbegun.laws import VarianceScaling as VarianceScaling
+    from wellbegun.laws import WithFans as WithFans
     from wellbegun.laws import XavierNormal as XavierNormal
     from wellbegun.laws import XavierUniform as XavierUniform
     from wellbegun.laws import Zeros as Zeros
@@ -62,8 +63,8 @@ _HOMES = {
     "laws": (
         "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
         "Identity", "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones",
-        "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "XavierNormal",
-        "XavierUniform", "Zeros",
+        "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "WithFans",
+        "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),

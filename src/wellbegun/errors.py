@@ -39,8 +39,11 @@ class UnknownNameError(ArgumentError):
         self.kind, self.given = kind, given
         self.closest = closest_names(given, [*names, *aliases])
         offer = f"did you mean {join_names(self.closest)}?" if self.closest else ""
-        listing = f"known: {', '.join(names)}" if len(names) <= 40 else ""
-        super().__init__("; ".join(part for part in (f"no {kind} is called {given!r}", offer, listing) if part))
+        listing = ", ".join(names) if len(names) <= 40 else ""
+        text = f"no {kind} is called {given!r}" + (f"; {offer}" if offer else "")
+        if listing:
+            text += f" Known: {listing}" if offer else f"; known: {listing}"
+        super().__init__(text)
 
 
 class MissingExtraError(WellbegunError, ImportError):

@@ -125,3 +125,18 @@ def test_ties_and_transformers() -> None:
     assert found["transformer.h.3.mlp.c_fc.weight"].law == wb.Normal(0.02)
     assert found["lm_head.weight"] == found["transformer.wte.weight"]
     assert all(module._is_hf_initialized for module in model.modules())
+
+
+def test_numbers_that_the_code_computes_are_seen_in_a_model_that_exists() -> None:
+    class Offsets(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 6)
+            self.init_weights()
+
+        def init_weights(self) -> None:
+            with torch.no_grad():
+                self.layer.bias.copy_(torch.arange(6.0).cos())
+
+    found = record_initialisation(Offsets())["layer.bias"].law
+    assert found == wb.Stored(torch.arange(6.0).cos().numpy())

@@ -62,9 +62,6 @@ DERIVED = {
     "softplus(dt)": (lambda m, x: x * F.softplus(m.w), (8,), "derived: softplus", "multiplied"),
     "tanh of a gate": (lambda m, x: x + torch.tanh(m.w) * F.relu(x), (1,), "derived: tanh", "scalar gate"),
     "exp of a temperature": (lambda m, x: x * m.w.exp(), (), "derived: exp", "scalar gate"),
-    "1 + scale of a norm": (
-        lambda m, x: F.layer_norm(x, (8,)) * (1 + m.w), (8,), "derived: add", "normalisation scale",
-    ),
     "softmax of mixing weights": (lambda m, x: x * F.softmax(m.w, 0), (8,), "derived: softmax", "multiplied"),
     "a squashed weight": (lambda m, x: F.linear(x, torch.sigmoid(m.w)), (4, 8), "derived: sigmoid", "linear weight"),
 }  # fmt: skip
@@ -113,11 +110,12 @@ def test_factors_applied_one_after_the_other_are_weights() -> None:
 
 
 REPARAMETRISED = {
-    "weight_norm": (lambda layer: parametrizations.weight_norm(layer), "derived: weight_norm"),
-    "old weight_norm": (lambda layer: _old_weight_norm(layer), "derived: weight_norm"),
-    "spectral_norm": (lambda layer: parametrizations.spectral_norm(layer), "derived: mv, vdot, div"),
-    "prune": (lambda layer: prune.l1_unstructured(layer, "weight", 0.5), "derived: mul"),
+    "weight_norm": (lambda layer: parametrizations.weight_norm(layer), "parametrizations.weight.original1"),
+    "old weight_norm": (lambda layer: _old_weight_norm(layer), "weight_v"),
+    "spectral_norm": (lambda layer: parametrizations.spectral_norm(layer), "parametrizations.weight.original"),
+    "prune": (lambda layer: prune.l1_unstructured(layer, "weight", 0.5), "weight_orig"),
 }
+"""How a layer is made, and the tensor that carries its weight."""
 
 
 def _old_weight_norm(layer: nn.Module) -> nn.Module:
@@ -128,20 +126,19 @@ def _old_weight_norm(layer: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("layer", [lambda: nn.Linear(8, 4), lambda: nn.Conv1d(3, 4, 3)])
 @pytest.mark.parametrize("case", REPARAMETRISED)
 def test_reparametrised_layers(case: str, layer: object) -> None:
-    wrap, role = REPARAMETRISED[case]
+    wrap, carrier = REPARAMETRISED[case]
     model = wrap(layer())
-    uses = uses_of(model, "vector:8" if isinstance(model, nn.Linear) else "float:3x9")
-    kind = "linear" if isinstance(model, nn.Linear) else "convolution"
-    shape = (4, 8) if isinstance(model, nn.Linear) else (4, 3, 3)
-    whole = [name for name in uses if dict(model.state_dict())[name].shape == shape and "mask" not in name]
-    (name,) = whole
-    (use,) = [use for use in uses[name] if use.serves == f"{kind} weight"]
-    assert use.role == role
-    assert use.fans == (Fans(8, 4) if kind == "linear" else Fans(9, 12))
-    assert uses["bias"][0].role == "bias"
-    if case == "weight_norm":  # the lengths of the rows
-        lengths = uses["parametrizations.weight.original0"][0]
-        assert (lengths.role, lengths.axes) == (role, "o" + "." * (len(shape) - 1))
+    is_linear = isinstance(model, nn.Linear)
+    graph = trace(model, "vector:8" if is_linear else "float:3x9")
+    assert set(graph.uses) == {"weight", "bias"}
+    (use,) = graph.uses["weight"]
+    assert use.role == f"{'linear' if is_linear else 'convolution'} weight"
+    assert use.fans == (Fans(8, 4) if is_linear else Fans(9, 12))
+    assert graph.uses["bias"][0].role == "bias"
+    (weight,) = [variable for variable in graph.variables if variable.name == "weight"]
+    assert (weight.parametrised, weight.carrier) == (case.removeprefix("old "), carrier)
+    assert weight.shape == ((4, 8) if is_linear else (4, 3, 3))
+    assert {variable.name for variable in graph.variables} - {"weight", "bias", "weight_mask"} == set()
 
 
 def test_a_computed_parameter_that_nothing_takes_is_not_lost() -> None:

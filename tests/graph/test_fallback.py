@@ -63,10 +63,10 @@ def test_item_runs_on_small_real_tensors() -> None:
 def test_the_plan_does_not_depend_on_the_values_that_the_model_holds() -> None:
     with torch.device("meta"):
         empty = Gate()
-    huge = Gate()
+    huge = Gate()  # drawn, as all weights are: one number everywhere would be somebody's wish, and stand
     with torch.no_grad():
         for parameter in huge.parameters():
-            parameter.fill_(1e9)
+            parameter.normal_(std=1e9)
     before = {name: tensor.clone() for name, tensor in huge.state_dict().items()}
     rules = {"never.*": wb.Zeros()}
     plans = [wb.plan(model, "vector:8", seed=0, rules=rules) for model in (Gate(), empty, huge)]
@@ -105,6 +105,22 @@ def test_a_model_that_is_too_large_for_real_tensors() -> None:
         trace(Large(), "vector:8")
     assert "item" in str(caught.value)
     assert f"{__file__}:{Gate.forward.__code__.co_firstlineno + 2}" in str(caught.value)
+
+
+def test_sizes_that_are_exponentials_stay_small() -> None:
+    class Durations(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(*(nn.Linear(64, 64) for _ in range(6)))
+            self.last = nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            lengths = torch.exp(10 * self.layers(x) ** 2).sum(-1)
+            frames = torch.arange(int(lengths.max()))
+            return self.last(x[:, None].expand(-1, len(frames[:10]), -1))
+
+    with torch.no_grad():
+        assert "last.weight" in trace(Durations(), "vector:64").uses
 
 
 def test_both_errors_are_shown_where_they_differ() -> None:

@@ -227,3 +227,52 @@ def test_a_residual_stream_is_not_cut() -> None:
 
     graph = trace(Block(), torch.zeros(2, 8))
     assert all(len(uses) == 1 for uses in graph.uses.values())
+
+
+class Grouped(nn.Module):
+    """Queries, keys and values of groups in one weight, of which the keys and values are taken by a list of rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.out = nn.Linear(16, 64), nn.Linear(32, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        packed = self.qkv(x).view(*x.shape[:2], 2, 4, 8)
+        q, k, v = packed[:, :, :, :-2], packed[:, :, :, [-2]], packed[:, :, :, [-1]]
+        heads = [t.expand(q.shape).flatten(2, 3).transpose(1, 2) for t in (q, k, v)]
+        return self.out(nn.functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+
+
+def test_rows_that_a_list_takes_are_known() -> None:
+    uses = trace(Grouped(), "float:5x16").uses["qkv.weight"]
+    assert {(use.role, use.part) for use in uses} == {("linear weight", True)}
+    assert [use.fans for use in uses] == [Fans(16, 32), Fans(16, 16), Fans(16, 16)]
+
+
+@pytest.mark.parametrize("rows", [[0, 2], [1, 0]])
+def test_rows_that_are_no_neighbours_cut_nothing(rows: list[int]) -> None:
+    class Picks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.layer(x)
+            return h[:, rows].sum() + h[:, :1].relu().sum()
+
+    (use,) = trace(Picks(), "vector:16").uses["layer.weight"]
+    assert (use.fans, use.part) == (Fans(16, 3), False)
+
+
+def test_parts_that_the_model_returns_are_parts() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, 8)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return self.layer(x).chunk(2, -1)
+
+    uses = trace(Two(), "vector:16").uses
+    assert [use.region for use in uses["layer.weight"]] == [((0, 4), (0, 16)), ((4, 8), (0, 16))]
+    assert [use.region for use in uses["layer.bias"]] == [((0, 4),), ((4, 8),)]

@@ -253,3 +253,15 @@ def test_long_graphs_take_linear_time() -> None:
     _, inner = between(steps(500))
     assert [operation.kind for operation in inner] == ["activation"]
     assert len(inner[0].detail) <= 70
+
+
+def test_a_difference_that_is_written_twice_is_one() -> None:
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mean = x.mean(-1, keepdim=True)
+            variance = (x - mean).pow(2).mean(-1, keepdim=True)
+            return (x - mean) * torch.rsqrt(variance + 1e-5)
+
+    operations = trace(Twice(), torch.randn(4, 16)).operations
+    assert [operation.detail for operation in operations if operation.kind == "norm"] == ["layer_norm"]
+    assert len(operations) == 2

@@ -86,6 +86,64 @@ MODELS: dict[str, tuple[dict[str, Any], set[str]]] = {
 }  # fmt: skip
 
 
+READ_OTHERWISE: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {
+    "flattened patches, with their grids": (
+        {"kind": "Siglip2ForImageClassification",
+         "vision_config": {**VISION, "num_patches": 64, "model_type": "siglip2_vision_model"}},
+        {"pixel_values": (2, 16, 192), "spatial_shapes": (2, 2), "pixel_attention_mask": (2, 16)},
+    ),
+    "sizes of pictures": (
+        {"kind": "Mistral3ForConditionalGeneration", "image_token_index": 5, "spatial_merge_size": 2,
+         "text_config": {**TEXT, "model_type": "mistral", "num_key_value_heads": 2, "head_dim": 8},
+         "vision_config": {**VISION, "model_type": "pixtral", "head_dim": 8}, "vision_feature_layer": -1},
+        {"pixel_values": (1, 3, 32, 32), "image_sizes": (1, 2)},
+    ),
+    "pairs of pictures": (
+        {"kind": "Idefics3ForConditionalGeneration", "scale_factor": 2, "image_token_id": 5,
+         "text_config": {**TEXT, "model_type": "llama", "num_key_value_heads": 2},
+         "vision_config": {**VISION, "model_type": "idefics3_vision"}},
+        {"pixel_values": (1, 1, 3, 32, 32), "pixel_attention_mask": (1, 1, 32, 32)},
+    ),
+    "a series without channels": (
+        {"kind": "TimesFmModelForPrediction", "patch_length": 8, "context_length": 32, "horizon_length": 8,
+         "num_hidden_layers": 1, "hidden_size": 32, "intermediate_size": 48, "head_dim": 8, "num_attention_heads": 4},
+        {"past_values": (2, 32)},
+    ),
+    "a task in words": (
+        {"kind": "SplinterForPreTraining", **TEXT, "question_token_id": 7}, {"input_ids": (2, 16)},
+    ),
+    "what a visual model saw": (
+        {"kind": "LxmertModel", "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4,
+         "l_layers": 1, "x_layers": 1, "r_layers": 1, "visual_feat_dim": 24},
+        {"input_ids": (1, 16), "visual_feats": (1, 4, 24), "visual_pos": (1, 4, 4)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READ_OTHERWISE)
+def test_inputs_that_signature_and_configuration_describe(case: str) -> None:
+    changes, expected = READ_OTHERWISE[case]
+    model = build(**changes)
+    made = [{name: tuple(value.shape) for name, value in one.items()} for one in pretrained_inputs(model)]
+    assert any(expected.items() <= one.items() for one in made)
+    uses = trace(model).uses
+    unused = {n for n, _ in model.named_parameters() if n not in uses}
+    assert not {name for name in unused if "embed" not in name and "pool" not in name}
+
+
+def test_the_text_alone_where_pictures_cannot_be_made() -> None:
+    vision = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+              "image_size": 56, "patch_size": 14, "model_type": "idefics3_vision"}  # fmt: skip
+    text = {**TEXT, "model_type": "aria_text", "num_key_value_heads": 2, "moe_num_experts": 2, "moe_topk": 1,
+            "moe_num_shared_experts": 1}  # fmt: skip
+    model = build("AriaForConditionalGeneration", text_config=text, vision_config=vision, image_token_index=5)
+    graph = trace(model)
+    tower = {v.name for v in graph.variables if "vision_tower" in v.name and v.name.endswith("weight")}
+    assert not tower & set(graph.uses)
+    assert {graph.unused[name].role for name in tower if "fc1" in name} == {"linear weight"}
+    assert {"linear weight"} == {use.role for use in graph.uses["lm_head.weight"]}
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_inputs_from_the_configuration(kind: str) -> None:
     changes, expected = MODELS[kind]

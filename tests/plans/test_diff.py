@@ -93,8 +93,10 @@ def test_a_third_of_the_variance_is_a_signal_that_shrinks() -> None:
     diff = wb.plan(model, seed=0).diff(wb.plan(model, seed=0, recipe="fan_in_uniform"))
     (finding,) = [found for found in diff.findings if "signal" in found.title]
     assert (finding.level, finding.plan) == ("error", "second")
-    assert "shrinks by 5.8x a layer" in finding.title  # 6x for each of 19 layers behind ReLU, 3x for the first
-    assert "20 weights" in finding.text
+    # 6x for each of 19 layers behind ReLU, 3x for the first
+    assert "behind each of 20 weights is 5.8x smaller than aimed at (17% to 33% of it)" in finding.text
+    assert "has a third of the variance 1/fan_in" in finding.text
+    assert "nothing sets the scale anew, so 20 such factors multiply" in finding.text
     back = wb.plan(model, seed=0, recipe="fan_in_uniform").diff(wb.plan(model, seed=0))
     assert [(found.level, found.title) for found in back.findings] == [
         (found.level, found.title) for found in diff.findings
@@ -105,7 +107,7 @@ def test_a_third_of_the_variance_is_a_signal_that_shrinks() -> None:
 def test_a_signal_that_grows() -> None:
     model = mlp(6)
     diff = wb.plan(model, seed=0).diff(wb.plan(model, seed=0, recipe="normal(std=1)"))
-    assert any("the signal grows by" in title and level == "error" for level, _, title in titles(diff))
+    assert any("the signal grows from layer to layer" in title and level == "error" for level, _, title in titles(diff))
 
 
 def test_what_is_wrong_with_a_transformer_of_unit_normals() -> None:
@@ -115,7 +117,7 @@ def test_what_is_wrong_with_a_transformer_of_unit_normals() -> None:
     logits = next(found for found in diff.findings if found.title == "logits too large at step 0")
     assert logits.level == "error"
     assert "second moment 32 where 0.5 is aimed at" in logits.text
-    assert any(found.title == "scale of the look-up tables" for found in diff.findings)
+    assert any("writes onto the residual stream add up to a second moment of" in found.text for found in diff.findings)
     for width in (100, 150):
         text = plain_text(diff, width)
         assert "error, normal@0: logits too large" in text
@@ -141,7 +143,7 @@ def test_depth_scaling_is_judged_beside_the_other_layers() -> None:
     first = plan(norm, *(entry(name, law=Normal((given["after"] / 100) ** 0.5), **given) for name, given in names))
     flat = plan(norm, *(entry(name, law=Normal(0.02)) for name, _ in names), recipe="llama@1")
     finding = next(found for found in first.diff(flat).findings if "not scaled with depth" in found.title)
-    assert "each of 12 writes onto the residual stream is 12x larger than aimed at" in finding.text
+    assert "each of 12 writes is 12x its share" in finding.text
     scaled = [(name, 0.02 if given is inside else 0.02 / 12**0.5) for name, given in names]
     good = plan(norm, *(entry(name, law=Normal(std)) for name, std in scaled), recipe="gpt2@1")
     assert not any("depth" in found.title for found in first.diff(good).findings)

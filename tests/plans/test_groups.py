@@ -4,7 +4,7 @@ import pytest
 
 from wellbegun.laws import Constant, MeanCompensation, Normal
 from wellbegun.plans import Entry, Plan, plan_text
-from wellbegun.plans.groups import group_entries, join_names_of
+from wellbegun.plans.groups import group_entries, join_names_of, shown_groups
 
 
 def entry(name: str, **more: object) -> Entry:
@@ -20,7 +20,16 @@ def test_eighty_layers_are_one_row() -> None:
     entries = [entry(f"model.layers.{i}.{part}") for i in range(80) for part in ("up.weight", "down.weight")]
     made = Plan((entry("embed"), *entries, entry("head")), 0, "auto@0")
     assert labels(*made) == ["embed", "model.layers.{0..79}.up.weight", "model.layers.{0..79}.down.weight", "head"]
-    assert "162 tensors in 4 rows" in plan_text(made)
+    assert "162 tensors in 3 rows" in plan_text(made)
+    assert "model.layers.{0..79}.{up,down}.weight" in plan_text(made)
+
+
+def test_siblings_are_one_row_where_all_else_is_equal() -> None:
+    names = ("l.0.q", "l.0.q_bias", "l.1.q", "l.0.k", "l.1.k", "l.0.v")
+    shown = [group.label for group in shown_groups(entry(name) for name in names)]
+    assert shown == ["l.{0,1}.{q,k}", "l.0.{q_bias,v}"]
+    others = [entry("a.q"), entry("a.k", reason="another"), entry("a.v", ties=("b.v",)), entry("a." + 40 * "w")]
+    assert len(shown_groups(others)) == 4
 
 
 def test_two_numbers_make_a_grid() -> None:

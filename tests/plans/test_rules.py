@@ -207,3 +207,18 @@ def test_two_hundred_rules_on_ten_thousand_tensors_take_a_moment() -> None:
     model = [of(f"layers.{i}.weight") for i in range(10_000)]
     rules = {f"layers.{i}.*": Ones() for i in range(40)}
     assert len(assigned(rules, model)) == 40
+
+
+def test_rules_that_agree_on_the_names_of_one_tensor_are_both_in_force() -> None:
+    rules = {"head.weight": Normal(0.1), "table.weight": Normal(0.1)}
+    assert assigned(rules) == {"head.weight": "table.weight"}
+    with pytest.raises(ShadowedRuleError):  # the same name twice: the first has no effect, whatever it says
+        assigned({"head.weight": Normal(0.1), "head.*": Normal(0.1)})
+
+
+def test_whole_numbers_are_storage() -> None:
+    codes = of("layer.qweight", dtype="int32")
+    packed = [*MODEL, codes]
+    assert (codes.is_packed, codes.group) == (True, "buffers")
+    assert "layer.qweight" not in assign_rules(make_rules({"*": Normal(0.1)}), packed).winners
+    assert "layer.qweight" in assign_rules(make_rules({"layer.qweight": Zeros()}), packed).winners

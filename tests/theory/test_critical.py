@@ -193,3 +193,13 @@ def test_a_point_is_a_fixed_point_of_a_wide_layer() -> None:
     bias = -point.mean * weights.sum(axis=1) + generator.normal(0, math.sqrt(point.bias_variance), width)
     after = weights @ (1 / (1 + np.exp(-u))) + bias[:, None]
     assert float((after**2).mean()) == pytest.approx(point.q, rel=6 * math.sqrt(2 / (width * inputs)))
+
+
+def test_a_function_that_is_flat_around_0_gets_a_point_where_it_is_active() -> None:
+    """Softshrink spreads less the larger q is; at q = 0.01 one unit in two million would carry all gradient."""
+    point = point_for_depth("softshrink", 50)
+    assert point.q == pytest.approx(4)
+    assert point.stable
+    assert point.weight_variance < 2
+    near = point_for_depth("softshrink", 10)
+    assert 10 * near.spread == pytest.approx(6, rel=1e-6)

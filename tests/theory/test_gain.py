@@ -64,7 +64,7 @@ def test_scaling_a_function_scales_its_gain_inversely(name: str, scale: float, s
 
 
 def test_refusals() -> None:
-    with pytest.raises(ArgumentError, match="'forward' or 'backward', not 'both'"):
+    with pytest.raises(ArgumentError, match="'forward', 'backward' or 'compromise', not 'both'"):
         gain("relu", kind="both")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="positive finite number"):
         gain("relu", variance=0.0)

@@ -79,6 +79,7 @@ def test_model(name: str) -> None:
         assert repr(plan[tensor].law) == law, plan[tensor].reason
     if case.classes:
         start = excess(case, plan)
+        start = excess(case, plan, seeds=24) if start > 0.25 and name not in FAR else start  # four seeds leave ±0.06
         assert start > -0.05
         assert start < 0.3 or name in FAR
         if start > 0.3:  # and no reason promises anything else
@@ -153,7 +154,7 @@ def test_special_parameters_are_the_authors() -> None:
     for name, tensors in special.items():
         plan = plan_of(CASES[name])
         for tensor in tensors:
-            assert "author's own values" in plan[tensor].reason, (name, tensor, plan[tensor].reason)
+            assert "the author's own values" in plan[tensor].reason, (name, tensor, plan[tensor].reason)
 
 
 def test_every_name_is_known() -> None:

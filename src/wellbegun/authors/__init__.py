@@ -2,6 +2,14 @@
 
 from wellbegun.authors.authored import Authored, Authorship
 from wellbegun.authors.construction import record_construction, recorded, skeleton
-from wellbegun.authors.initialisation import record_initialisation
+from wellbegun.authors.initialisation import initialises_itself, record_initialisation
 
-__all__ = ["Authored", "Authorship", "record_construction", "record_initialisation", "recorded", "skeleton"]
+__all__ = [
+    "Authored",
+    "Authorship",
+    "initialises_itself",
+    "record_construction",
+    "record_initialisation",
+    "recorded",
+    "skeleton",
+]

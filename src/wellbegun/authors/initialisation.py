@@ -22,6 +22,18 @@ MODELS = ("initialize_weights", "init_weights", "init_parameters", "initialize_p
 """What models are initialised with; the outermost module that has it."""
 
 
+def initialises_itself(model: torch.nn.Module) -> bool:
+    """Whether a class that is not torch's brings along code of its own that initialises the model or a layer."""
+    kinds = {type(module) for module in model.modules()}
+    own = [kind for kind in kinds if not kind.__module__.startswith("torch.nn.")]
+    return any(
+        inspect.isroutine(method) and not getattr(method, "__module__", "").startswith("torch.nn.")
+        for kind in own
+        for name in (*LAYERS, *MODELS)
+        if (method := getattr(kind, name, None)) is not None
+    )
+
+
 def record_initialisation(
     model: torch.nn.Module, function: Callable[[Any], object] | None = None, seed: int = 0
 ) -> Authored:
@@ -71,7 +83,10 @@ def record_initialisation(
             if function is not None:
                 function(model)
         now = _tensors(model)
-        buffers |= {name for name, tensor in now.items() if id(tensor) not in stand_ins}
+        # tensors that the code has made itself, and those that it has filled with numbers that no draw went into
+        buffers |= {
+            name for name, tensor in now.items() if id(tensor) not in stand_ins or _has_numbers(recorder, tensor)
+        }
         found = dict(judge(recorder, now, {}, buffers))
         for name in now:
             if layers_only.get(name) and layers_only[name] == _signature(recorder, now[name]) and name in names:
@@ -87,6 +102,10 @@ def _tied_again(found: Mapping[str, Authorship], tensors: dict[str, torch.Tensor
 
     first: dict[int, str] = {}
     return Authored({name: found[first.setdefault(id(tensor), name)] for name, tensor in tensors.items()})
+
+
+def _has_numbers(recorder: Recorder, tensor: torch.Tensor) -> bool:
+    return tensor.numel() > 0 and not tensor.is_meta and recorder.memory(tensor) is None
 
 
 def _signature(recorder: Recorder, tensor: torch.Tensor) -> tuple[int, ...]:

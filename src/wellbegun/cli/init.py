@@ -31,7 +31,7 @@ _SHARDS = "model.safetensors.index.json"
 
 
 def init_command(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP, metavar="MODEL")],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the checkpoint goes.")],
     inputs: Annotated[str, typer.Option("--input", help=INPUT_HELP)] = "",
     recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "auto",
@@ -42,7 +42,7 @@ def init_command(
 ) -> None:
     """Write a small model's starting weights: model.safetensors, plan.json, and config.json for transformers."""
     from wellbegun.authors import skeleton
-    from wellbegun.cli.model import load_model
+    from wellbegun.cli.model import load_model, read_inputs
     from wellbegun.plans import load_rules
     from wellbegun.plans.words import bytes_words
     from wellbegun.recipes import plan
@@ -58,7 +58,7 @@ def init_command(
         with skeleton():
             module = build()
         stage("planning")
-        made = plan(module, inputs or None, seed=number, recipe=recipe, rules=chosen)
+        made = plan(module, read_inputs(inputs), seed=number, recipe=recipe, rules=chosen)
         stage("drawing the numbers")
         applied = apply(made, module, overwrite=True)
         stage("writing")

@@ -6,11 +6,19 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.errors import ArgumentError, MissingExtraError, UnknownNameError
+from wellbegun.errors import (
+    ArgumentError,
+    MissingExtraError,
+    UnknownNameError,
+    WellbegunError,
+    closest_names,
+    join_names,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +46,9 @@ def load_factory(text: str) -> Callable[[], torch.nn.Module]:
     """
     name, colon, factory = text.partition(":")
     if not colon or not name or not factory:
+        example = f"{Path(name).stem}:build" if name.endswith(".py") else "my_models:build"
         raise ArgumentError(
-            f"MODEL must be module:factory, for example my_models:build, or the path of a transformers config.json; "
+            f"MODEL must be module:factory, for example {example}, or the path of a transformers config.json; "
             f"got {text!r}"
         )
     sys.path.insert(0, os.getcwd())
@@ -47,14 +56,70 @@ def load_factory(text: str) -> Callable[[], torch.nn.Module]:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name.split(".")[0] and error.name != name:
-            raise
-        raise ArgumentError(f"there is no module {name!r} here or among the installed ones") from None
+            raise ArgumentError(_failed(f"importing {name!r}", error)) from error
+        hint = f"; write {name[:-3]}:{factory}, without .py" if name.endswith(".py") else ""
+        raise ArgumentError(f"there is no module {name!r} here or among the installed ones{hint}") from None
+    except Exception as error:
+        raise ArgumentError(_failed(f"importing {name!r}", error)) from error
     finally:
         sys.path.remove(os.getcwd())
     found: Callable[[], torch.nn.Module] | None = getattr(module, factory, None)
     if found is None or not callable(found):
-        raise ArgumentError(f"module {name!r} has no function {factory!r}")
-    return found
+        own = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        closest = closest_names(factory, own)
+        offer = f"; did you mean {join_names(closest)}?" if closest else ""
+        raise ArgumentError(f"module {name!r} has no function {factory!r}{offer}")
+    return found if _is_model(found) else guarded(found, text)
+
+
+def guarded(factory: Callable[[], torch.nn.Module], text: str) -> Callable[[], torch.nn.Module]:
+    """Return the factory with its own errors told in two lines, and its result checked.
+
+    Args:
+        factory: builds the model.
+        text: what the user calls it.
+    """
+
+    def build() -> torch.nn.Module:
+        try:
+            made = factory()
+        except WellbegunError:
+            raise
+        except Exception as error:
+            raise ArgumentError(_failed(f"building the model by {text}", error)) from error
+        if not _is_model(made):
+            raise ArgumentError(f"{text} must return a torch.nn.Module, got {type(made).__name__}")
+        return made
+
+    return build
+
+
+def _is_model(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _failed(what: str, error: Exception) -> str:
+    """Say what failed, and where in the user's code: the innermost place that is neither Python's nor ours."""
+    places = [
+        f"{frame.filename}, line {frame.lineno}, in {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and Path(frame.filename).parent != Path(__file__).parent
+    ]
+    where = f"\n  at {places[-1]}" if places else ""
+    return f"{what} failed: {type(error).__name__}: {error}{where}"
+
+
+def read_inputs(text: str) -> str | dict[str, str] | None:
+    """Return what `wb.plan` takes for the text of --input: one spec, several by name, or None.
+
+    >>> read_inputs("vector:64"), read_inputs("image=image:3x8x8,text=tokens:16"), read_inputs("")
+    ('vector:64', {'image': 'image:3x8x8', 'text': 'tokens:16'}, None)
+    """
+    if "=" not in text:
+        return text or None
+    pairs = [part.partition("=") for part in text.split(",")]
+    return {name.strip(): spec.strip() for name, _, spec in pairs}
 
 
 def load_config(path: Path) -> Callable[[], torch.nn.Module]:
@@ -90,11 +155,13 @@ def load_config(path: Path) -> Callable[[], torch.nn.Module]:
         )
     architecture = getattr(transformers, names[0], None)
     if not (isinstance(architecture, type) and issubclass(architecture, transformers.PreTrainedModel)):
-        raise ArgumentError(f"transformers {transformers.__version__} has no architecture {names[0]!r}")
+        closest = closest_names(names[0], [name for name in dir(transformers) if "For" in name or name[-5:] == "Model"])
+        offer = f"; did you mean {join_names(closest)}?" if closest else ""
+        raise ArgumentError(f"transformers {transformers.__version__} has no architecture {names[0]!r}{offer}")
     config = kinds[kind].from_dict({key: value for key, value in content.items() if key != "auto_map"})
 
     def build() -> torch.nn.Module:
         model: torch.nn.Module = architecture._from_config(config)  # type: ignore[no-untyped-call]
         return model.train(False)
 
-    return build
+    return guarded(build, str(path))

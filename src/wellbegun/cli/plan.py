@@ -14,13 +14,19 @@ from wellbegun.cli.model import MODEL_HELP
 if TYPE_CHECKING:
     from wellbegun.plans import Plan, PlanDiff
 
-INPUT_HELP = "vector:64, image:3x224x224, tokens:16 or float:1x16000. Default: guessed from the model."
-RECIPE_HELP = "auto, a preset such as gpt2@1, or one method for all weights; see: wellbegun methods."
-RULES_HELP = "TOML file with tables [[rule]]: match = '*.bias', init = 'zeros'. They override the recipe."
+INPUT_HELP = (
+    "What its forward takes: vector:64, image:3x224x224, tokens:16 or float:1x16000; several by name, "
+    "image=image:3x8x8,text=tokens:16. Default: from the configuration, or guessed from the first layer."
+)
+RECIPE_HELP = (
+    "auto; author, for what the model's own code does; a preset such as gpt2@1; or one method for all weights, such as "
+    "'normal(std=0.02)'. See: wellbegun methods."
+)
+RULES_HELP = "TOML file of rules that override the recipe: tables 'rule' with match = '*.bias' and init = 'zeros'."
 
 
 def plan_command(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP, metavar="MODEL")],
     inputs: Annotated[str, typer.Option("--input", help=INPUT_HELP)] = "",
     recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "auto",
     rules: Annotated[Path | None, typer.Option(help=RULES_HELP)] = None,
@@ -31,7 +37,7 @@ def plan_command(
     ] = "",
 ) -> None:
     """Show what every parameter and buffer of a model would hold, and why."""
-    from wellbegun.cli.model import load_model
+    from wellbegun.cli.model import load_model, read_inputs
     from wellbegun.plans import check_writable, load_rules, plan_to_record, write_text_atomically
     from wellbegun.recipes import plan
 
@@ -40,11 +46,12 @@ def plan_command(
         check_writable(json_file)
     chosen = load_rules(rules) if rules is not None else None
     build, _ = load_model(model)
-    made = plan(build, inputs or None, seed=seed, recipe=recipe, rules=chosen)
+    given = read_inputs(inputs)
+    made = plan(build, given, seed=seed, recipe=recipe, rules=chosen)
     shown: Plan | PlanDiff = made
     record: dict[str, Any] | None = None
     if diff:
-        shown = made.diff(_other(diff, lambda name: plan(build, inputs or None, seed=seed, recipe=name)))
+        shown = made.diff(_other(diff, lambda name: plan(build, given, seed=seed, recipe=name)))
         record = diff_to_record(shown)
     if json_file == "-":
         print(json.dumps(record or plan_to_record(made), indent=1, ensure_ascii=False))

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from wellbegun.diagnosis.copies import find_copies
 from wellbegun.diagnosis.diagnosis import Diagnosis
 from wellbegun.diagnosis.findings import find_faults
 from wellbegun.diagnosis.loss import loss_of
@@ -70,7 +71,8 @@ def diagnose(
     }
     layers = probe.facts(moments, _count(arguments, keywords))
     number = float(value.detach())
-    return Diagnosis(layers, find_faults(layers, number, classes=classes, unseen=probe.unseen()), number)
+    found = find_faults(layers, number, classes=classes, unseen=probe.unseen(), aside=find_copies(named))
+    return Diagnosis(layers, found, number)
 
 
 def _forward(

@@ -53,7 +53,7 @@ class Finding:
 
     Attributes:
         kind: short name of the cause: "symmetric", "vanishing", "exploding", "saturated", "dead", "collapsed",
-            "no gradient", "non-finite", "overconfident", "not judged".
+            "no gradient", "non-finite", "overconfident", "copies", "not judged".
         level: "error", "warning" or "note".
         layer: the first guilty layer.
         message: one sentence with the measured numbers.

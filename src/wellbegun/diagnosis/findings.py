@@ -26,7 +26,12 @@ _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
 def find_faults(
-    layers: Sequence[LayerFacts], loss: float, *, classes: int | None = None, unseen: Sequence[str] = ()
+    layers: Sequence[LayerFacts],
+    loss: float,
+    *,
+    classes: int | None = None,
+    unseen: Sequence[str] = (),
+    aside: Sequence[Finding] = (),
 ) -> tuple[Finding, ...]:
     """Return what is wrong with a network, worst first.
 
@@ -35,6 +40,7 @@ def find_faults(
         loss: at step 0.
         classes: their number, if the loss is the cross-entropy of the output.
         unseen: weights that nothing is known about.
+        aside: what was found without looking at the layers.
     """
     hidden = [layer for layer in layers if layer.activation]
     found = [
@@ -46,6 +52,7 @@ def find_faults(
         *_collapsed(hidden),
         *_no_gradient(layers),
         *_overconfident(layers, loss, classes),
+        *aside,
         *_not_judged(layers, unseen),
     ]
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.level]))

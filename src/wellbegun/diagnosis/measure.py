@@ -49,9 +49,11 @@ def dead_share(value: torch.Tensor, unit_axis: int) -> float:
     return float((units == 0).all(dim=1).double().mean())
 
 
-def twin_share(value: torch.Tensor, unit_axis: int) -> float:
-    """Share of units that equal another unit, bit for bit, on every input."""
+def twin_share(value: torch.Tensor, unit_axis: int, *, moving: bool = False) -> float:
+    """Share of units that equal another unit, bit for bit, on every input; of those that are not zero, if `moving`."""
     units = _by_unit(value, unit_axis)[:_UNITS, :_UNIT_VALUES].float().cpu().numpy()
+    if moving:
+        units = units[units.any(axis=1)]
     if len(units) < 2:
         return 0.0
     _, counts = np.unique(units, axis=0, return_counts=True)

@@ -118,6 +118,8 @@ class Probe(TorchFunctionMode):
         if name in PASSES or name in ATTENTION:
             self._seen.update(one for _, found in weights for one in found)
             self._note_gates(_scales(name, kwargs, weights), upstream)
+            if name in PRODUCTS and len(data) > 1:
+                self._note_zero_signals(data)
             if name in PASSES:
                 self._follow(name, data, results)
         elif matrices and len(results) == 1 and result.ndim > 1:
@@ -139,6 +141,15 @@ class Probe(TorchFunctionMode):
 
     def _note_gates(self, factors: Iterable[tuple[torch.Tensor, tuple[str, ...]]], upstream: int) -> None:
         self._gates += [Gate(names, upstream) for factor, names in factors if upstream and not factor.detach().any()]
+
+    def _note_zero_signals(self, factors: list[torch.Tensor]) -> None:
+        """A signal that is zero because its layer is gates what it multiplies (adaLN-Zero)."""
+        for factor in factors:
+            made_by = self._upstream.get(factor, 0)
+            zero = [layer for layer in self.layers if made_by >> layer.index & 1 and layer.zero]
+            if zero and not factor.detach().any():
+                gated = [self._upstream.get(other, 0) for other in factors if other is not factor]
+                self._gates += [Gate(zero[-1].names, upstream & ~(1 << zero[-1].index)) for upstream in gated]
 
     def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor]) -> None:
         """Carry what is known of the inputs over to the results."""
@@ -191,7 +202,7 @@ class Probe(TorchFunctionMode):
                 moment = measure.second_moment(gradient)
                 layer.gradient, layer.received = moment if math.isfinite(moment) else math.inf, True
                 if layer.zero:
-                    layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis)
+                    layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis, moving=True)
 
             result.register_hook(note_gradient)  # type: ignore[no-untyped-call]
         return 1 << layer.index

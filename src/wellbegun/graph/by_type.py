@@ -85,6 +85,8 @@ def _weighted(module: nn.Module) -> TypedRole | None:
     # not module.weight, which a parametrisation would compute
     weight = module._parameters.get("weight", module._parameters.get("weight_orig"))
     shape = tuple(weight.shape) if isinstance(weight, torch.Tensor) else ()
+    if 0 in shape:
+        return None
     if isinstance(module, nn.Linear) and len(shape) == 2:
         return TypedRole("linear weight", Fans(shape[1], shape[0]), "oi")
     if isinstance(module, nn.Bilinear) and len(shape) == 3:
@@ -185,11 +187,23 @@ def by_module_types(variable: Variable | None, uses: tuple[Use, ...]) -> tuple[U
 
 
 def unused_by_type(variables: tuple[Variable, ...], used: dict[str, tuple[Use, ...]]) -> dict[str, Use]:
-    """What the variables that the forward pass does not use are for, by the types of their modules."""
+    """What the variables that the forward pass does not use are for, by the types of their modules.
+
+    Where the type is none of torch.nn's, a module of the same class that was used tells: experts that no token went to.
+    """
     found = {}
+    told: dict[tuple[object, ...], Use | None] = {}
+    for variable in variables:
+        for use in used.get(variable.name, ()) if variable.kind == "parameter" else ():
+            known = told.setdefault(_kind(variable), use)
+            if known is not None and (known.role, known.fans, known.axes) != (use.role, use.fans, use.axes):
+                told[_kind(variable)] = None  # not all of them are used alike
     for variable in variables:
         typed = variable.typed
-        if typed is not None and variable.name not in used:
+        if variable.name in used:
+            continue
+        twin = told.get(_kind(variable))
+        if typed is not None:
             found[variable.name] = Use(
                 variable.name,
                 typed.role,
@@ -200,4 +214,11 @@ def unused_by_type(variables: tuple[Variable, ...], used: dict[str, tuple[Use, .
                 padding_row=typed.padding_row,
                 gates=typed.gates,
             )
+        elif twin is not None:
+            found[variable.name] = replace(twin, variable=variable.name, operation=-1, detail=variable.owner)
     return found
+
+
+def _kind(variable: Variable) -> tuple[object, ...]:
+    """Equal for tensors of the same shape that are the same attribute of modules of the same class."""
+    return variable.types[:1], variable.attribute, variable.shape

@@ -15,6 +15,7 @@ from wellbegun.graph.variable import Variable
 LIMIT = 2 * 2**30
 """Bytes in float32 that the parameters of a model may take when its forward needs real values."""
 
+_SMALL = 0.02
 _GOLDEN, _PERIOD = 0.6180339887498949, 10007
 """The period is prime, so that the rows of a matrix differ."""
 
@@ -34,7 +35,8 @@ def check_memory(variables: tuple[Variable, ...], error: Exception, name: str, p
 def harmless(own: torch.Tensor, *, keep: bool) -> torch.Tensor:
     """Return a tensor like a parameter or buffer, on the CPU, with values that any forward pass can live with.
 
-    Vectors are 1, as normalisations start; matrices are an even pattern of variance 1 / their last dimension.
+    Vectors are 1, as normalisations start; matrices are an even pattern, small enough for what is made of it to stay
+    small: a forward that takes exponentials of it for durations or sizes would need any amount of memory.
 
     own: the parameter or buffer. keep: copy its own values where it has any, for buffers: rotary tables matter.
     """
@@ -44,7 +46,8 @@ def harmless(own: torch.Tensor, *, keep: bool) -> torch.Tensor:
         return torch.zeros(own.shape, dtype=own.dtype)
     if own.ndim < 2:
         return torch.ones(own.shape, dtype=own.dtype)
-    return pattern(tuple(own.shape), own.dtype) / math.sqrt(own.shape[-1])
+    size = min(_SMALL, 1 / math.sqrt(max(own.shape[-1], 1)))
+    return pattern(tuple(own.shape), own.dtype) * size
 
 
 def pattern(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:

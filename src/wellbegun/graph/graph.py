@@ -100,6 +100,7 @@ class Use:
         padding_row: row of a look-up table that stands for padding, and is zero.
         part: whether the use is about a part of the parameter.
         factor: the number that the parameter is multiplied with before it is used.
+        offset: of a normalisation's scale: the number that is added to the parameter, 1 where it is stored as 1 + w.
         gates: names of the equal blocks of rows of a recurrent layer's parameter, in order.
         serves: of a derived parameter: the role of what was computed from it.
     """
@@ -115,6 +116,7 @@ class Use:
     padding_row: int | None = None
     part: bool = False
     factor: float = 1.0
+    offset: float = 0.0
     gates: tuple[str, ...] = ()
     serves: str = ""
 
@@ -151,6 +153,11 @@ class Graph:
     @cached_property
     def _activations(self) -> dict[str, Activation]:
         return {}
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each variable, by its name."""
+        return {variable.name: variable.shape for variable in self.variables}
 
     def weight_operations(self) -> Iterator[Operation]:
         """The operations that multiply with a parameter, in order."""

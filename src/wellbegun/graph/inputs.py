@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from wellbegun.errors import ArgumentError, TraceError
-from wellbegun.graph.transformers_inputs import is_pretrained, pretrained_inputs
+from wellbegun.graph.transformers_inputs import is_pretrained, pretrained_inputs, text_alone
 
 _BATCH = 2
 _FORMS = "'vector:64', 'image:3x224x224', 'tokens:16' or 'float:1x16000'"
@@ -31,6 +31,12 @@ def example_inputs(model: torch.nn.Module, inputs: Any) -> Iterator[Arguments]:
         yield from (((), keywords) for keywords in pretrained_inputs(model))
     else:
         yield _guess(model) if inputs is None else _given(inputs)
+
+
+def last_inputs(model: torch.nn.Module, inputs: Any) -> Iterator[Arguments]:
+    """Yield what is left to try when a forward pass fails on all that `example_inputs` made: see `text_alone`."""
+    if inputs is None and is_pretrained(model):
+        yield from (((), keywords) for keywords in text_alone(model))
 
 
 def _given(inputs: Any) -> Arguments:

@@ -9,6 +9,9 @@ from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.graph.rewrite import is_view_of_all, rewritten
 
 _REDUCTIONS = {"mean": 1.0, "sum": 1.0, "var": 0.5, "std": 0.5, "linalg_vector_norm": 0.5, "norm": 0.5}
+_REPEATED = frozenset({"sub", "mean", "pow", "square", "var", "std"})
+"""Operations that code likes to write again where the result of the first would do."""
+
 _CLOSE = 1e-3
 
 
@@ -58,11 +61,13 @@ class _Finder:
         self.sizes: dict[int, _Size] = {}
         self.latest: dict[int, _Size] = {}  # statistic of each value
         self.used = {use.operation for uses in graph.uses.values() for use in uses}
+        self.made: dict[object, int] = {}
         self.scaled: dict[int, int] = {}  # values times a learned scale, by the product
 
     def visit(self, operation: Operation) -> None:
         index, name, inputs = operation.index, operation.detail, [self.same[i] for i in operation.inputs]
-        self.same.append(inputs[0] if is_view_of_all(operation) else index)
+        again = self._first(operation, inputs)  # x - mean(x) is often written twice
+        self.same.append(inputs[0] if is_view_of_all(operation) else again)
         if index in self.used and operation.kind == "multiply" and name == "mul" and len(inputs) == 1:
             self.scaled[index] = inputs[0]
         if self.same[-1] != index or index in self.used or not inputs:
@@ -93,6 +98,13 @@ class _Finder:
         if index in self.sizes:
             self.latest[self.sizes[index].of] = self.sizes[index]
 
+    def _first(self, operation: Operation, inputs: list[int]) -> int:
+        """The first operation that made these very numbers."""
+        if operation.detail not in _REPEATED or operation.index in self.used:
+            return operation.index
+        key = (operation.detail, tuple(inputs), operation.scalars, operation.shape)
+        return self.made.setdefault(key, operation.index)
+
     def _recorded_norm(self, operation: Operation, name: str, inputs: list[int]) -> None:
         """One that was taken for a normalisation while it was recorded, with its statistic or without it."""
         if len(inputs) == 2:
@@ -101,7 +113,8 @@ class _Finder:
                 self.found[operation.index] = replace(operation, kind="multiply")
             return
         plain = self.scaled.get(inputs[0], inputs[0])
-        size = self.latest.get(plain) or self.latest.get(self.centred.get(plain, plain))
+        sizes = (self.latest.get(at) for at in (inputs[0], plain, self.centred.get(plain, plain)))
+        size = next((found for found in sizes if found is not None), None)
         sign = 1 if name == "mul" else -1
         if size is not None and size.power == -0.5 * sign:
             self._norm(operation, inputs[0], size, sign)
@@ -123,9 +136,12 @@ class _Finder:
             self._norm(operation, right, self.sizes[left], 1)
 
     def _is_size(self, statistic: int, value: int, power: float) -> bool:
-        size, value = self.sizes.get(statistic), self.scaled.get(value, value)
+        size = self.sizes.get(statistic)
         if size is None or size.power != power:
             return False
+        return self._measures(size, value) or self._measures(size, self.scaled.get(value, value))
+
+    def _measures(self, size: _Size, value: int) -> bool:
         return value == size.of or (size.centred and self.centred.get(value) == size.of)
 
     def _reduced(self, operation: Operation, name: str, value: int, numbers: dict[int | str, int | float]) -> None:
@@ -145,12 +161,13 @@ class _Finder:
 
     def _norm(self, operation: Operation, value: int, size: _Size, sign: int) -> None:
         moment = size.factor ** (2 * sign) / size.count
-        if value in self.scaled:  # weight · x / size(x): the scale is applied before the division
+        scaled_first = value in self.scaled and not self._measures(size, value)
+        if scaled_first:  # weight · x / size(x): the scale is applied before the division
             inside = self.scaled[value]
             inside = self.centred.get(inside, inside)
             self.found[value] = replace(self.graph.operations[value], kind="norm", inputs=(inside,))
         is_unit = abs(moment * size.count - 1) < _CLOSE and size.count > 1
-        plain = self.scaled.get(value, value)
+        plain = self.scaled[value] if scaled_first else value
         detail = "l2_norm" if is_unit else "layer_norm" if plain in self.centred else "rms_norm"
         second_moment = None if abs(moment - 1) < _CLOSE else moment
         source = self.centred.get(value, value)
@@ -169,19 +186,22 @@ def _roles(graph: Graph) -> Graph:
     renamed: dict[Use, Use] = {}
     for position, operation in enumerate(operations):
         here = at.get(position, [])
-        if len(here) != 1 or len(operation.inputs) != 1:
+        signals = [i for i in operation.inputs if operations[i].kind != "parameter"]
+        if len(here) != 1 or len(signals) != 1:
             continue
         (use,) = here
-        if (use.role, operation.detail) not in (("multiplied", "mul"), ("added", "add")):
+        shifted = use.offset != 0 and use.serves == "multiplied"
+        known = "multiplied" if shifted else use.role
+        if (known, operation.detail) not in (("multiplied", "mul"), ("added", "add")):
             continue
-        before = operations[operation.inputs[0]]
+        before = operations[signals[0]]
         while before.kind == "view" and before.inputs:
             before = operations[before.inputs[0]]
         if before.kind != "norm" and operation.kind != "norm":
             continue
-        role = "normalisation scale" if use.role == "multiplied" else "normalisation shift"
-        renamed[use] = replace(use, role=role, axes="o" if ranks.get(use.variable) == 1 else use.axes)
-        kind = "norm" if use.role == "multiplied" else "shift"
+        role = "normalisation scale" if known == "multiplied" else "normalisation shift"
+        renamed[use] = replace(use, role=role, serves="", axes="o" if ranks.get(use.variable) == 1 else use.axes)
+        kind = "norm" if known == "multiplied" else "shift"
         scales = kind == "norm" and before.kind == "norm"
         moment = before.second_moment if scales else operation.second_moment
         operations[position] = replace(operation, kind=kind, second_moment=moment)

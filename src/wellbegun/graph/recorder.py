@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from wellbegun.graph.by_type import by_module_types, unused_by_type
 from wellbegun.graph.call import Call
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.graph.operations import describe
+from wellbegun.graph.rewrite import rewritten
 from wellbegun.graph.shadow import Shadow
 from wellbegun.graph.slices import Slices, followed
 from wellbegun.graph.tracked import Made, Part, Source, Table
@@ -26,8 +27,17 @@ _SUMMED = frozenset({"bias", "added", "token", "position table", "bias table"})
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows every tensor back to the operation that made it, or to the parameters that it was made from alone."""
 
-    def __init__(self, variables: Sequence[Variable] = (), measures: bool = False) -> None:
+    def __init__(
+        self,
+        variables: Sequence[Variable] = (),
+        numbers: Mapping[str, float] | None = None,
+        measures: bool = False,
+    ) -> None:
+        """variables: of the model. numbers: what its buffers of one element hold, where that is known. measures:
+        whether second moments of results are taken.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
+        self.numbers = numbers or {}
         self.measures = measures
         self.variables = {variable.name: variable for variable in variables}
         self.operations: list[Operation] = []
@@ -37,6 +47,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.has_affine: set[tuple[int, str]] = set()  # normalisations that have their scale or shift
         self.masks: set[int] = set()  # operations whose results are true or false, or casts of such
         self._table = Table()
+        self._asked: set[int] = set()
         self._written: dict[int, int] = {}
         self._kept: list[Any] = []  # storages written in part: their addresses stay theirs
 
@@ -153,23 +164,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The numbers of constants among the arguments of a choice, by position: max(x, zeros)."""
         if call.name not in ("maximum", "minimum", "where"):
             return ()
-        found = [
-            (place, self._filled.get(id(value))) for place, value in enumerate(call.args) if self.made(value) is None
-        ]
-        return tuple((place, fill[1]) for place, fill in found if fill is not None and fill[0]() is call.args[place])
+        fills = ((place, self._filled.get(id(value))) for place, value in enumerate(call.args))
+        known = [(place, fill[1]) for place, fill in fills if fill is not None and fill[0]() is call.args[place]]
+        return tuple((place, number) for place, number in known if self.made(call.args[place]) is None)
 
-    def view(self, call: Call, value: torch.Tensor, parts: Sequence[dict[int, Part]]) -> int:
-        """Add an operation that shows a signal in another form; parts: of each of its results."""
+    def view(self, call: Call, value: torch.Tensor, parts: Sequence[dict[int, Part]]) -> None:
+        """Add an operation for each result that shows a signal, or a part of it, in another form; parts: of each."""
         made = self.made(value)
-        index = len(self.operations)
         inputs = () if made is None or made.index is None else (made.index,)
-        shape = tuple(call.results[0].shape) if call.results else ()
-        self.operations.append(Operation(index, "view", call.name, inputs, shape, scalars=call.scalars))
-        if self.masks.issuperset(inputs) and inputs:
-            self.masks.add(index)
         for tensor, known in zip(call.results, parts, strict=True):
+            index = len(self.operations)
+            shape = tuple(tensor.shape)
+            self.operations.append(Operation(index, "view", call.name, inputs, shape, scalars=call.scalars))
+            if self.masks.issuperset(inputs) and inputs:
+                self.masks.add(index)
             self._table.put(tensor, Made(index, (), known))
-        return index
+
+    def ask(self, value: object) -> None:
+        """Note that the forward takes a value as a number, and does not compute with it as a signal."""
+        index = self.result_of(value)
+        if index is not None:
+            self._asked.add(index)
 
     def enter(self, value: torch.Tensor) -> None:
         """Take a parameter, or what was computed from parameters, for a signal from now on: tokens, learned queries."""
@@ -182,6 +197,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operations.append(Operation(index, "parameter", "token", inputs, tuple(value.shape), parameters=names))
         self.use_all(made.sources, "token", index, "token")
         self._table.put(value, Made(index))
+
+    def give(self, value: torch.Tensor) -> int | None:
+        """Take a value for what the model returns, and return the index of the operation that made it."""
+        made = self.made(value)
+        if made is None:
+            return None
+        self.slices.take(made.parts)
+        return made.index
 
     def use(self, name: str, role: str, operation: int, detail: str, fans: Fans | None = None, **more: Any) -> None:
         """Note that an operation uses a parameter or buffer."""
@@ -230,7 +253,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             part = not whole and reading is not None
             fields: dict[str, Any] = {"axes": axes if letters else "", "region": None if whole else region, **more}
             sums = role in _SUMMED and set(source.derived) == {"add"}
-            if source.derived and not sums:
+            shifted = role == "normalisation scale" and source.derived == ("add",) and source.offset != 0
+            fields["offset"] = source.offset
+            if source.derived and not (sums or shifted):
                 steps = ", ".join(dict.fromkeys(source.derived))
                 fields |= {"serves": role}
                 self.use(source.variable, f"derived: {steps}", operation, detail, fans, factor=source.factor, **fields)
@@ -262,7 +287,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         uses = self.slices.cut(self.uses)
         self._only_computed_with(uses)
         found = {name: by_module_types(self.variables.get(name), tuple(made)) for name, made in uses.items()}
-        return Graph(variables, tuple(self.operations), found, outputs, unused_by_type(variables, found))
+        whole = Graph(variables, tuple(self.operations), found, outputs, unused_by_type(variables, found))
+        return rewritten(whole, {}, frozenset(self._asked))
 
     def _only_computed_with(self, uses: dict[str, list[Use]]) -> None:
         """A parameter from which something was computed that nothing used has that for its use."""

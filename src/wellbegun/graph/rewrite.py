@@ -11,10 +11,7 @@ _SAME_NUMBERS = frozenset(
     "view reshape _unsafe_view _reshape_alias unsqueeze squeeze flatten unflatten contiguous clone _to_copy to alias "
     "detach view_as lift_fresh expand expand_as".split()
 )
-_SEVERAL = frozenset(
-    "split split_with_sizes chunk unbind tensor_split unsafe_split unsafe_chunk hsplit vsplit dsplit max min topk sort "
-    "var_mean std_mean aminmax frexp".split()
-)
+_SEVERAL = frozenset("max min topk sort var_mean std_mean aminmax frexp".split())
 
 
 def is_view_of_all(operation: Operation) -> bool:
@@ -24,7 +21,7 @@ def is_view_of_all(operation: Operation) -> bool:
 
 def has_several_results(operation: Operation) -> bool:
     """Return whether an operation gives several tensors, which the graph does not tell apart."""
-    return operation.detail in _SEVERAL
+    return operation.detail in _SEVERAL and operation.kind != "view"
 
 
 def rewritten(graph: Graph, replaced: Mapping[int, Operation], spare: frozenset[int] = frozenset()) -> Graph:
@@ -35,7 +32,7 @@ def rewritten(graph: Graph, replaced: Mapping[int, Operation], spare: frozenset[
         replaced: new operations by the index of the old one; their inputs are indices of the graph as it was.
         spare: indices of operations that are left out if nothing takes their results, though nothing did before.
     """
-    if not replaced:
+    if not replaced and not spare:
         return graph
     operations = [replaced.get(operation.index, operation) for operation in graph.operations]
     used = {use.operation for uses in graph.uses.values() for use in uses}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,7 @@ def _walk(
     return False
 
 
+@lru_cache(maxsize=64)
 def _runs(start: int, steps: tuple[tuple[int, int], ...]) -> Ranges | None:
     """The indices start + sum of step·i, i < count, as sorted (start, stop) runs that do not touch."""
     length = 1
@@ -251,10 +253,10 @@ def _runs(start: int, steps: tuple[tuple[int, int], ...]) -> Ranges | None:
             outer.append((step, count))
     if math.prod(count for _, count in outer) > _MOST_RUNS:
         return None
-    firsts = [start]
+    firsts = np.array([start], np.int64)
     for step, count in outer:
-        firsts = [first + step * i for first in firsts for i in range(count)]
-    return joined((first, first + length) for first in firsts)
+        firsts = (firsts[:, None] + step * np.arange(count)).ravel()
+    return joined(np.stack((firsts, firsts + length), axis=1))
 
 
 def _runs_of(indices: np.ndarray[Any, np.dtype[np.int64]]) -> Ranges:
@@ -268,10 +270,11 @@ def joined(runs: Any) -> Ranges:
     >>> joined([(4, 6), (0, 2), (2, 3)])
     ((0, 3), (4, 6))
     """
-    made: list[tuple[int, int]] = []
-    for start, stop in sorted(runs):
-        if made and start <= made[-1][1]:
-            made[-1] = (made[-1][0], max(stop, made[-1][1]))
-        else:
-            made.append((start, stop))
-    return tuple(made)
+    pairs = np.asarray(runs if isinstance(runs, np.ndarray) else list(runs), np.int64).reshape(-1, 2)
+    if not len(pairs):
+        return ()
+    starts, stops = pairs[np.argsort(pairs[:, 0], kind="stable")].T
+    reach = np.maximum.accumulate(stops)
+    first = np.concatenate(([True], starts[1:] > reach[:-1]))
+    last = np.concatenate((first[1:], [True]))
+    return tuple(zip(starts[first].tolist(), reach[last].tolist(), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -13,15 +13,16 @@ from torch.utils._pytree import tree_leaves
 from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.fallback import check_memory, copied, harmless, real_inputs
 from wellbegun.graph.graph import Graph
-from wellbegun.graph.inputs import Arguments, example_inputs
+from wellbegun.graph.inputs import Arguments, example_inputs, last_inputs
 from wellbegun.graph.names import canonical_names
 from wellbegun.graph.normalisation import find_normalisations
 from wellbegun.graph.parametrised import carriers
 from wellbegun.graph.pointwise import find_activations
 from wellbegun.graph.recorder import Recorder
+from wellbegun.graph.softmax import find_softmaxes
 from wellbegun.graph.stage import staged
 from wellbegun.graph.variable import Variable, collect_variables
-from wellbegun.graph.whole_numbers import WholeNumbers, on_meta_unless_whole
+from wellbegun.graph.whole_numbers import ListsOfRows, WholeNumbers, on_meta_unless_whole
 
 
 def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
@@ -29,7 +30,7 @@ def trace(model: torch.nn.Module, inputs: Any = None) -> Graph:
 
     Args, Raises: those of `record`.
     """
-    return find_activations(find_normalisations(record(model, inputs)))
+    return find_activations(find_softmaxes(find_normalisations(record(model, inputs))))
 
 
 def measure(model: torch.nn.Module, inputs: Any) -> Graph:
@@ -69,27 +70,17 @@ def record(model: torch.nn.Module, inputs: Any = None) -> Graph:
     _check_whole(model)
     variables = collect_variables(model)
     run = _Run(model, variables, given)
-    failures: list[tuple[Arguments, Exception, Graph]] = []
-    for example in example_inputs(model, inputs):
-        recorder = Recorder(variables)
+    failed: TraceError | None = None
+    for examples in (example_inputs(model, inputs), last_inputs(model, inputs)):
         try:
-            return run.on_meta(example, recorder)
-        except (ArgumentError, TraceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
-            failures.append((example, error, recorder.graph(variables, ())))
-    first = failures[0][1]
-    check_memory(variables, first, type(model).__name__, _place(first, type(model).forward))
-    messages = []
-    for example, failure, seen in failures:
-        values = real_inputs(example, seen)
-        try:
-            return run.on_real_tensors(example, values)
-        except (ArgumentError, TraceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - the first one is raised below, as the cause
-            messages.append((_failure(model, values, error, failure), error))
-    raise TraceError(messages[0][0]) from messages[0][1]
+            found = run.first(examples)
+        except TraceError as error:
+            failed = failed or error
+        else:
+            if found is not None:
+                return found
+    assert failed is not None
+    raise failed
 
 
 class _Run:
@@ -101,6 +92,36 @@ class _Run:
         listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
         named = dict(listed)
         self.own = {variable.name: named[self.actual[variable.name]] for variable in variables}
+        self.numbers = {v.name: float(self.own[v.name]) for v in variables if _is_number(v, self.own[v.name])}
+
+    def first(self, examples: Iterable[Arguments]) -> Graph | None:
+        """What the first of these inputs shows on which the forward does not fail: on meta, else on real tensors.
+
+        Returns: None if there are no inputs.
+        """
+        failures: list[tuple[Arguments, Exception, Graph]] = []
+        for example in examples:
+            recorder = Recorder(self.variables, self.numbers)
+            try:
+                return self.on_meta(example, recorder)
+            except (ArgumentError, TraceError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, real values may do, or give the better message
+                failures.append((example, error, recorder.graph(self.variables, ())))
+        if not failures:
+            return None
+        first = failures[0][1]
+        check_memory(self.variables, first, type(self.model).__name__, _place(first, type(self.model).forward))
+        messages = []
+        for example, failure, seen in failures:
+            values = real_inputs(example, seen)
+            try:
+                return self.on_real_tensors(example, values)
+            except (ArgumentError, TraceError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the first one is raised below, as the cause
+                messages.append((_failure(self.model, values, error, failure), error))
+        raise TraceError(messages[0][0]) from messages[0][1]
 
     def on_meta(self, example: Arguments, recorder: Recorder) -> Graph:
         """On meta tensors, but for the whole numbers."""
@@ -115,7 +136,7 @@ class _Run:
     def on_real_tensors(self, example: Arguments, values: Arguments) -> Graph:
         """On small real tensors with harmless values."""
         tensors = {v.name: harmless(self.own[v.name], keep=v.kind == "buffer") for v in self.variables}
-        return self._record(Recorder(self.variables), tensors, copied, example, values)
+        return self._record(Recorder(self.variables, self.numbers), tensors, copied, example, values)
 
     def on_own_tensors(self, example: Arguments) -> Graph:
         """On the model's own numbers, measured."""
@@ -136,7 +157,7 @@ class _Run:
         for leaf, value in zip(tree_leaves(example), tree_leaves(values), strict=True):
             if isinstance(value, torch.Tensor):
                 recorder.know_input(value, _second_moment(leaf) if self.given else None)
-        with staged(model, placed, convert), WholeNumbers(), recorder:
+        with staged(model, placed, convert), WholeNumbers(), recorder, ListsOfRows():
             result = model(*values[0], **values[1])
             known = {id(tensor) for tensor in tensors.values()}
             made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
@@ -145,9 +166,16 @@ class _Run:
                 f"the forward pass makes parameters ({', '.join(made)}); "
                 "make them in the constructor, so that they can be planned"
             )
-        outputs = (recorder.result_of(leaf) for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor))
+        returned = [leaf for leaf in tree_leaves(_plain(result)) if isinstance(leaf, torch.Tensor)]
+        outputs = [recorder.give(leaf) for leaf in returned]
         found = tuple(dict.fromkeys(index for index in outputs if index is not None))
         return recorder.graph(self.variables, found)
+
+
+def _is_number(variable: Variable, tensor: torch.Tensor) -> bool:
+    """Whether a buffer holds one number that its constructor has put there."""
+    one = variable.kind == "buffer" and tensor.numel() == 1 and tensor.is_floating_point() and not tensor.is_meta
+    return one and bool(torch.isfinite(tensor))
 
 
 def _check_whole(model: torch.nn.Module) -> None:

@@ -20,6 +20,7 @@ class Source:
         shadow: which part it is and which axis is which; None if that was lost on the way.
         derived: the steps that computed the tensor from it, beyond views, casts, scales and concatenation.
         factor: what it was multiplied with.
+        offset: number that was added to it, where that is the one step in `derived`: (1 + w) has the offset 1.
         gathered: dimensions of the parameter along which rows were taken by index.
         joined: whether other tensors were concatenated to it, so that only its axes can still be followed.
     """
@@ -28,6 +29,7 @@ class Source:
     shadow: Shadow | None
     derived: tuple[str, ...] = ()
     factor: float = 1.0
+    offset: float = 0.0
     gathered: tuple[int, ...] = ()
     joined: bool = False
 

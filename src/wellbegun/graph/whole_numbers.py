@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -45,6 +46,23 @@ class WholeNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
             args = (args[0], _positions(args[1]), *args[2:])
         args, kwargs = tree_map_only(torch.Tensor, _on_meta, (args, kwargs))
         return func(*args, **kwargs)
+
+
+class ListsOfRows(TorchFunctionMode):
+    """Makes real tensors of the lists of whole numbers that a signal is indexed with, which PyTorch puts on meta."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.Tensor.__getitem__ and isinstance(args[1], (list, tuple)):
+            whole = args[1]
+            index = tuple(map(_rows, whole)) if isinstance(whole, tuple) else _rows(whole)
+            args = (args[0], index, *args[2:])
+        return func(*args, **(kwargs or {}))
+
+
+def _rows(index: Any) -> Any:
+    return torch.tensor(index) if isinstance(index, list) and index and all(type(i) is int for i in index) else index
 
 
 def on_meta_unless_whole(value: Any) -> Any:

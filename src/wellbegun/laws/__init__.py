@@ -23,6 +23,7 @@ from wellbegun.laws.scaled import (
 )
 from wellbegun.laws.sparse import Sparse
 from wellbegun.laws.stored import Stored
+from wellbegun.laws.with_fans import WithFans
 
 __all__ = [
     "LAWS",
@@ -55,6 +56,7 @@ __all__ = [
     "TruncatedNormal",
     "Uniform",
     "VarianceScaling",
+    "WithFans",
     "XavierNormal",
     "XavierUniform",
     "Zeros",

@@ -27,6 +27,7 @@ class Candidate:
         attribute: its name inside that module.
         fans: fans of the operation that uses it, or None.
         ties: its other names.
+        dtype: storage type, by its NumPy name ("float32", "int32").
         types: for each of its names, the full names of the holding module's class and of that class's bases.
     """
 
@@ -39,6 +40,7 @@ class Candidate:
     fans: Fans | None = None
     ties: tuple[str, ...] = ()
     types: tuple[tuple[str, ...], ...] = ()
+    dtype: str = "float32"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,8 +48,13 @@ class Candidate:
         return (self.name, *self.ties)
 
     @property
+    def is_packed(self) -> bool:
+        """Whether it holds whole numbers: codes, indices or counts, which no random law is about."""
+        return not self.dtype.startswith(("float", "bfloat", "complex"))
+
+    @property
     def group(self) -> str:
         """Which of GROUPS it belongs to."""
-        if self.kind == "buffer":
+        if self.kind == "buffer" or self.is_packed:
             return BUFFERS
         return NORMALISATION if self.role.startswith("normalisation") else PARAMETERS

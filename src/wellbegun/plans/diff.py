@@ -10,16 +10,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.plans.entry import Entry
-from wellbegun.plans.groups import group_names, join_names_of
+from wellbegun.plans.groups import group_names, join_names_of, join_siblings
 from wellbegun.plans.identity import entry_identity, law_identity
 from wellbegun.plans.words import law_words, shape_words, std_words
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.table import Table
+    from rich.text import Text
 
     from wellbegun.plans.explanation import Finding
     from wellbegun.plans.plan import Plan
+
+
+Row = tuple[str, tuple["Change", ...]]
+"""Names as one text, and what changes under these names, the same in all."""
+
+MOST = 12
+"""Rows that one finding shows."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,12 @@ class PlanDiff:
     def headline(self) -> str:
         """Return what is compared, and how many tensors differ."""
         count = len({entry.name for plan in (self.first, self.second) for entry in plan})
-        differ = f"{len(self)} of {count} tensors differ" if self.changes else f"the same laws for all {count} tensors"
+        differ = f"the same laws for all {count} tensors"
+        if self.changes:
+            numbers = sum(entry.size for entry in self.first) or 1
+            share = sum(change.first.size for change in self.changes if change.first is not None) / numbers
+            words = "all" if share > 0.9995 else f"{share:.1%}" if share >= 0.0005 else "under 0.1%"
+            differ = f"{len(self)} of {count} tensors differ, {words} of the numbers"
         return f"{self.first.recipe} → {self.second.recipe} · {differ}"
 
     def recipe_of(self, finding: Finding) -> str:
@@ -130,6 +142,19 @@ class PlanDiff:
         if self.first.recipe == self.second.recipe:
             return f"{finding.plan} plan"
         return (self.first if finding.plan == "first" else self.second).recipe
+
+    def sections(self) -> list[tuple[Finding | None, list[Row]]]:
+        """Return the findings, each with the rows that it explains; last the rows that none explains, largest first.
+
+        A row stands once, at the first finding that names it.
+        """
+        rows = dict(self.grouped())
+        found: list[tuple[Finding | None, list[Row]]] = []
+        for finding in self.findings:
+            found.append((finding, _siblings([(name, rows.pop(name)) for name in finding.names if name in rows])))
+        if rows:
+            found.append((None, _siblings(sorted(rows.items(), key=lambda row: -_size_of(row[1][0])))))
+        return found
 
     def grouped(self) -> list[tuple[str, tuple[Change, ...]]]:
         """Return the changes with those of repeated layers together: (label, changes)."""
@@ -148,16 +173,27 @@ class PlanDiff:
         from rich.padding import Padding
         from rich.text import Text
 
+        from wellbegun.plans.table import fitting
+
         yield Text(self.headline, style="bold")
-        if not self.changes:
-            return
-        yield _table(self.grouped(), self.headings)
-        for position, finding in enumerate(self.findings):
-            if position:
-                yield Text("")
-            style = {"error": "red", "warning": "yellow", "note": "cyan"}[finding.level]
-            yield Text.assemble((f"{finding.level}, {self.recipe_of(finding)}: ", style), (finding.title, "bold"))
-            yield Padding(Text(finding.text), (0, 0, 0, 4))
+        sections = self.sections()
+        shown = [row_of(label, changes[0]) for _, rows in sections for label, changes in rows[:MOST]]
+        widths = [max((len(row[i]) for row in shown), default=0) for i in range(3)]
+        widths[0] = fitting((row[0] for row in shown), options.max_width - sum(widths[1:]) - 10)
+        for finding, rows in sections:
+            yield Text("")
+            if finding is not None:
+                style = {"error": "red", "warning": "yellow", "note": "cyan"}[finding.level]
+                head = (f"{finding.level}, {self.recipe_of(finding)}: ", style)
+                yield Text.assemble(head, (finding.title, "bold"))
+                yield Padding(Text(finding.text), (0, 0, 0, 2))
+            elif len(sections) > 1:
+                yield Text("other differences", style="bold")
+            for label, changes in rows[:MOST]:
+                yield _row(row_of(label, changes[0]), widths)
+            if len(rows) > MOST:
+                left = sum(len(changes) for _, changes in rows[MOST:])
+                yield Text(f"    ... and {left} more tensors in {len(rows) - MOST} rows", style="dim")
 
     def _repr_html_(self) -> str:
         from wellbegun.plans.html import diff_html
@@ -165,11 +201,9 @@ class PlanDiff:
         return diff_html(self)
 
 
-def cells_of(label: str, change: Change) -> tuple[str, str, str, str, str]:
-    """Return a row: name, shape, both laws with their std, what differs."""
-    entry = change.first or change.second
-    assert entry is not None
-    return label, shape_words(entry.shape), _law(change.first), _law(change.second), change.what
+def row_of(label: str, change: Change) -> tuple[str, str, str]:
+    """Return a row: names, both laws with their std, what differs."""
+    return label, f"{_law(change.first)} → {_law(change.second)}", change.what
 
 
 def _changes(first: Plan, second: Plan) -> tuple[Change, ...]:
@@ -184,18 +218,35 @@ def _changes(first: Plan, second: Plan) -> tuple[Change, ...]:
     return tuple(made)
 
 
-def _table(groups: list[tuple[str, tuple[Change, ...]]], names: tuple[str, str]) -> Table:
-    from rich import box
-    from rich.table import Table
+def _row(row: tuple[str, str, str], widths: list[int]) -> Text:
+    """Return a row in columns; a name that is too long for its column has a line of its own."""
     from rich.text import Text
 
-    headings = ("tensor", "shape", *names, "what differs")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for label, members in groups:
-        table.add_row(*(Text(cell) for cell in cells_of(label, members[0])))
-    return table
+    name, laws, what = row
+    start = f"    {name.ljust(widths[0])}   " if len(name) <= widths[0] else f"    {name}\n    {'':{widths[0]}}   "
+    return Text.assemble(start, (f"{laws.ljust(widths[1])}   ", "dim"), what)
+
+
+def _siblings(rows: list[Row]) -> list[Row]:
+    """Put neighbours that differ in nothing but one part of their names together: attn.{query,key,value}.weight."""
+    made: list[list[Row]] = []
+    for label, changes in rows:
+        last = made[-1] if made else []
+        alike = last and row_of("", last[0][1][0])[1:] == row_of("", changes[0])[1:]
+        if alike and join_siblings([name for name, _ in last] + [label]):
+            last.append((label, changes))
+        else:
+            made.append([(label, changes)])
+    return [
+        (join_siblings([name for name, _ in part]) or part[0][0], tuple(change for _, more in part for change in more))
+        for part in made
+    ]
+
+
+def _size_of(change: Change) -> float:
+    """How much differs, for the order of rows: factors first."""
+    ratio = change.ratio
+    return abs(math.log(ratio)) if ratio else 0.5
 
 
 def _law(entry: Entry | None) -> str:

@@ -13,6 +13,9 @@ from wellbegun.plans.identity import law_identity
 
 Indices = tuple[int, ...]
 
+_LONG = 40
+"""Letters of the parts in braces from which one row would be harder to read than several."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -48,6 +51,28 @@ def group_entries(entries: Iterable[Entry]) -> list[Group]:
     return [_group(members) for members in groups]
 
 
+def shown_groups(entries: Iterable[Entry]) -> list[Group]:
+    """Return the groups as a table shows them: those that differ in one part of their names alone are one row.
+
+    The query, key and value weights of an attention, say, where shape, law and reason are the same: {q,k,v}.weight.
+    """
+    made: list[list[Group]] = []
+    alike: dict[Hashable, list[list[Group]]] = {}
+    for group in group_entries(entries):
+        rows = alike.setdefault(_key(group.first), []) if not group.ties else []
+        for row in rows:
+            if join_siblings([*(member.label for member in row), group.label]):
+                row.append(group)
+                break
+        else:
+            made.append([group])
+            rows.append(made[-1])
+    return [
+        Group(tuple(e for g in row for e in g.entries), join_siblings([g.label for g in row]), row[0].ties)
+        for row in made
+    ]
+
+
 def group_names(names: Sequence[str], keys: Iterable[Hashable]) -> list[list[int]]:
     """Return the positions of names that belong together: equal keys, equal but for numbers that make a full grid."""
     together: dict[Hashable, list[int]] = {}
@@ -80,6 +105,29 @@ def join_names_of(names: Sequence[str]) -> str:
     template, _ = split_name(names[0])
     columns = list(zip(*(split_name(name)[1] for name in names), strict=True))
     return template.format(*(_ranges(sorted(set(column))) for column in columns)) if columns else names[0]
+
+
+def join_siblings(labels: Sequence[str]) -> str:
+    """Return labels that differ in one part alone as one text; an empty one where they differ otherwise, or too much.
+
+    >>> join_siblings(["h.{0..3}.q.weight", "h.{0..3}.k.weight"]), join_siblings(["a.w", "b.v"])
+    ('h.{0..3}.{q,k}.weight', '')
+    """
+    if len(labels) == 1:
+        return labels[0]
+    # the two dots of a range are no separators
+    split = [label.replace("..", "\0").split(".") for label in labels]
+    if len({len(parts) for parts in split}) > 1 or len(split[0]) == 1:
+        return ""
+    columns = list(zip(*split, strict=True))
+    differ = [place for place, column in enumerate(columns) if len(set(column)) > 1]
+    if len(differ) != 1 or any("{" in part for part in columns[differ[0]]):
+        return ""
+    parts = list(split[0])
+    if sum(len(part) + 1 for part in columns[differ[0]]) > _LONG:
+        return ""
+    parts[differ[0]] = "{" + ",".join(columns[differ[0]]) + "}"
+    return ".".join(parts).replace("\0", "..")
 
 
 def _is_number(part: str) -> bool:

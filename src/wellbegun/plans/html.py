@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from wellbegun.plans.groups import group_entries
+from wellbegun.plans.groups import shown_groups
 from wellbegun.plans.table import headline, name_lines, summary
 from wellbegun.plans.words import law_words, shape_words, std_words
 
@@ -30,7 +30,7 @@ _STYLE = """
 
 def plan_html(plan: Plan) -> str:
     """Return the plan's table as one self-contained element."""
-    groups = group_entries(plan)
+    groups = shown_groups(plan)
     rows = []
     for group in groups:
         entry = group.first
@@ -51,22 +51,27 @@ def plan_html(plan: Plan) -> str:
 
 def diff_html(diff: PlanDiff) -> str:
     """Return the differences and what explains them as one self-contained element."""
-    from wellbegun.plans.diff import cells_of
+    from wellbegun.plans.diff import MOST, row_of
 
-    rows = []
-    for label, changes in diff.grouped():
-        cells = cells_of(label, changes[0])
-        kinds = ("name", "word", "word", "word", "word")
-        parts = (f'<td class="{kind}">{escape(text)}</td>' for kind, text in zip(kinds, cells, strict=True))
-        rows.append("<tr>" + "".join(parts) + "</tr>")
-    head = f"<strong>{escape(diff.headline)}</strong>"
-    table = _table(("tensor", "shape", *diff.headings, "what differs"), rows) if rows else ""
-    findings = "".join(
-        f'<p><strong class="{finding.level}">{finding.level}, {escape(diff.recipe_of(finding))}:</strong> '
-        f"<strong>{escape(finding.title)}</strong><br>{escape(finding.text)}</p>"
-        for finding in diff.findings
-    )
-    return _element(head + table + findings)
+    parts = [f"<strong>{escape(diff.headline)}</strong>"]
+    for finding, rows in diff.sections():
+        if finding is not None:
+            parts.append(
+                f'<p><strong class="{finding.level}">{finding.level}, {escape(diff.recipe_of(finding))}:</strong> '
+                f"<strong>{escape(finding.title)}</strong><br>{escape(finding.text)}</p>"
+            )
+        elif len(parts) > 1:
+            parts.append("<p><strong>other differences</strong></p>")
+        shown = []
+        for label, changes in rows[:MOST]:
+            cells = zip(("name", "word quiet", "word"), row_of(label, changes[0]), strict=True)
+            shown.append("<tr>" + "".join(f'<td class="{kind}">{escape(text)}</td>' for kind, text in cells) + "</tr>")
+        if shown:
+            parts.append(_table(("tensor", " → ".join(diff.headings), "what differs"), shown))
+        if len(rows) > MOST:
+            left = sum(len(changes) for _, changes in rows[MOST:])
+            parts.append(f'<div class="quiet">... and {left} more tensors in {len(rows) - MOST} rows</div>')
+    return _element("".join(parts))
 
 
 def _table(headings: tuple[str, ...], rows: list[str]) -> str:

@@ -147,7 +147,7 @@ def assign_rules(rules: tuple[Rule, ...], candidates: Iterable[Candidate]) -> As
     for candidate in everything:
         _check_agreement(hits.get(candidate.name, []), candidate.names)
     winners = {name: found[-1][0] for name, found in hits.items()}
-    winning = set(map(id, winners.values()))
+    winning = {id(rule) for name, found in hits.items() for rule in _in_force(found)}
     for rule, names_of in zip(rules, reach, strict=True):
         if id(rule) not in winning:
             takers = ", ".join(dict.fromkeys(winners[name].pattern.text for name in sorted(names_of)))
@@ -155,6 +155,13 @@ def assign_rules(rules: tuple[Rule, ...], candidates: Iterable[Candidate]) -> As
                 f"{rule} has no effect: later rules ({takers}) take over all it matches; put the more special rule last"
             )
     return Assignment(winners, passed)
+
+
+def _in_force(hits: list[tuple[Rule, frozenset[str]]]) -> list[Rule]:
+    """The winner, and rules that say the same of other names of the tensor."""
+    winner, its_names = hits[-1]
+    agreed = [rule for rule, names in hits[:-1] if not names & its_names and rule.initializer == winner.initializer]
+    return [winner, *agreed]
 
 
 def _hits(rule: Rule, candidate: Candidate) -> frozenset[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.laws import Constant, Keep
 from wellbegun.plans.entry import Entry
-from wellbegun.plans.groups import Group, group_entries
+from wellbegun.plans.groups import Group, shown_groups
 from wellbegun.plans.words import bytes_words, element_bytes, law_words, shape_words, std_words
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class PlanView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
-        groups = group_entries(self.plan)
+        groups = shown_groups(self.plan)
         yield Text(headline(self.plan), style="bold")
         if options.max_width >= WIDE:
             yield _wide(groups)
@@ -119,23 +120,29 @@ def narrow(rows: list[tuple[tuple[str, ...], str]], headings: tuple[str, ...], w
 
     cells = [headings, *(row for row, _ in rows)]
     widths = [max(len(line) for row in cells for line in row[i].split("\n")) for i in range(len(headings))]
+    widths[0] = fitting((row[0].split("\n")[0] for row in cells), width - sum(widths[1:]) - 3 * len(widths[1:]))
     yield Text("")
-    yield Text(_line(headings, widths, width), style="bold")
+    yield Text(_line(headings, widths), style="bold")
     yield Text("─" * min(width, sum(widths) + 3 * len(widths) - 3), style="dim")
     for position, (row, reason) in enumerate(rows):
         name, *further = row[0].split("\n")
-        yield Text(_line((name, *row[1:]), widths, width))
+        yield Text(_line((name, *row[1:]), widths))
         for line in further:
             yield Text(line)
         if position + 1 == len(rows) or rows[position + 1][1] != reason:
             yield Padding(Text(reason, style="dim italic"), (0, 0, 0, 4))
 
 
-def _line(row: tuple[str, ...], widths: list[int], width: int) -> str:
+def fitting(names: Iterable[str], width: int) -> int:
+    """Return the width of a column of names: of the longest that fits; longer ones get a line of their own."""
+    return max((len(name) for name in names if len(name) <= width), default=0)
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
     cells = [cell.ljust(size) for cell, size in zip(row[:-1], widths[:-1], strict=True)]
     rest = "   ".join((*cells[1:], row[-1].rjust(widths[-1])))
-    if widths[0] + 3 + len(rest) > width:  # a long name has a line of its own
-        return f"{row[0]}\n    {rest}"
+    if len(row[0]) > widths[0]:  # a long name has a line of its own
+        return f"{row[0]}\n{'':{widths[0]}}   {rest}"
     return f"{cells[0]}   {rest}"
 
 

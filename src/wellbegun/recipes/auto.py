@@ -111,8 +111,11 @@ class _Planner:
             own = own_values(self.graph, operation.weight, self.known)
             if own is not None:
                 self.proposals[operation.weight] = own
-            elif operation.weight in self.proposals and self.layers.has_fans(operation):
-                self.proposals[operation.weight] = recurrent.fed(self.proposals[operation.weight], feed)
+            elif self.layers.has_fans(operation) and self.layers.use(operation).role == recurrent.INPUTS:
+                if not feed.doubt:  # the state of another layer has no size that theory knows
+                    use = self.layers.use(operation)
+                    how = "measured" if feed.measured else "assumed" if feed.kind == "input" else ""
+                    self.proposals[operation.weight] = recurrent.inputs(use, feed.second_moment, how)
             elif operation.weight not in self.proposals and self.layers.has_fans(operation):
                 chain = self.chains[operation.index]
                 if self._carries_state(operation, feed):
@@ -178,7 +181,7 @@ class _Planner:
             spread += f"/{factor:.4g}, as the forward pass multiplies the weight by {math.sqrt(factor):.4g},"
         reason = f"{_origin(feed)}; {spread} {goal.purpose}"
         if is_deep:
-            reason += f"; {deep.why_not(chain)}"
+            reason += f"; {deep.why_not(self.layers, chain)}"
         initializer = LecunNormal() if math.isclose(variance, 1.0) else VarianceScaling(variance)
         source = goal.source or _LAYER
         self.proposals[operation.weight] = Proposal(initializer, reason, source, feed.second_moment, goal.target)
@@ -265,10 +268,12 @@ def _bare(place: Place, count: int) -> Goal:
 
 def _usual_feed(graph: Graph, chain: Chain, operation: Operation, feed: Feed) -> Feed:
     """What a weight that stands several times in a chain is fed in the end: its own output through an activation."""
+    if len(graph.uses[operation.weight]) == 1:
+        return feed
+    # a decoder that reads the encoder's weight the other way round is no loop
     same_way = {use.operation for use in graph.uses[operation.weight] if use.axes == _axes(graph, operation)}
-    places = [
-        i for i, other in enumerate(chain.operations) if other.weight == operation.weight and other.index in same_way
-    ]  # a decoder that reads the encoder's weight the other way round is no loop
+    alike = [other.weight == operation.weight and other.index in same_way for other in chain.operations]
+    places = [i for i, is_alike in enumerate(alike) if is_alike]
     activation = chain.activations[places[-1] - 1] if len(places) > 1 else ""
     if not activation:
         return feed
@@ -296,6 +301,10 @@ def _origin(feed: Feed) -> str:
         "add": "a sum of branches",
         "matmul": "a product of signals",
         "multiply": "a product of branches",
+        "linear": "a linear layer",
+        "convolution": "a convolution",
+        "embedding": "a look-up table",
+        "concat": "signals put side by side",
         "other": "an operation",
     }
     return f"fed by {source.get(feed.kind, feed.kind)}, second moment {size}"

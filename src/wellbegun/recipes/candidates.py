@@ -30,4 +30,5 @@ def _candidate(graph: Graph, variable: Variable) -> Candidate:
         fans=main_fans(uses),
         ties=variable.ties,
         types=variable.types,
+        dtype=variable.dtype,
     )

@@ -28,6 +28,9 @@ from wellbegun.theory import (
 HIGHEST = 4.0
 """Largest q of a critical point that is chosen for its depth."""
 
+LEAST_CARRIED = 0.25
+"""Share of q at a critical point that has to come from the weights."""
+
 _MIRRORED = "Balduzzi et al. (2017), section 4; Burkholz and Dubatovka (2019)"
 _COMPENSATED = "wellbegun's pilot (2026), rules k and l; Schoenholz et al. (2017), eq. 6, with Var f in place of E f²"
 _CRITICAL = "Schoenholz et al. (2017), eq. 6; Pennington, Schoenholz and Ganguli (2017), section 2.4"
@@ -63,7 +66,7 @@ def propose(
     return _at_critical_point(layers, operation, chain, feed, choice.point, goal)
 
 
-def why_not(chain: Chain) -> str:
+def why_not(layers: Layers, chain: Chain) -> str:
     """Say in a clause why a deep chain gets the shallow rule, for the entry's reason."""
     if not chain.activation:
         cause = "its hidden layers have different activations"
@@ -73,6 +76,10 @@ def why_not(chain: Chain) -> str:
         cause = "between its layers units are cut, pooled or mixed with other axes"
     elif chain.repeats:
         cause = "a weight stands in it more than once"
+    elif _all_have_biases(layers, chain):
+        cause = (
+            f"{chain.activation} has no critical point that is stable: signals too small fade, too large ones blow up"
+        )
     else:
         cause = f"no critical point of {chain.activation} can be reached without a bias in every layer"
     return f"a rule for one layer at a time: better ones exist for {chain.depth} hidden layers in a row, but {cause}"
@@ -114,10 +121,10 @@ def _at_critical_point(
     compensated = point.mean_compensated and bool(layers.biases(operation))
     carried = behind.variance if compensated else behind.second
     target = goal.target if last else point.q
-    where = f"the critical point q = {point.q:.4g}"
+    where = f"the critical point, second moment {point.q:.4g}"
     if first:
         variance = (point.q - point.bias_variance) / feed.second_moment
-        reason = f"brings the data (second moment {feed.second_moment:.4g}) to {where}"
+        reason = f"brings an input of second moment {feed.second_moment:.4g} to {where}"
     elif last:
         variance = target / carried
         what = f"{'variance' if compensated else 'second moment'} of {carried:.4g}"
@@ -147,7 +154,9 @@ def _bias(
         law = MeanCompensation(operation.weight, point.mean, std, order)
         return law, f"takes the mean {point.mean:.4g} of {point.activation} out, so that only what varies is passed on"
     if std:
-        return Normal(std), f"the critical point q = {point.q:.4g} needs biases of std {std:.4g}"
+        return Normal(
+            std
+        ), f"with biases of std {std:.4g} the signal stays at the critical point, second moment {point.q:.4g}"
     return ZERO_BIAS.initializer, ZERO_BIAS.reason
 
 
@@ -155,9 +164,9 @@ def _bias(
 def _critical_point(activation: Activation, depth: int) -> CriticalPoint | None:
     """The critical point for this depth: from the depth where f is odd, else the stable one, else compensated."""
     try:
-        if abs(moments(activation, 1.0).mean) < 1e-9:
-            return point_for_depth(activation, depth)
-        return critical(activation)
+        odd = abs(moments(activation, 1.0).mean) < 1e-9
+        point = point_for_depth(activation, depth) if odd else critical(activation)
+        return point if _carries_signal(activation, point) else None
     except TheoryError:
         pass
     try:
@@ -167,6 +176,13 @@ def _critical_point(activation: Activation, depth: int) -> CriticalPoint | None:
         return point if _holds_from_afar(activation, point) else None
     except TheoryError:
         return None
+
+
+def _carries_signal(activation: Activation, point: CriticalPoint) -> bool:
+    """Whether weights, and not random biases, make what a layer passes on: a function that is flat around 0 has points
+    where few units are active, and those that are carry all gradient.
+    """
+    return point.weight_variance * moments(activation, point.q).second >= LEAST_CARRIED * point.q
 
 
 def _holds_from_afar(activation: Activation, point: CriticalPoint) -> bool:

@@ -7,13 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wellbegun.errors import ArgumentError, PlanError
-from wellbegun.laws import Fans, Initializer, Law, Orthogonal, Patched
+from wellbegun.laws import Fans, Initializer, Law, Orthogonal, Patched, WithFans
 from wellbegun.plans import Entry
 
 if TYPE_CHECKING:
     from wellbegun.graph.graph import Graph, Use
     from wellbegun.graph.variable import Variable
     from wellbegun.recipes.proposal import Proposal
+
+GIVE_FANS = (
+    "say what its dimensions are: wb.WithFans(wb.HeNormal(), wb.Fans(fan_in=..., fan_out=...)), or wb.Fans.of(shape, "
+    "axes) with i for inputs, o for outputs, k for taps and b for a stack of separate weights, such as 'bio'"
+)
+"""What to do about a weight whose use gives no fans."""
 
 
 def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str = "") -> Entry:
@@ -29,7 +35,8 @@ def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str
         PlanError: the proposal does not fit the tensor.
     """
     uses = uses_of(graph, variable.name)
-    fans = main_fans(uses)
+    given = proposal.initializer
+    fans = given.fans if isinstance(given, WithFans) else main_fans(uses)
     try:
         law = _law(proposal.initializer, variable, uses, fans)
         law.check_shape(variable.shape)
@@ -85,7 +92,7 @@ def _law(initializer: Initializer, variable: Variable, uses: tuple[Use, ...], fa
     if fans is None:
         use = uses[0] if uses else None
         detail = f"{use.role}: {use.detail}" if use else "not used in the forward pass"
-        raise ArgumentError(f"{initializer!r} needs fans, which its use ({detail}) does not give")
+        raise ArgumentError(f"{initializer!r} needs fans, which its use ({detail}) does not give; {GIVE_FANS}")
     base = initializer.law(fans)
     parts = {use.region: initializer.law(use.fans) for use in uses if use.fans is not None and use.region is not None}
     others = tuple((region, law) for region, law in parts.items() if law != base)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.authors import Authored, Authorship, record_construction, record_initialisation, recorded
+from wellbegun.authors import (
+    Authored,
+    Authorship,
+    initialises_itself,
+    record_construction,
+    record_initialisation,
+    recorded,
+)
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
 from wellbegun.laws import Constant
@@ -51,10 +58,10 @@ class Knowledge:
 
         Args:
             graph: of the model.
-            complete: run the code that initialises the model, where no record of it is there; else only what tensors
-                with the same number everywhere hold already.
+            complete: run the code that initialises the model, where no record of it is there. That is done anyway
+                where classes of the model's own bring such code along.
         """
-        if complete and not self.is_complete:
+        if not self.is_complete and (complete or (self._authored is None and initialises_itself(self.model))):
             known: Mapping[str, Authorship] = self._authored or {}
             names = [name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers())]
             seen = all(name in known and known[name].law is not None for name in names)

@@ -93,12 +93,13 @@ def _proposals(policy: Recipe, graph: Graph, knowledge: Knowledge, ruled: Mappin
     Raises:
         UnplannedError: a tensor is left over.
     """
-    from wellbegun.recipes.fixed import orthogonal_only
+    from wellbegun.recipes.fixed import NO_ELEMENTS, orthogonal_only
 
-    proposals = policy.propose(graph, knowledge.of_graph(graph, policy.needs_author))
+    empty = {v.name: NO_ELEMENTS for v in graph.variables if 0 in v.shape}
+    proposals = policy.propose(graph, knowledge.of_graph(graph, policy.needs_author)) | empty
     left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left and not knowledge.is_complete:
-        proposals = policy.propose(graph, knowledge.of_graph(graph, True))
+        proposals = policy.propose(graph, knowledge.of_graph(graph, True)) | empty
         left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left:
         raise UnplannedError(_left_over(graph, left, knowledge))
@@ -124,10 +125,13 @@ def _streams(aliases: Mapping[str, str] | None, names: list[tuple[str, ...]]) ->
 
 
 def _left_over(graph: Graph, left: list[Variable], knowledge: Knowledge) -> str:
-    lines = []
+    from wellbegun.recipes.entries import GIVE_FANS
+
+    lines, unclear = [], False
     for variable in left:
         uses = graph.uses.get(variable.name, ())
         use = "; ".join(sorted({f"{u.role}: {u.detail}" for u in uses})) or "not used in the forward pass"
+        unclear |= "ambiguous: " in use or (not uses and variable.kind == "parameter" and len(variable.shape) > 1)
         author = knowledge.why(variable.name)
         own = f"; {author}" if author else ""
         lines.append(f"  {variable.name} {list(variable.shape)} ({variable.kind} of {variable.owner}; {use}{own})")
@@ -137,4 +141,5 @@ def _left_over(graph: Graph, left: list[Variable], knowledge: Knowledge) -> str:
         + "\nIf a constructor gave them their values: build the model inside `with wb.skeleton():`, or pass the "
         "function that builds it in its place. Or say what they shall hold: plan(..., rules={'name or pattern': "
         "wb.Zeros()}), wb.Keep() for values that are already right."
+        + (f" For a weight, {GIVE_FANS}." if unclear else "")
     )

@@ -32,7 +32,7 @@ class Proposal:
 def as_proposal(author: Authorship, why: str, after: float | None = None) -> Proposal:
     """Turn what the author's code does into a proposal."""
     assert author.law is not None
-    return Proposal(author.law, f"{why} ({author.note})", "the model's own code", None, after)
+    return Proposal(author.law, f"{why}: {author.note}", "the model's own code", None, after)
 
 
 class Recipe(Protocol):

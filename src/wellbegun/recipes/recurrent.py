@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 from wellbegun.graph.graph import Graph, Use
 from wellbegun.laws import Constant, Orthogonal, Patched, VarianceScaling, Zeros
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed
 
+INPUTS = "input weight of gates"
 _ORTHOGONAL = "Saxe, McClelland and Ganguli (2014), section 4; one matrix for each gate, as Keras has it"
-_INPUTS = "LeCun et al. (1998), eq. 16"
-_KEEPS = "variance 1/fan_in gives each gate the second moment of the input"
 _FORGET = "Jozefowicz, Zaremba and Sutskever (2015), section 2.2"
 
 
@@ -36,22 +31,18 @@ def state_weight() -> Proposal:
     return Proposal(Orthogonal(), reason, _ORTHOGONAL, 1.0, 1.0)
 
 
-def fed(made: Proposal, feed: Feed) -> Proposal:
-    """Return the proposal for the input weight of gates, given what is really fed in."""
-    size = feed.second_moment
-    if made.source != _INPUTS or math.isclose(size, 1.0, rel_tol=1e-6):
-        return made
-    if feed.doubt:
-        return replace(made, before=size, after=size, reason=f"{made.reason}, here about {size:.4g} (an estimate)")
-    reason = made.reason.replace(
-        _KEEPS, f"variance 1/(fan_in·{size:.4g}) gives each gate a second moment of 1 from the input's {size:.4g}"
+def inputs(use: Use, second_moment: float = 1.0, how: str = "assumed") -> Proposal:
+    """Return the proposal for an input weight whose input has this second moment, and how that is known."""
+    size = f"{second_moment:.4g}" + (f" ({how})" if how else "")
+    reason = (
+        f"feeds {_many(len(use.gates), 'gate')} from the input, second moment {size}: variance "
+        f"1/(fan_in·{second_moment:.4g}) gives each gate a second moment of 1 from it"
     )
-    return replace(made, initializer=VarianceScaling(1.0 / size), before=size, after=1.0, reason=reason)
+    return Proposal(VarianceScaling(1.0 / second_moment), reason, "LeCun et al. (1998), eq. 16", second_moment, 1.0)
 
 
 def _inputs(graph: Graph, name: str, use: Use) -> Proposal:  # noqa: ARG001
-    gates = _many(len(use.gates), "gate")
-    return Proposal(VarianceScaling(1.0), f"feeds {gates} from the input: {_KEEPS}", _INPUTS, 1.0, 1.0)
+    return inputs(use)
 
 
 def _memory(graph: Graph, name: str, use: Use) -> Proposal:  # noqa: ARG001
@@ -77,7 +68,7 @@ def _bias(graph: Graph, name: str, use: Use) -> Proposal:
 
 
 _RULES = {
-    "input weight of gates": _inputs,
+    INPUTS: _inputs,
     "recurrent weight": _memory,
     "projection weight": _projection,
     "gate bias": _bias,

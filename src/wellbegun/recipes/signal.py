@@ -25,6 +25,10 @@ STEEP = 3.5
 """Exponent of the data's size from which on the size behind a chain is an estimate: it differs from row to row."""
 
 
+BEYOND = 1e4
+"""Factor from 1 at which an estimated second moment says more about the estimate than about the network."""
+
+
 @dataclass(frozen=True)
 class Signal:
     """What is known of one operation's result.
@@ -112,6 +116,8 @@ class Signals:
             size *= self[operation.inputs[1]].second_moment
         if size < SILENT:
             size, doubt = ASSUMED, doubt or "a signal that starts at zero"
+        if doubt and not 1 / BEYOND < size < BEYOND:  # an estimate as far off as this is none
+            size = ASSUMED
         return Feed(source.kind, activation, size, measured, doubt)
 
     def follow(self, operation: Operation, target: float, proposals: Mapping[str, Proposal]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Use
-from wellbegun.laws import Constant, Keep, Normal, Uniform
+from wellbegun.laws import Constant, Keep, Normal, TruncatedNormal, Uniform
 from wellbegun.recipes.behind import activation_of
 from wellbegun.recipes.layers import find_outputs
 from wellbegun.recipes.proposal import Proposal, as_proposal
@@ -22,6 +22,9 @@ PLAIN = frozenset(
     }
 )  # fmt: skip
 """Roles that a rule of a recipe knows; every other role is special."""
+
+_SMALL = 0.05
+"""Standard deviation up to which a random bias around 0 is a default and not meant."""
 
 _TABLES = {
     "position table": "a table of positions beside signals of second moment 1: std 0.02, as published for ViT and BERT",
@@ -41,8 +44,8 @@ def special_proposals(graph: Graph, known: Mapping[str, Authorship]) -> dict[str
         if variable.kind == "buffer" or (roles and roles <= PLAIN):
             continue
         if variable.name in known:
-            what = " and ".join(sorted(roles)) or "not used in this forward pass"
-            made[variable.name] = as_proposal(known[variable.name], f"{what}: the author's own values")
+            what = " and ".join(sorted(map(_in_words, roles))) or "a parameter that this forward pass does not use"
+            made[variable.name] = as_proposal(known[variable.name], f"{what}, with the author's own values")
         elif not variable.learns:  # what nobody trains is what its author computed, or an error
             if not variable.on_meta:
                 made[variable.name] = Proposal(Keep(), "it does not learn, so it keeps what its author put into it")
@@ -65,6 +68,23 @@ def _feeds_weights_alone(graph: Graph, uses: tuple[Use, ...]) -> bool:
                 return False
             found = True
     return found
+
+
+def _in_words(role: str) -> str:
+    """Say what a tensor is for, with an article.
+
+    >>> _in_words("derived: exp, neg"), _in_words("multiplied"), _in_words("position table")
+    ('a parameter that goes through exp, neg first', 'a factor on a signal', 'a position table')
+    """
+    if role.startswith("derived: "):
+        return f"a parameter that goes through {role.removeprefix('derived: ')} first"
+    known = {
+        "multiplied": "a factor on a signal",
+        "divided": "a divisor of a signal",
+        "added": "a shift of a signal",
+        "token": "a token of its own",
+    }
+    return known.get(role, f"{'an' if role[0] in 'aeiou' else 'a'} {role}")
 
 
 def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Proposal | None:
@@ -120,12 +140,14 @@ def _has_slope(graph: Graph, detail: str) -> bool:
 
 
 def _size(graph: Graph, name: str) -> int:
-    return next(math.prod(variable.shape) for variable in graph.variables if variable.name == name)
+    return math.prod(graph.shapes[name])
 
 
 def _is_default_bias(author: Authorship, uses: tuple[Use, ...]) -> bool:
     if author.law == Constant(0.0):
         return True
+    if isinstance(author.law, Normal | TruncatedNormal):  # around 0, and as small as every weight of such code
+        return author.law.mean == 0 and author.law.std <= _SMALL
     fans = next((use.fans for use in uses if use.fans is not None), None)
     if not isinstance(author.law, Uniform) or fans is None:
         return False

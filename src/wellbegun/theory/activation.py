@@ -81,9 +81,10 @@ def activation_names() -> tuple[str, ...]:
     return tuple(FORMULAS)
 
 
+@functools.lru_cache(maxsize=256)
 def _resolve_name(given: str) -> tuple[str, dict[str, float]]:
     """Split a name as given into its canonical name and the parameter that its last number stands for."""
-    lookup = {_plain(name): name for name in FORMULAS} | {_plain(name): target for name, target in ALIASES.items()}
+    lookup = _names()
     if _plain(given) in lookup:
         return lookup[_plain(given)], {}
     match = re.fullmatch(r"(.*?)_?(\d+(?:\.\d+)?)", given.strip())
@@ -91,6 +92,12 @@ def _resolve_name(given: str) -> tuple[str, dict[str, float]]:
     if match is None or name is None or not FORMULAS[name].defaults:
         raise UnknownNameError("activation", given, [*FORMULAS, *ALIASES])
     return name, {next(iter(FORMULAS[name].defaults)): float(match[2])}
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    """Canonical names by what is left of each name, and of each alias, without signs and capitals."""
+    return {_plain(name): name for name in FORMULAS} | {_plain(name): target for name, target in ALIASES.items()}
 
 
 def _plain(name: str) -> str:

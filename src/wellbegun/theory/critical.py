@@ -144,12 +144,15 @@ def point_for_depth(
     target = positive("budget", budget) / depth
     found = find_activation(activation, **parameters)
     low, high = math.log(DEPTH_LOW), math.log(DEPTH_HIGH)
-    if _at(found, low).spread >= target:
-        q = DEPTH_LOW
-    elif _at(found, high).spread <= target:
+    least, most = _at(found, low).spread, _at(found, high).spread
+    if min(least, most) >= target:
+        q = DEPTH_LOW if least <= most else DEPTH_HIGH
+    elif max(least, most) <= target:
         q = DEPTH_HIGH
-    else:
+    elif least < most:
         q = math.exp(_bisect(lambda log_q: _at(found, log_q).spread >= target, low, high))
+    else:  # flat around 0 and linear far away (softshrink)
+        q = math.exp(_bisect(lambda log_q: _at(found, log_q).spread <= target, low, high))
     at = moments(found, q)
     return _compensated(found, at) if mean_compensated else critical(found, q=q)
 

@@ -46,7 +46,8 @@ def test_the_second_moments_lie_in_the_band_that_theory_gives(name: str, depth: 
         for index, found in measured(graph).items():
             logs.setdefault(index, []).append(math.log(max(found, 1e-300)))
     signals = aims(model, graph, x)
-    places = watched(graph)
+    # elsewhere auto promises nothing: its reasons say "an estimate"
+    places = {index for index in watched(graph) if signals[index].doubt in ("", "attention")}
     assert len(places) >= depth
     for index in sorted(places):
         aim = signals[index]

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 _SHAPE_ONLY = frozenset(
     (
         "zeros_like ones_like empty_like full_like new_zeros new_ones new_empty new_full new_empty_strided "
-        "is_same_size sym_size sym_stride sym_numel sym_storage_offset size stride numel "
-        "_local_scalar_dense is_nonzero equal"
+        "is_same_size sym_size sym_stride sym_numel sym_storage_offset size stride numel"
     ).split()
 )
-"""Operations that take a shape, or hand a number to Python."""
+"""Operations that take a shape."""
+
+_NUMBERS = frozenset({"_local_scalar_dense", "is_nonzero", "equal"})
+"""Operations that hand a number to Python."""
 
 _FILLS = {"zeros_like": 0.0, "ones_like": 1.0, "zeros": 0.0, "ones": 1.0, "full_like": None, "full": None}
 """Operations that make constants of one number."""
@@ -56,6 +58,10 @@ def describe(recorder: Recorder, call: Call) -> None:
         if isinstance(number, (int, float)) and call.results:
             recorder.know_fill(call.results[0], float(number))
     if name in _SHAPE_ONLY:
+        return
+    if name in _NUMBERS:
+        for tensor in call.tensors:
+            recorder.ask(tensor)
         return
     if name in _NOISE and not any(recorder.sources(tensor) for tensor in call.tensors):
         recorder.record(call, "noise", ())

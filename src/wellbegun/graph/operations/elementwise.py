@@ -59,17 +59,24 @@ def multiply(recorder: Recorder, call: Call) -> None:
     values = [tensor for tensor in call.tensors if recorder.is_signal(tensor)]
     given = [tensor for tensor in call.tensors if recorder.sources(tensor)]
     kinds = [recorder.kind_of(value) for value in values]
+    constant = _constant(recorder, given) if len(values) == 1 and call.args[0] is values[0] else None
+    if constant is not None:
+        used = recorder.sources(given[0])
+        factor = constant if call.name == "mul" else 1 / constant
+        index = recorder.record(call, "scale", values, follow="same", factor=factor)
+        recorder.use_all(used, "scalar gate", index, call.name)
+        return
     if given:
         roles = [_multiplied(recorder, call, values[0], tensor) for tensor in given]
         kind = "norm" if "normalisation scale" in roles else "multiply"
-        used = [recorder.sources(tensor) for tensor in given]
+        made = [recorder.sources(tensor) for tensor in given]
         if set(kinds) == {"noise"}:  # dropout of parameters
-            recorder.record(call, "parameter", given, detail="dropout", sources=used[0])
+            recorder.record(call, "parameter", given, detail="dropout", sources=made[0])
             return
         index = recorder.record(call, kind, (*values, *given), follow="same")
         if kind == "norm":
             recorder.has_affine.add((index, "normalisation scale"))
-        for role, tensor, sources in zip(roles, given, used, strict=True):
+        for role, tensor, sources in zip(roles, given, made, strict=True):
             letters = "o" if role == "normalisation scale" and tensor.ndim == 1 else ""
             recorder.use_all(sources, role, index, call.name, letters=letters)
         return
@@ -107,6 +114,15 @@ def _scale(recorder: Recorder, call: Call, value: Any, kind: str, number: float)
     recorder.record(call, "scale", (value,), follow="same", factor=factor)
 
 
+def _constant(recorder: Recorder, given: list[torch.Tensor]) -> float | None:
+    """The number that a buffer of one element holds, if that is all that a signal is multiplied with."""
+    sources = recorder.sources(given[0]) if len(given) == 1 else ()
+    if len(sources) != 1 or sources[0].derived:
+        return None
+    number = recorder.numbers.get(sources[0].variable)
+    return number * sources[0].factor if number else None
+
+
 def _number(call: Call) -> float | None:
     """The number that the first argument is multiplied with or divided by."""
     if not isinstance(call.args[0], torch.Tensor):
@@ -127,6 +143,8 @@ def _added(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor, rank: 
             alone = not varying and recorder.slices.whole(operation) == ((0, 1),)
             if alone or (varying and varying <= along):
                 return "bias"
+    if _is_bias_of_stack(recorder, signal, given):
+        return "bias"
     kind = recorder.kind_of(signal)
     if vector and _lacks(recorder, signal, "normalisation shift"):
         return "normalisation shift"
@@ -163,12 +181,32 @@ def varying_axes(sources: tuple[Source, ...], given: torch.Tensor) -> set[int]:
     return found
 
 
+def _is_bias_of_stack(recorder: Recorder, signal: torch.Tensor, given: torch.Tensor) -> bool:
+    """Whether what is added has one vector of outputs for each weight of a stack, as the biases of experts have."""
+    sources, operation = recorder.sources(given), _weight_behind(recorder, signal)
+    weight = recorder.variables.get(operation.weight) if operation is not None else None
+    if operation is None or weight is None or len(sources) != 1:
+        return False
+    axes = next((use.axes for use in recorder.uses.get(weight.name, ()) if use.operation == operation.index), "")
+    stack = len(axes) - len(axes.lstrip("b"))
+    outputs = [size for size, letter in zip(weight.shape, axes, strict=False) if letter == "o"]
+    if sources[0].variable not in recorder.variables:
+        return False
+    shape = recorder.variables[sources[0].variable].shape
+    return stack > 0 and shape[:stack] == weight.shape[:stack] and math.prod(shape[stack:]) == math.prod(outputs)
+
+
 def _is_linear_in(recorder: Recorder, signal: torch.Tensor) -> bool:
     """Whether a signal is the result of a weight operation, or a sum of such, and nothing bends it on the way."""
+    return _weight_behind(recorder, signal) is not None
+
+
+def _weight_behind(recorder: Recorder, signal: torch.Tensor) -> Operation | None:
     operation = recorder.source_of(signal)
     while operation is not None and operation.kind in ("view", "shift", "scale", "add") and operation.inputs:
         operation = recorder.operations[operation.inputs[0]]
-    return operation is not None and (operation.kind in WEIGHT_KINDS or operation.kind == "bilinear")
+    known = operation is not None and (operation.kind in WEIGHT_KINDS or operation.kind == "bilinear")
+    return operation if known else None
 
 
 def are_scores(recorder: Recorder, signal: torch.Tensor) -> bool:

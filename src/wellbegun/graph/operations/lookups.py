@@ -9,7 +9,7 @@ import torch
 
 from wellbegun.graph.operations.weights import weigh
 from wellbegun.graph.shadow import Shadow
-from wellbegun.graph.tracked import Source
+from wellbegun.graph.tracked import Part, Source
 from wellbegun.laws import Fans
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ def look_up(recorder: Recorder, call: Call) -> None:
     table = call.args[0]
     indices = _indices(call)
     if not recorder.sources(table):
+        made, run = recorder.made(table), _run(call)
+        if made is not None and run is not None:
+            recorder.view(call, table, [{at: _narrowed(part, *run) for at, part in made.parts.items()}])
+            return
         recorder_index = recorder.record(call, "other", (table, *indices))
         _use_indices(recorder, call, indices, recorder_index)
         return
@@ -57,6 +61,31 @@ def _indices(call: Call) -> list[torch.Tensor]:
     else:
         found = [call.args[2]]
     return [index for index in found if isinstance(index, torch.Tensor)]
+
+
+def _run(call: Call) -> tuple[int, int, int] | None:
+    """(dimension, start, length) where a list of known numbers takes neighbours, in their order, from one dimension."""
+    if call.name not in ("index", "index_select"):
+        return None
+    taken = {1: call.args[2]} if call.name == "index_select" else dict(enumerate(call.args[1]))
+    known = {dim: index for dim, index in taken.items() if isinstance(index, torch.Tensor)}
+    if len(known) != 1:
+        return None
+    ((dim, index),) = known.items()
+    if call.name == "index_select":
+        dim = call.args[1] % call.args[0].ndim
+    if index.is_meta or index.ndim != 1 or not index.numel() or index.dtype in (torch.bool, torch.uint8):
+        return None
+    size = call.args[0].shape[dim]
+    places = [place % size for place in index.tolist()]
+    start = places[0]
+    return (dim, start, len(places)) if places == list(range(start, start + len(places))) else None
+
+
+def _narrowed(part: Part, dim: int, start: int, length: int) -> Part:
+    if part.shadow is None:
+        return Part(None, part.axis, None)
+    return Part(part.shadow.view(torch.Tensor.narrow, dim, start, length), part.axis)
 
 
 def _use_indices(recorder: Recorder, call: Call, indices: list[torch.Tensor], operation: int) -> None:

@@ -51,9 +51,12 @@ def _behind(call: Call, source: Source, *, alone: bool) -> Source:
         return joined
     number = _factor(call) if alone else None
     if number is not None:
-        return replace(source, factor=source.factor * number)
+        return replace(source, factor=source.factor * number, offset=source.offset * number)
     if name == "neg" and not source.derived:
         return replace(source, factor=-source.factor)
+    added = _offset(call) if alone and source.derived in ((), ("add",)) else None
+    if added is not None:
+        return replace(source, derived=("add",), offset=source.offset + added, shadow=_spread(call, source))
     steps = (*source.derived, _plain(name))
     if len(steps) > _MOST_STEPS or (source.derived and source.derived[-1] == steps[-1]):
         steps = source.derived
@@ -84,12 +87,22 @@ def _factor(call: Call) -> float | None:
     return number if call.name == "mul" else 1 / number if number else None
 
 
+def _offset(call: Call) -> float | None:
+    """The number that is added to, or taken off, a tensor."""
+    if call.name not in ("add", "sub") or call.argument(2, "alpha", 1) != 1:
+        return None
+    numbers = [value for key, value in call.scalars if key == 1 and isinstance(value, (int, float))]
+    if len(numbers) != 1 or not isinstance(call.args[0], torch.Tensor):
+        return None
+    return float(numbers[0]) if call.name == "add" else -float(numbers[0])
+
+
 def _merged(one: Source, other: Source) -> Source:
     """One parameter that reaches a result in two ways, as a weight and its mean do."""
     longer, shorter = (one, other) if len(one.derived) >= len(other.derived) else (other, one)
     shadow = longer.shadow if longer.shadow is not None else shorter.shadow
     derived = (*longer.derived, *(step for step in shorter.derived if step not in longer.derived))
-    return replace(longer, derived=derived[:_MOST_STEPS], shadow=shadow)
+    return replace(longer, derived=derived[:_MOST_STEPS], shadow=shadow, offset=0.0)
 
 
 def _plain(name: str) -> str:
