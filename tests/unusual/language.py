@@ -170,7 +170,7 @@ class AlibiLM(nn.Module):
             self.blocks.append(block)
 
     def forward(self, ids: Tensor) -> Tensor:
-        b, t = ids.shape
+        t = ids.shape[1]
         x = self.embed(ids) * D**0.5
         place = torch.arange(t)
         distance = (place[None] - place[:, None]).clamp(max=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -204,7 +205,7 @@ class TCN(nn.Module):
         norm = torch.nn.utils.parametrizations.weight_norm
         widths = [4, 24, 24, 24]
         self.c1, self.c2, self.down = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (a, b) in enumerate(pairwise(widths)):
             first, second = (
                 nn.Conv1d(a, b, 3, padding=2 * 2**i, dilation=2**i),
                 nn.Conv1d(b, b, 3, padding=2 * 2**i, dilation=2**i),

@@ -142,9 +142,8 @@ def author_faults(case: Case, plan: wb.Plan, builds: int = 6, limit: float = 6.0
             faults.append(f"{entry.name}: mean {float(mine.mean()):.4g}, really {float(real.mean()):.4g} ({entry.law})")
         wide = abs(math.log((float(mine.square().mean()) + 1e-14) / (float(real.square().mean()) + 1e-14)))
         if wide > limit * math.sqrt(4 / n) + 1e-3:
-            faults.append(
-                f"{entry.name}: E x² {float(mine.square().mean()):.4g}, really {float(real.square().mean()):.4g} ({entry.law})"
-            )
+            sizes = (float(values.square().mean()) for values in (mine, real))
+            faults.append("{}: E x² {:.4g}, really {:.4g} ({})".format(entry.name, *sizes, entry.law))
     return faults
 
 
