@@ -13,10 +13,11 @@ from wellbegun.recipes.behind import behind_activation
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
+from wellbegun.recipes.held import element_second_moment
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Feed, Signal, Signals, element_second_moment
+from wellbegun.recipes.signal import Feed, Signal, Signals
 from wellbegun.recipes.special import own_values, special_proposals
 
 SHALLOW = 5

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.graph.primitives import TESTS
-from wellbegun.laws import Computed, Stored
 from wellbegun.recipes.behind import SILENT, activation_of, behind_activation, exponent_of, largest_of
+from wellbegun.recipes.held import bias_moments, element_second_moment
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import carried
 
@@ -146,7 +146,7 @@ class Signals:
             if size is not None:
                 made = replace(made, second_moment=made.second_moment + size)
         for name in self._biases.get(operation.index, ()):
-            mean, size = _bias_moments(proposals.get(name))
+            mean, size = bias_moments(proposals.get(name))
             if mean:  # the targets of auto's own rules hold their biases already
                 size += made.second_moment + 2 * mean * made.mean
                 made = replace(made, second_moment=size, mean=made.mean + mean, fresh=False)
@@ -383,27 +383,3 @@ def _shifted(operation: Operation, signal: Signal, doubt: str) -> Signal:
     shift = by if operation.detail == "add" else -by
     size = signal.second_moment + 2 * shift * signal.mean + shift**2
     return Signal(size, signal.mean + shift, False, doubt)
-
-
-def _bias_moments(proposal: Proposal | None) -> tuple[float, float]:
-    """Mean and mean square of a bias to which the author gives values."""
-    law = proposal.initializer.law() if proposal is not None and not proposal.initializer.needs_fans else None
-    if law is None or (law.structured and not isinstance(law, Stored | Computed)):
-        return 0.0, 0.0
-    mean, std = law.moments(())
-    # where parts of it differ (a forget gate's), one mean says nothing
-    return (mean, mean**2 + std**2) if math.isfinite(mean + std) and abs(mean) > std else (0.0, 0.0)
-
-
-def element_second_moment(proposal: Proposal | None) -> float | None:
-    """Mean square of what a parameter is going to hold, where its rule says so without fans or shape."""
-    if proposal is None or proposal.initializer.needs_fans:
-        return None
-    law = proposal.initializer.law()
-    if law.structured:
-        return None
-    try:
-        mean, std = law.moments(())
-    except NotImplementedError:
-        return None
-    return mean**2 + std**2 if math.isfinite(mean + std) else None
