@@ -46,6 +46,7 @@ FAR = {
     "relu_squared": "the size of a row enters at its eighth power, and differs from row to row",
     "tanh_shrink_by_hand": "as for relu_squared: near 0 it is a cube",
     "x_erf": "as for relu_squared, to a smaller degree",
+    "log_cosh": "as for relu_squared, to a smaller degree",
     "sin_gated": "as for relu_squared, to a smaller degree",
     "tcn": "sums of what ReLU has passed on, cut again by ReLU, are not normal: 0.31 over 24 seeds",
     "maxout_gem": "a generalised mean, of which no second moment is known",

@@ -21,7 +21,7 @@ ASSUMED = 1.0
 ALIKE = 0.5
 """Assumed cosine between neighbouring places of an image or sequence: random filters keep that of the data."""
 
-STEEP = 3.5
+STEEP = 2.5
 """Exponent of the data's size from which on the size behind a chain is an estimate: it differs from row to row."""
 
 
