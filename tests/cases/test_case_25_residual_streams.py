@@ -183,5 +183,7 @@ def test_the_streams_of_real_transformers(family: str, depth: int) -> None:
     before = sum(b for b, _ in grown) / len(grown)
     after = sum(a for _, a in grown) / len(grown)
     written = sum(plan[name].after for name in writers(family, depth))
-    assert written == pytest.approx(max(before, 1.0), rel=0.15)
+    # GPT-2's table is the output layer too: the writes outweigh its two tables until a token's own logit is 1
+    more = 0.5 * model.config.hidden_size / 2 - 1 if family == "gpt2" else 1.0
+    assert written == pytest.approx(more * before, rel=0.15)
     assert math.sqrt(before + 0.5 * written) * 0.9 <= math.sqrt(after) <= math.sqrt(before + written) * 1.1

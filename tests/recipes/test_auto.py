@@ -263,7 +263,8 @@ def test_a_small_residual_network() -> None:
     plan = wb.initialize(model, x, seed=0)
     assert len(plan) == len(list(model.parameters())) + len(list(model.buffers()))
     assert plan["3.conv1.weight"].before == pytest.approx(0.5)
-    assert plan["4.conv1.weight"].before == pytest.approx(0.75)  # relu of (norm + relu): half of 1 + 1/2
+    # relu of (norm + relu) has a mean to begin with: 1.155 in truth, 1.126 where the sum is taken for normal
+    assert plan["4.conv1.weight"].before == pytest.approx(1.126, abs=0.01)
     assert plan["0.weight"].before == pytest.approx(float(x.square().mean()))
     loss = nn.functional.cross_entropy(model(x), y)
     assert abs(float(loss.detach()) - math.log(CLASSES)) < 0.3

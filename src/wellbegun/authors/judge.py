@@ -129,8 +129,11 @@ def _draw_of(recorder: Recorder, tensor: torch.Tensor) -> Expression | None:
 def stored(tensor: torch.Tensor) -> Law | None:
     """Return the law of a tensor whose numbers are known: a constant, or the numbers themselves."""
     plain = tensor.detach()
-    if plain.layout != torch.strided or plain.is_meta or plain.is_complex():
+    if plain.layout != torch.strided or plain.is_meta:
         return None
+    if plain.is_complex():  # a real number everywhere, or nothing that a law can say
+        one = not plain.imag.any() and plain.numel() > 0 and bool((plain.real == plain.real.reshape(-1)[0]).all())
+        return stored(plain.real) if one else None
     dtype = str(plain.dtype).removeprefix("torch.")
     if plain.numel() == 0:
         return Constant(0.0)

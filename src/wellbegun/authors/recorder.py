@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from wellbegun.authors.complexes import JOINS, joined
 from wellbegun.authors.expression import NOTHING, OPAQUE, Expression, constant
 from wellbegun.authors.memory import Cell, Memory, Piece, Value
 from wellbegun.authors.operations import CONSTANTS, COPIES, EMPTIES, meaning
@@ -160,10 +161,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = None
         if len(targets) == 1 and "out" not in kwargs and (plain in SHARED or not targets[0].is_complex()):
             value = meaning(plain, args, kwargs, self._operand, tuple(targets[0].shape), bool(written))
+            if value is not None and targets[0].is_complex() and any(p.expression.kind == "opaque" for p in value):
+                value = None
             whole_numbers = not (targets[0].dtype.is_floating_point or targets[0].is_complex())
             if value is not None and whole_numbers and not all(p.expression.is_constant for p in value):
                 value = None  # rounded on the way
-        elif name == "eye" and "out" in kwargs:
+        if value is None and plain in JOINS and not written and targets[0].is_complex():
+            value = joined(plain, args, self._operand, targets[0].shape)
+        if name == "eye" and "out" in kwargs:
             from wellbegun.laws import Identity
 
             value = (Piece(whole(tuple(targets[0].shape)), Expression("law", (Identity(),))),)

@@ -124,19 +124,38 @@ def _attention(attribute: str, tensor: torch.Tensor) -> TypedRole | None:
     return TypedRole("token") if attribute in ("bias_k", "bias_v") else None
 
 
-def convolution_fans(shape: tuple[int, ...], stride: int | Sequence[int], groups: int, transposed: bool) -> Fans:
+def convolution_fans(
+    shape: tuple[int, ...],
+    stride: int | Sequence[int],
+    groups: int,
+    transposed: bool,
+    sizes: tuple[Sequence[int], Sequence[int]] | None = None,
+) -> Fans:
     """Products per output, and gradients per input, away from the borders.
 
     >>> convolution_fans((64, 1, 3, 3), (1, 1), 64, transposed=False)
     Fans(fan_in=9, fan_out=9)
+
+    Args:
+        shape: of the weight.
+        stride: one for all dimensions or one for each.
+        groups: number of separate convolutions.
+        transposed: whether inputs are spread over outputs.
+        sizes: of the places that it reads and writes; where there is a single one, there is a single tap. (A
+            generator that spreads a vector over an image by a kernel of 4 by 4 has no sums over the kernel.)
     """
-    strides = list(stride) if not isinstance(stride, int) else [stride]
-    taps = math.prod(shape[2:])
-    # one stride may stand for all dimensions
-    steps = math.prod(strides) if len(strides) == len(shape) - 2 else strides[0] ** (len(shape) - 2)
+    taps, rank = shape[2:], len(shape) - 2
+    strides = [stride] if isinstance(stride, int) else list(stride)
+    steps = strides if len(strides) == rank else strides[:1] * rank
+    reads, writes = sizes if sizes is not None else ((0,) * rank, (0,) * rank)
     if transposed:  # weight is (in, out/groups, *taps); each output meets taps/stride of the kernel's taps
-        return Fans(shape[0] // groups * taps / steps, shape[1] * taps)
-    return Fans(shape[1] * taps, shape[0] // groups * taps / steps)  # each input is met by taps/stride of them
+        met = math.prod(1.0 if n == 1 else k / step for n, k, step in zip(reads, taps, steps, strict=True))
+        spread = math.prod(1.0 if n == 1 else k for n, k in zip(writes, taps, strict=True))
+        return Fans(shape[0] // groups * met, shape[1] * spread)
+    met = math.prod(1.0 if n == 1 else k for n, k in zip(reads, taps, strict=True))
+    # each input is met by taps/stride of them
+    spread = math.prod(1.0 if n == 1 else k / step for n, k, step in zip(writes, taps, steps, strict=True))
+    return Fans(shape[1] * met, shape[0] // groups * spread)
 
 
 def bilinear_fans(shape: tuple[int, ...]) -> Fans:

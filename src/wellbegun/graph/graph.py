@@ -175,6 +175,18 @@ class Graph:
                 found.setdefault(index, []).append(operation)
         return found
 
+    def depends(self, index: int, on: int) -> bool:
+        """Whether the result of an operation depends on that of an earlier one."""
+        seen, waiting = {index}, [index]
+        while waiting:
+            for before in self.operations[waiting.pop()].inputs:
+                if before == on:
+                    return True
+                if before > on and before not in seen:
+                    seen.add(before)
+                    waiting.append(before)
+        return False
+
     def output_layers(self) -> frozenset[int]:
         """The operations whose results the model returns, seen through a softmax or sigmoid that ends the model."""
         found = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.variables = {variable.name: variable for variable in variables}
         self.operations: list[Operation] = []
         self.uses: dict[str, list[Use]] = {}
+        self._filled: dict[int, tuple[weakref.ref[torch.Tensor], float]] = {}
         self.slices = Slices()
         self.has_affine: set[tuple[int, str]] = set()  # normalisations that have their scale or shift
         self.masks: set[int] = set()  # operations whose results are true or false, or casts of such
@@ -138,7 +140,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         names = tuple(dict.fromkeys(source.variable for source in direct))
         results = call.results
         shape = tuple(results[0].shape) if results else ()
-        fields = {"scalars": call.scalars, "parameters": names, **more}
+        fields = {"scalars": call.scalars + self._fills(call), "parameters": names, **more}
         if self.measures and results and results[0].is_floating_point():
             fields["measured"] = float(results[0].detach().double().square().mean())
         self.operations.append(Operation(index, kind, detail or call.name, indices, shape, weight, **fields))
@@ -148,13 +150,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in results:
             if tensor.dtype == torch.bool:
                 self.masks.add(index)
-            known = parts
-            if any(part.shadow is not None and part.shadow.shape != tuple(tensor.shape) for part in parts.values()):
-                known = {at: Part(None, part.axis, part.runs()) for at, part in parts.items()}
+            known = {at: part.spread(tuple(tensor.shape)) for at, part in parts.items()}
             self._table.put(tensor, Made(index, sources, known))
         if call.in_place and results and not sources:
             self._write(results[0], index)
         return index
+
+    def know_fill(self, tensor: torch.Tensor, number: float) -> None:
+        """Remember that a constant holds one number everywhere."""
+        self._filled[id(tensor)] = weakref.ref(tensor), number
+
+    def _fills(self, call: Call) -> tuple[tuple[int | str, float | str], ...]:
+        """The numbers of constants among the arguments of a choice, by position: max(x, zeros)."""
+        if call.name not in ("maximum", "minimum", "where"):
+            return ()
+        fills = ((place, self._filled.get(id(value))) for place, value in enumerate(call.args))
+        known = [(place, fill[1]) for place, fill in fills if fill is not None and fill[0]() is call.args[place]]
+        return tuple((place, number) for place, number in known if self.made(call.args[place]) is None)
 
     def view(self, call: Call, value: torch.Tensor, parts: Sequence[dict[int, Part]]) -> None:
         """Add an operation for each result that shows a signal, or a part of it, in another form; parts: of each."""

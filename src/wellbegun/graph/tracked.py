@@ -61,6 +61,15 @@ class Part:
     outputs: Ranges | None = None
     pieces: frozenset[Ranges] = frozenset()
 
+    def spread(self, shape: tuple[int, ...]) -> Part:
+        """The part that a result of this shape holds, to which the tensor was spread."""
+        if self.shadow is None or self.shadow.shape == shape:
+            return self
+        old = (1,) * (len(shape) - len(self.shadow.shape)) + self.shadow.shape
+        if len(old) == len(shape) and all(size in (1, new) for size, new in zip(old, shape, strict=True)):
+            return replace(self, shadow=self.shadow.view(torch.Tensor.expand, shape))
+        return Part(None, self.axis, self.runs())
+
     def runs(self) -> Ranges | None:
         """The outputs it holds as (start, stop) runs; None if not known."""
         return self.outputs if self.shadow is None else self.shadow.along(self.axis)

@@ -30,6 +30,7 @@ class Variable:
         types: for each of its names, the full names of the holding module's class and of that class's bases.
         parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
         carrier: canonical name of the one of those tensors that has its shape, and holds its law.
+        learns: whether it takes gradients.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Variable:
     types: tuple[tuple[str, ...], ...] = ()
     parametrised: str = ""
     carrier: str = ""
+    learns: bool = True
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -88,6 +90,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 types=tuple(_types(owners[name]) for name in (first, *others)),
                 parametrised=kind_of.get(first, ("", ""))[0],
                 carrier=kind_of.get(first, ("", ""))[1],
+                learns=tensor.requires_grad,
             )
         )
     return tuple(made)

@@ -9,14 +9,16 @@ from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.laws import Keep, LecunNormal, Normal, VarianceScaling, Zeros
 from wellbegun.recipes import deep, recurrent
+from wellbegun.recipes.behind import SILENT, behind_activation
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
+from wellbegun.recipes.held import element_second_moment
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
 from wellbegun.recipes.proposal import Proposal, as_proposal
 from wellbegun.recipes.scores import score_size
-from wellbegun.recipes.signal import SILENT, Feed, Signal, Signals, behind_activation, element_second_moment
+from wellbegun.recipes.signal import Feed, Signal, Signals
 from wellbegun.recipes.special import own_values, special_proposals
 
 SHALLOW = 5
@@ -78,8 +80,9 @@ class Auto:
 class _Planner:
     """One walk through a graph in the order of execution."""
 
-    def __init__(self, graph: Graph, known: Mapping[str, Authorship]) -> None:
-        self.graph, self.known = graph, known
+    def __init__(self, graph: Graph, known: Mapping[str, Authorship], usual: Mapping[str, Feed] | None = None) -> None:
+        self.graph, self.known, self.usual = graph, known, usual or {}
+        self.latest: dict[tuple[str, str], list[tuple[Operation, Feed]]] = {}
         self.proposals = fixed_proposals(graph, known)
         self.proposals |= recurrent.propose(graph)
         self.proposals |= special_proposals(graph, known)
@@ -96,6 +99,10 @@ class _Planner:
         self.done: set[str] = set()
         for operation in graph.operations:
             self.signals.follow(operation, self._target(operation), self.proposals)
+        repeated = {name: uses[-1][1] for (name, _), uses in self.latest.items() if self._changes(uses)}
+        if usual is None and repeated:  # once more, with what the weights of loops are fed in the end
+            again = _Planner(graph, known, repeated)
+            self.proposals, self.signals = again.proposals, again.signals
 
     def _target(self, operation: Operation) -> float:
         """Decide the law of the operation's weight, and return the second moment that it is going to reach."""
@@ -104,6 +111,7 @@ class _Planner:
         if operation.kind == "embedding":
             return self._lookup(operation)
         feed = self.signals.feed(operation)
+        self.latest.setdefault((operation.weight, _axes(self.graph, operation)), []).append((operation, feed))
         if operation.weight not in self.done:
             self.done.add(operation.weight)
             own = own_values(self.graph, operation.weight, self.known) or self._beside_own_bias(operation)
@@ -116,7 +124,11 @@ class _Planner:
                     self.proposals[operation.weight] = recurrent.inputs(use, feed.second_moment, how)
             elif operation.weight not in self.proposals and self.layers.has_fans(operation):
                 chain = self.chains[operation.index]
-                self._decide(operation, chain, _usual_feed(self.graph, chain, operation, feed))
+                if self._carries_state(operation, feed):
+                    self.proposals[operation.weight] = recurrent.state_weight()
+                    return self._reached(operation, feed, recurrent.state_weight())
+                usual = self.usual.get(operation.weight) or _usual_feed(self.graph, chain, operation, feed)
+                self._decide(operation, chain, usual)
         made = self.proposals.get(operation.weight)
         if made is None:  # the accounting names it
             return 1.0
@@ -130,6 +142,23 @@ class _Planner:
         if not any(own_values(self.graph, name, self.known) for name in self.layers.biases(operation)):
             return None
         return as_proposal(author, "the weight beside a bias that the author sets by hand: the author's")
+
+    def _changes(self, uses: list[tuple[Operation, Feed]]) -> bool:
+        """Whether a weight is fed otherwise at the end of a loop than at its beginning."""
+        (_, first), (operation, last) = uses[0], uses[-1]
+        if len(uses) < 2 or math.isclose(first.second_moment, last.second_moment, rel_tol=0.05):
+            return False
+        return any(self.signals[index].roots & self.signals.looped for index in operation.inputs)
+
+    def _carries_state(self, operation: Operation, feed: Feed) -> bool:
+        """Whether a weight first meets the start of a loop's state, and then what it has made of it.
+
+        The start is zero, or a parameter, and says nothing about the size that the state will have.
+        """
+        if feed.kind not in ("constant", "parameter"):
+            return False
+        uses = [use.operation for use in self.graph.uses[operation.weight]]
+        return len(uses) > 1 and self.graph.depends(max(uses), operation.index)
 
     def _reached(self, operation: Operation, feed: Feed, made: Proposal) -> float:
         """Second moment behind one use of a weight, given its law; several uses may be fed differently."""
@@ -235,8 +264,9 @@ class _Planner:
             self.done.add(operation.weight)
             if operation.weight not in self.proposals:
                 self.proposals[operation.weight] = self.lookups.propose(operation, self.known)
-        after = self.proposals[operation.weight].after
-        return 1.0 if after is None else after
+        made = self.proposals[operation.weight]
+        size = element_second_moment(made) if made.after is None else made.after
+        return 1.0 if size is None else size
 
 
 def _unused(use: Use) -> Proposal | None:
@@ -269,11 +299,18 @@ def _usual_feed(graph: Graph, chain: Chain, operation: Operation, feed: Feed) ->
     """What a weight that stands several times in a chain is fed in the end: its own output through an activation."""
     if len(graph.uses[operation.weight]) == 1:
         return feed
-    places = [i for i, other in enumerate(chain.operations) if other.weight == operation.weight]
+    # a decoder that reads the encoder's weight the other way round is no loop
+    same_way = {use.operation for use in graph.uses[operation.weight] if use.axes == _axes(graph, operation)}
+    alike = [other.weight == operation.weight and other.index in same_way for other in chain.operations]
+    places = [i for i, is_alike in enumerate(alike) if is_alike]
     activation = chain.activations[places[-1] - 1] if len(places) > 1 else ""
     if not activation:
         return feed
     return Feed("activation", activation, behind_activation(graph, activation, 1.0).second, False)
+
+
+def _axes(graph: Graph, operation: Operation) -> str:
+    return next((use.axes for use in graph.uses[operation.weight] if use.operation == operation.index), "")
 
 
 def _origin(feed: Feed) -> str:

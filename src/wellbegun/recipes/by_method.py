@@ -8,9 +8,10 @@ from typing import Any
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import FanInUniform, Initializer, Method, Orthogonal
+from wellbegun.recipes.behind import activation_of
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.proposal import Proposal
-from wellbegun.recipes.signal import Signals, activation_of
+from wellbegun.recipes.signal import Signals
 from wellbegun.recipes.special import special_proposals
 from wellbegun.theory import gain
 

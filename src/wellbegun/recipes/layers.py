@@ -6,7 +6,7 @@ import numpy as np
 
 from wellbegun.graph.graph import SQUASHERS, Graph, Operation, Use
 from wellbegun.laws import Fans
-from wellbegun.recipes.signal import activation_of
+from wellbegun.recipes.behind import activation_of
 from wellbegun.theory import Activation
 
 
@@ -76,6 +76,11 @@ def find_outputs(graph: Graph) -> dict[int, float]:
     for index in graph.outputs:
         operation, factor = graph.source(index), 1.0
         while operation.inputs:
+            together = [graph.source(part) for part in operation.inputs]
+            if operation.kind == "concat" and len({step.weight for step in together} | {""}) == 2:
+                found |= {step.index: abs(factor) for step in together if step.weight}
+                operation = together[0]
+                break
             if operation.kind == "scale":
                 factor *= operation.factor
             elif operation.kind == "activation" and operation.detail not in SQUASHERS:

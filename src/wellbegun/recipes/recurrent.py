@@ -22,6 +22,15 @@ def propose(graph: Graph) -> dict[str, Proposal]:
     return made
 
 
+def state_weight() -> Proposal:
+    """Return the proposal for a weight that a loop multiplies with its state, step after step."""
+    reason = (
+        "carries the state of a loop on, from a start that says nothing of its size: an orthogonal matrix for each of "
+        "its parts neither fades nor blows up over many steps"
+    )
+    return Proposal(Orthogonal(), reason, _ORTHOGONAL, 1.0, 1.0)
+
+
 def inputs(use: Use, second_moment: float = 1.0, how: str = "assumed") -> Proposal:
     """Return the proposal for an input weight whose input has this second moment, and how that is known."""
     size = f"{second_moment:.4g}" + (f" ({how})" if how else "")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from wellbegun.authors import Authorship
-from wellbegun.graph.graph import Graph, Use
+from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Use
 from wellbegun.laws import Constant, Keep, Normal, TruncatedNormal, Uniform
+from wellbegun.recipes.behind import activation_of
 from wellbegun.recipes.layers import find_outputs
 from wellbegun.recipes.proposal import Proposal, as_proposal
 
@@ -28,6 +31,7 @@ _TABLES = {
     "bias table": "a table that shifts attention scores: std 0.02 leaves attention as even as it is without it",
     "token": "a token of its own beside the others: std 0.02, as published for ViT",
 }
+_ALONE = "a learnt input of a layer: std 1 gives the layer an input of second moment 1"
 _VIT = "Dosovitskiy et al. (2021), appendix B, and its published code"
 
 
@@ -42,9 +46,28 @@ def special_proposals(graph: Graph, known: Mapping[str, Authorship]) -> dict[str
         if variable.name in known:
             what = " and ".join(sorted(map(_in_words, roles))) or "a parameter that this forward pass does not use"
             made[variable.name] = as_proposal(known[variable.name], f"{what}, with the author's own values")
+        elif not variable.learns:  # what nobody trains is what its author computed, or an error
+            if not variable.on_meta:
+                made[variable.name] = Proposal(Keep(), "it does not learn, so it keeps what its author put into it")
         elif len(roles) == 1 and (role := next(iter(roles))) in _TABLES:
-            made[variable.name] = Proposal(Normal(0.02), _TABLES[role], _VIT)
+            if role == "token" and _feeds_weights_alone(graph, uses):
+                made[variable.name] = Proposal(Normal(1.0), _ALONE)
+            else:
+                made[variable.name] = Proposal(Normal(0.02), _TABLES[role], _VIT)
     return made
+
+
+def _feeds_weights_alone(graph: Graph, uses: tuple[Use, ...]) -> bool:
+    """Whether a token goes into layers and nowhere else, as an input of its own and not beside others."""
+    waiting, found = [use.operation for use in uses if use.operation >= 0], False
+    while waiting:
+        for step in graph.consumers(waiting.pop()):
+            if step.kind == "view":
+                waiting.append(step.index)
+            elif step.kind not in WEIGHT_KINDS:
+                return False
+            found = True
+    return found
 
 
 def _in_words(role: str) -> str:
@@ -80,9 +103,13 @@ def own_values(graph: Graph, name: str, known: Mapping[str, Authorship]) -> Prop
         return None if default else as_proposal(author, "a bias to which the author gives values of its own")
     if author.law == Constant(0.0) and all(_may_be_zero(graph, use.operation, author) for use in uses):
         return as_proposal(
-            author, "a weight that the author starts at zero, so that its branch adds nothing at first", 0.0
+            author, "a weight that the author starts at zero, so that what it makes changes nothing at first", 0.0
         )
     return None
+
+
+_PASSES = frozenset("view dropout shift scale multiply activation".split())
+"""Operations behind which a weight of zeros still has a gradient, if its result joins another signal in the end."""
 
 
 def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
@@ -93,14 +120,23 @@ def _may_be_zero(graph: Graph, index: int, author: Authorship) -> bool:
     while waiting:
         steps = graph.consumers(waiting.pop())
         for step in steps:
-            if step.kind in ("add", "multiply"):
+            if step.kind in ("add", "multiply") and len(step.inputs) > 1:
                 continue
-            if step.kind not in ("view", "dropout", "shift", "scale"):
+            if step.kind == "activation" and not _has_slope(graph, step.detail):
+                return False
+            if step.kind not in _PASSES and step.detail != "sum":
                 return False
             if step.index not in seen:
                 seen.add(step.index)
                 waiting.append(step.index)
     return True
+
+
+def _has_slope(graph: Graph, detail: str) -> bool:
+    """Whether an activation hands gradients on at 0: ReLU does not."""
+    activation = activation_of(graph, detail)
+    ends = activation.function(np.array([-1e-3, 1e-3]))
+    return all(kink != 0 for kink in activation.kinks) and bool(abs(ends[1] - ends[0]) > 1e-5)
 
 
 def _size(graph: Graph, name: str) -> int:

@@ -27,7 +27,8 @@ def convolution(recorder: Recorder, call: Call) -> None:
         recorder.use_all(recorder.sources(bias), "added", index, call.name)
         return
     recorder.enter(value)
-    fans = convolution_fans(tuple(weight.shape), stride, groups, transposed)
+    sizes = (tuple(value.shape[2:]), tuple(call.results[0].shape[2:]))
+    fans = convolution_fans(tuple(weight.shape), stride, groups, transposed, sizes)
     kind = "transposed convolution" if transposed else "convolution"
     letters = ("io" if transposed else "oi") + "k" * (weight.ndim - 2)
     weigh(recorder, call, kind, (value,), weight, letters, fans, result_axis=1, shares=groups == 1, bias=bias)

@@ -29,6 +29,9 @@ _SHAPE_ONLY = frozenset(
 _NUMBERS = frozenset({"_local_scalar_dense", "is_nonzero", "equal"})
 """Operations that hand a number to Python."""
 
+_FILLS = {"zeros_like": 0.0, "ones_like": 1.0, "zeros": 0.0, "ones": 1.0, "full_like": None, "full": None}
+"""Operations that make constants of one number."""
+
 _NOISE = frozenset("bernoulli rand_like randn_like randint_like normal uniform exponential".split())
 
 _FROM_SIGNALS: dict[str, Callable[[Recorder, Call], None]] = {
@@ -49,6 +52,11 @@ _FROM_SIGNALS: dict[str, Callable[[Recorder, Call], None]] = {
 def describe(recorder: Recorder, call: Call) -> None:
     """Record one operation that has just run."""
     name = call.name
+    if name in _FILLS:
+        number = _FILLS[name]
+        number = number if number is not None else call.argument(1, "fill_value")
+        if isinstance(number, (int, float)) and call.results:
+            recorder.know_fill(call.results[0], float(number))
     if name in _SHAPE_ONLY:
         return
     if name in _NUMBERS:

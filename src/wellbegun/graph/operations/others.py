@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,12 +43,28 @@ def other(recorder: Recorder, call: Call) -> None:
         roles |= {id(tensor): "bias table" for tensor in call.tensors if id(tensor) not in roles}
     elif kind in ("softmax", "activation"):
         inputs = inputs[:1]
+    else:  # what is computed with comes before what only says where
+        inputs.sort(key=lambda tensor: not (tensor.is_floating_point() or tensor.is_complex()))
+    factor = _spectral_factor(call) if _is_fft(call.name) else 1.0
     follow = "same" if call.is_elementwise or kind == "dropout" else ""
     usual = "token" if call.name in _REPLACES else "other"
     used = [(recorder.sources(tensor), roles.get(id(tensor), usual)) for tensor in call.tensors]
-    index = recorder.record(call, kind, inputs, detail=detail, follow=follow)
+    index = recorder.record(call, kind, inputs, detail=detail, follow=follow, factor=factor)
     for sources, role in used:
         recorder.use_all(sources, role, index, call.name)
+
+
+def _is_fft(name: str) -> bool:
+    """Whether an operation is a Fourier transform."""
+    return name.startswith("_fft_")
+
+
+def _spectral_factor(call: Call) -> float:
+    """What a Fourier transform of n numbers does to their size: by Parseval sqrt(n), times its own 1/n or 1/sqrt(n)."""
+    dims = list(call.argument(1, "dim", ()))
+    long = call.results[0] if call.name == "_fft_c2r" else call.args[0]
+    n = math.prod(long.shape[dim] for dim in dims)
+    return float(n ** (0.5 - (0.0, 0.5, 1.0)[int(call.argument(2, "normalization", 0))]))
 
 
 def concatenate(recorder: Recorder, call: Call) -> None:
