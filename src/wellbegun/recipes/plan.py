@@ -41,7 +41,8 @@ def plan(
 
     Args:
         model: a torch.nn.Module on any device, meta included, or a function without arguments that builds one: then
-            what its constructors do is seen too, and no memory is needed for its weights.
+            what its constructors do is seen too, and no memory is needed for its weights. (A model that was put on
+            meta outside of `wb.skeleton()` no longer shows that: zeros and priors that a constructor set are lost.)
         inputs: what its forward takes: a tensor, a tuple, a dictionary of keywords, or a spec ("vector:64",
             "image:3x224x224", "tokens:16", "float:1x16000"). None: made from the configuration of a model of
             transformers, else guessed from the first layer. Real data are better than a spec: the first layer is
