@@ -183,6 +183,8 @@ class _Steps:
 
 
 def _written(name: str, parts: list[str], named: dict[str, Any]) -> str:
+    if name == "rsub" and len(parts) == 2:  # torch's name for 1 - x
+        name, parts = "sub", parts[::-1]
     parts = [*(parts if name in _SIGNS or name == "pow" else map(_without_brackets, parts))]
     parts += [f"{key}={value}" for key, value in named.items() if not (key == "alpha" and value == 1)]
     if name in _SIGNS and len(parts) == 2:
