@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
@@ -16,6 +16,9 @@ SMALL = 0.02
 """Standard deviation of tables of positions that are added to attention scores or to signals of second moment 1."""
 
 _PILOT = "wellbegun's pilot (2026), section 4"
+_PASSES = frozenset({"view", "dropout", "shift", "scale", "add", "norm", "other", "concat", "multiply"})
+"""Operations that hand rows on: beside other rows, in other places, normalised."""
+
 _ENDS = frozenset({"norm", "activation", "matmul", "attention", "multiply"}) | WEIGHT_KINDS
 
 
@@ -45,19 +48,44 @@ class Lookups:
             reason = f"a look-up table, {many}: std {std:.4g} gives the network an input of second moment 1"
         return Proposal(Normal(std), reason, _PILOT, None, std**2)
 
-    def outweighed(self, start: int) -> float:
-        """How much larger than the tokens the writes on the stream that starts here have to be, in second moments.
+    def outweighed(self, start: int, size_of: Callable[[int], float]) -> float:
+        """How much larger than the stream at its start the writes on it have to be, in second moments.
 
-        Where the table is the output layer too, a token's own logit is about sqrt(LOGITS·width / (k·(1 + r))) for k
-        tables in the sum and writes r times as large: below ln V - 5 it adds less than 0.01 to the loss.
+        Where the tokens' table is the output layer too, and makes a share of the stream, a token's own logit is about
+        sqrt(LOGITS·width·share / (1 + r)) behind writes that are r times as large as the start: below ln V - 5 it adds
+        less than 0.01 to the loss.
+
+        Args:
+            start: index of the operation that the first write is added to.
+            size_of: second moment of an operation's result.
         """
-        graph, step = self._graph, self._before_norms(start)
-        tables = self._behind(step.index)
-        tied = [use for name in tables for use in graph.uses[name] if use.role == "linear weight" and use.fans]
-        if not tied or tied[0].fans is None or not self._reads_stream(graph.operations[tied[0].operation]):
-            return 1.0
-        most = max(1.0, math.log(max(tied[0].fans.fan_out, 2.0)) - 5)
-        return max(1.0, LOGITS * tied[0].fans.fan_in / (len(tables) * most**2) - 1)
+        needed = 1.0
+        for table, share in self._tokens(start, size_of):
+            tied = [use for use in self._graph.uses[table] if use.role == "linear weight" and use.fans is not None]
+            for use in tied:
+                assert use.fans is not None
+                if self._reads_stream(self._graph.operations[use.operation]):
+                    most = max(1.0, math.log(max(use.fans.fan_out, 2.0)) - 5)
+                    needed = max(needed, LOGITS * use.fans.fan_in * share / most**2 - 1)
+        return needed
+
+    def _tokens(self, start: int, size_of: Callable[[int], float]) -> list[tuple[str, float]]:
+        """The tables whose rows reach a result through no layer, with the share of its second moment that they make."""
+        found: list[tuple[str, float]] = []
+        waiting, seen = [(start, 1.0)], {start}
+        while waiting:
+            index, share = waiting.pop()
+            step = self._graph.operations[index]
+            if step.kind == "embedding" and step.weight:
+                found.append((step.weight, share))
+            elif step.kind in _PASSES:
+                whole = size_of(index) if step.kind == "add" else 0.0
+                for before in step.inputs:
+                    if before not in seen:
+                        seen.add(before)
+                        part = size_of(before) / whole if whole > 0 else 1.0
+                        waiting.append((before, share * min(part, 1.0)))
+        return found
 
     def _reads_stream(self, output: Operation) -> bool:
         """Whether the output layer reads a residual stream, at most normalised, and not another layer."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 
-_CARRIES = frozenset({"view", "dropout", "shift", "scale"})
+CARRIES = frozenset({"view", "dropout", "shift", "scale"})
 """Operations that hand a stream on: the same numbers, at most at another place or size."""
 
-_COLLECTS = _CARRIES | {"add", "multiply", "pool", "other", "concat"}
+_COLLECTS = CARRIES | {"add", "multiply", "pool", "other", "concat"}
 """Operations between a writing weight and the stream: experts summed up, a gate, rows put back in their order."""
 
 
@@ -93,7 +93,7 @@ def residual_writers(graph: Graph) -> dict[str, int]:
 def carried(graph: Graph, index: int) -> Operation:
     """The operation that made what a stream holds here: views, dropout, shifts and plain factors are looked through."""
     operation = graph.operations[index]
-    while operation.kind in _CARRIES and operation.inputs:
+    while operation.kind in CARRIES and operation.inputs:
         operation = graph.operations[operation.inputs[0]]
     return operation
 
