@@ -208,7 +208,8 @@ def test_the_way_back_finds_the_same() -> None:
 
 def test_a_mamba() -> None:
     found = finding("mamba", "layers weaker than planned")
-    assert f"behind each of {4 * LAYERS} weights" in found.text
+    # in_proj, conv1d and x_proj of each layer; dt_proj is the author's in both plans, as the bias beside it is
+    assert f"behind each of {3 * LAYERS} weights" in found.text
     assert not any(f.level == "error" for f in difference("mamba").findings)
 
 
