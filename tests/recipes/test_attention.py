@@ -122,3 +122,25 @@ def test_a_weight_beside_a_bias_that_the_author_sets_is_the_authors() -> None:
     assert plan["head.weight"].law == wb.Normal(0.01)
     assert plan["head.bias"].law == wb.Constant(math.log(0.01 / 0.99))
     assert plan["body.weight"].law == wb.Normal(0.25)
+
+
+def test_a_projection_that_is_read_both_ways_may_not_make_the_signal_grow() -> None:
+    """A factorised table, tied at both ends: words -> 16 -> 64 and back through the same two tensors."""
+
+    class Factorised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.turn = nn.Embedding(200, 16), nn.Linear(16, WIDTH, bias=False)
+            self.norm, self.body = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH)
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            x = self.turn(self.table(tokens))
+            x = self.norm(x + self.body(self.norm(x)))
+            return x @ self.turn.weight @ self.table.weight.T
+
+    model, tokens = Factorised(), torch.arange(64).reshape(4, 16)
+    plan = wb.initialize(model, tokens, seed=0)
+    assert plan["turn.weight"].law == wb.Normal(WIDTH**-0.5)
+    assert "used a second time" in plan["turn.weight"].reason
+    with torch.no_grad():
+        assert float(model(tokens).double().square().mean()) < 1.0

@@ -192,6 +192,17 @@ class _Planner:
         fans = self.layers.fans(operation)
         factor = self.layers.use(operation).factor ** 2
         variance = goal.target / (feed.second_moment * factor)
+        cap = self._cap(operation)
+        if cap is not None and cap < variance / fans.fan_in:
+            reached = cap * fans.fan_in * feed.second_moment * factor
+            reason = (
+                f"{_origin(feed)}; used a second time, where it may not make the signal grow: variance {cap:.4g} and "
+                f"not the {variance / fans.fan_in:.4g} that this use alone would take"
+            )
+            self.proposals[operation.weight] = Proposal(
+                Normal(math.sqrt(cap)), reason, _LAYER, feed.second_moment, reached
+            )
+            return
         spread = f"variance {goal.target:.4g}/({fans.fan_in:g}·{feed.second_moment:.4g})"
         if factor != 1:
             spread += f"/{factor:.4g}, as the forward pass multiplies the weight by {math.sqrt(factor):.4g},"
@@ -204,6 +215,8 @@ class _Planner:
 
     def _cap(self, operation: Operation) -> float | None:
         """Largest variance that a weight may have for its other uses: as an output layer, or the other way round."""
+        if operation.index in self.layers.outputs:
+            return None
         here, limits = self.layers.fans(operation), []
         for use in self.graph.uses[operation.weight]:
             if use.fans is None or use.operation == operation.index or use.role == "embedding weight":
