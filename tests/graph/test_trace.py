@@ -10,6 +10,7 @@ from torch import nn
 import wellbegun as wb
 from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.trace import trace
+from wellbegun.recipes.layers import find_outputs
 
 
 def network() -> nn.Module:
@@ -143,7 +144,7 @@ def test_the_order_of_operations_and_what_the_model_returns() -> None:
         "input", "linear", "activation", "linear", "softmax",
     ]  # fmt: skip
     assert [operation.detail for operation in graph.operations if operation.kind == "activation"] == ["gelu_tanh"]
-    assert [graph.operations[index].weight for index in graph.output_layers()] == ["2.weight"]
+    assert [graph.operations[index].weight for index in find_outputs(graph)] == ["2.weight"]
 
 
 def test_what_a_forward_draws_does_not_change_the_plan() -> None:

@@ -187,16 +187,6 @@ class Graph:
                     waiting.append(before)
         return False
 
-    def output_layers(self) -> frozenset[int]:
-        """The operations whose results the model returns, seen through a softmax or sigmoid that ends the model."""
-        found = set()
-        for index in self.outputs:
-            operation = self.source(index)
-            while operation.inputs and (operation.kind == "softmax" or operation.detail in SQUASHERS):
-                operation = self.source(operation.inputs[0])
-            found.add(operation.index)
-        return frozenset(found)
-
     def source(self, index: int) -> Operation:
         """The operation that decides what flows here: views, dropout and shifts are looked through."""
         operation = self.operations[index]

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from wellbegun.graph.graph import Graph, Operation
+from wellbegun.recipes.layers import find_outputs
 
 _KEEPS_UNITS = frozenset(
     "view reshape _unsafe_view alias detach clone contiguous _to_copy to flatten unsqueeze squeeze expand".split()
@@ -59,7 +60,7 @@ class Chain:
 def find_chains(graph: Graph) -> list[Chain]:
     """Return the plain chains of a graph; every weight operation but embeddings is in exactly one."""
     operations = [operation for operation in graph.weight_operations() if operation.kind != "embedding"]
-    outputs = graph.output_layers()
+    outputs = find_outputs(graph)
     behind = {
         operation.index: "" if operation.index in outputs else _activation_behind(graph, operation)
         for operation in operations
