@@ -46,8 +46,7 @@ def test_the_second_moments_lie_in_the_band_that_theory_gives(name: str, depth: 
         for index, found in measured(graph).items():
             logs.setdefault(index, []).append(math.log(max(found, 1e-300)))
     signals = aims(model, graph, x)
-    # elsewhere auto promises nothing: its reasons say "an estimate"
-    places = {index for index in watched(graph) if signals[index].doubt in ("", "attention")}
+    places = {index for index in watched(graph) if promised(signals[index].doubt)}
     assert len(places) >= depth
     for index in sorted(places):
         aim = signals[index]
@@ -57,6 +56,14 @@ def test_the_second_moments_lie_in_the_band_that_theory_gives(name: str, depth: 
         error = 4 * math.sqrt(variance / SEEDS)
         mean = sum(logs[index]) / SEEDS
         assert low - bias - error <= mean <= high + error, (index, graph.operations[index], aim, mean - high)
+
+
+def promised(doubt: str) -> bool:
+    """Whether theory gives a band: elsewhere auto's reasons say "an estimate".
+
+    A high power of the data's size is an estimate for rows of any size; the rows here have nearly one, so it must hold.
+    """
+    return doubt in ("", "attention") or doubt.startswith("the power")
 
 
 def measured(graph: Graph) -> dict[int, float]:
