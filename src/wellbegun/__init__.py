@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
     from wellbegun.targets import to_numpy as to_numpy
+    from wellbegun.targets import verify as verify
+    from wellbegun.targets import verify_replicas as verify_replicas
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
@@ -69,7 +71,7 @@ _HOMES = {
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
-    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy"),
+    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy", "verify", "verify_replicas"),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),
 }  # fmt: skip

@@ -4,5 +4,19 @@ from wellbegun.targets.apply import Applied, apply, initialize
 from wellbegun.targets.fill import fill, fill_tensor
 from wellbegun.targets.fill_missing import fill_missing
 from wellbegun.targets.to_numpy import to_numpy
+from wellbegun.targets.verification import Fault, Verification
+from wellbegun.targets.verify import verify, verify_replicas
 
-__all__ = ["Applied", "apply", "fill", "fill_missing", "fill_tensor", "initialize", "to_numpy"]
+__all__ = [
+    "Applied",
+    "Fault",
+    "Verification",
+    "apply",
+    "fill",
+    "fill_missing",
+    "fill_tensor",
+    "initialize",
+    "to_numpy",
+    "verify",
+    "verify_replicas",
+]
