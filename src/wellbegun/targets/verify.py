@@ -115,13 +115,13 @@ class _Seen:
         for part in parts:
             self.elements += part.size
             if part.size:
-                self.held[f"{name} {part.blocks}"] = digest(part.tensor)
+                self.held[f"{name}\0{part.blocks}"] = digest(part.tensor)
 
     def add_strange(self, name: str, parts: tuple[Part, ...]) -> None:
         """Remember the blocks of a tensor that does not hold its own numbers: are they another's?"""
         for part in parts:
             if part.size:
-                self.strange[f"{name} {part.blocks}"] = list(blocks_of(part))
+                self.strange[f"{name}\0{part.blocks}"] = list(blocks_of(part))
 
 
 def _check_entry(job: Job, entry: Entry, seen: _Seen) -> list[Fault]:
@@ -184,7 +184,7 @@ def _judged(faults: list[Fault], seen: _Seen, group: Any) -> Verification:
             ranks[fault].append(rank)
     everything = [Fault(f.kind, f.name, f.message, tuple(where) if several else ()) for f, where in ranks.items()]
     for place, wrong in differing([held for _, held, _ in answers]).items():
-        name = place.partition(" ")[0]
+        name = place.partition("\0")[0]
         others = sum(place in held for _, held, _ in answers) - len(wrong)
         message = f"differs from what {others} other process{'es hold' if others > 1 else ' holds'} of the same part"
         everything.append(Fault("replicas", name, message, wrong))
@@ -206,7 +206,7 @@ def _copies(strange: list[dict[str, list[int]]], several: bool) -> list[Fault]:
             shared[first, other] += 1
     faults = []
     for ((place, here), (elsewhere, there)), count in sorted(shared.items()):
-        name, second = place.partition(" ")[0], elsewhere.partition(" ")[0]
+        name, second = place.partition("\0")[0], elsewhere.partition("\0")[0]
         where = f" of process {there}" if several else ""
         message = f"{count} block{'s' if count > 1 else ''} of {BLOCK} numbers are also in {second}{where}"
         faults.append(Fault("copies", name, message, (here, there) if several else ()))

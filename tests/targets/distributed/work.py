@@ -166,3 +166,55 @@ def verified(plan: str, fault: str) -> dict[str, Any]:
         "elements": found.elements,
         "text": str(found),
     }
+
+
+def partitioned(plan: str, real: bool, experts: int = 0) -> dict[str, Any]:
+    """Apply a plan to a model whose parameters ZeRO-3 has partitioned; put the pieces together again."""
+    made = wb.load_plan(plan)
+    if real:
+        import deepspeed
+
+        deepspeed.init_distributed("gloo", auto_mpi_discovery=False)
+        options = {"train_micro_batch_size_per_gpu": 1, "zero_optimization": {"stage": 3}}
+        with deepspeed.zero.Init(config_dict_or_path=options):
+            model = GPT(experts=experts, tied=False)
+    else:
+        model = GPT(experts=experts, tied=False)
+        for parameter in model.parameters():
+            _partition(parameter)
+    assert all(parameter.numel() == 0 for parameter in model.parameters())
+    for parameter in model.parameters():
+        parameter.ds_tensor.fill_(float("nan"))
+    with CommDebugMode() as seen:
+        done = wb.apply(made, model)
+    whole = {}
+    for name, parameter in model.named_parameters():
+        pieces: list[Any] = [None] * processes.get_world_size()
+        processes.all_gather_object(pieces, parameter.ds_tensor.detach().clone())
+        whole[name] = digest(torch.cat(pieces)[: parameter.ds_shape.numel()].reshape(parameter.ds_shape))
+    return {
+        "digests": whole,
+        "collectives": seen.get_total_counts(),
+        "elements": done.elements,
+        "verified": bool(wb.verify(made, model)),
+        "mine": sum(_mine(parameter) for parameter in model.parameters()) + model.scale.numel(),
+    }
+
+
+def _partition(parameter: Any) -> None:
+    """Do what DeepSpeed's partition_parameters.py does: flatten, pad, cut, leave an empty tensor behind."""
+    rank, size = processes.get_rank(), processes.get_world_size()
+    parameter.ds_shape, parameter.ds_numel = parameter.shape, parameter.numel()
+    length = -(-parameter.numel() // size)
+    padded = torch.zeros(length * size)
+    padded[: parameter.numel()] = parameter.detach().flatten()
+    parameter.ds_tensor = padded[rank * length : (rank + 1) * length].clone()
+    parameter.ds_tensor.ds_numel = length
+    parameter.ds_secondary_tensor = None
+    parameter.ds_process_group = processes.group.WORLD
+    parameter.data = torch.empty(0)
+
+
+def _mine(parameter: Any) -> int:
+    length, rank = parameter.ds_tensor.numel(), processes.get_rank()
+    return max(min(length, parameter.ds_shape.numel() - rank * length), 0)
