@@ -66,7 +66,7 @@ def to_jax(plan: Plan, shardings: Sharding | Mapping[Any, Sharding] | None = Non
         plan: of any model; tensors keep the names and the layout that they have there (a weight of torch.nn.Linear is
             (out, in)).
         shardings: one for all tensors, or {name or pattern: sharding} with the patterns of rules ("*.weight",
-            "re:..."), of which the later wins; None for JAX's default device, from which JAX may move them where it needs them.
+            "re:..."), of which the later wins; None for JAX's default device, uncommitted as jax.numpy's arrays are.
         like: what is asked for, a pytree of jax.ShapeDtypeStruct (or arrays) such as jax.eval_shape gives. A leaf's
             name is its path, joined with "." ({"h": [{"weight": ...}]} is "h.0.weight"). Its dtype decides, and its
             sharding if `shardings` is left out. Tensors of the plan that it does not hold are not made.
@@ -163,7 +163,9 @@ def _array(plan: Plan, item: Wanted, sharding: Sharding | None) -> jax.Array:
     drawn: dict[tuple[tuple[int, ...], tuple[int, ...]], NDArray[Any]] = {}
     everything = (0,) * len(item.shape), item.shape
     if sharding is None:
-        return jax.device_put(planned_part(plan, item.entry, *everything, item.dtype))
+        # jax.numpy.asarray would compile a copy for every shape
+        alone: jax.Array = jax.device_put(planned_part(plan, item.entry, *everything, item.dtype))
+        return alone
 
     def draw(index: Any) -> NDArray[Any]:
         place = read_region(index, item.shape)
