@@ -260,7 +260,7 @@ def test_nothing_is_compiled() -> None:
 
 
 def test_problems_are_listed_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["wellbegun.targets.to_jax"], "planned_part", None)
+    monkeypatch.setattr(sys.modules["wellbegun.targets.to_jax"], "fill_part", None)
     split = NamedSharding(mesh_of((4, 2)), PartitionSpec("x"))
     plan = Plan(
         (

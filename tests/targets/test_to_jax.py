@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import wellbegun as wb
 from wellbegun.plans import Entry, Plan
 
@@ -90,3 +92,25 @@ def test_two_processes_draw_their_own_shards(tmp_path: Path) -> None:
             assert drawn == len(own) * size, key
             held |= own
         assert len(held) * size == whole.size
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_second_copy_in_memory() -> None:
+    """On a CPU, where JAX would copy what it is given; peak resident memory of a process that makes 256 MiB."""
+    law = wb.Normal(std=1.0)
+    script = (
+        "import re, pathlib, jax, wellbegun as wb\n"
+        "from wellbegun.plans import Entry, Plan\n"
+        "def plan(rows):\n"
+        f"    return Plan((Entry('w', 'parameter', (rows, 8192), 'float32', '', '', wb.{law!r}, ''),), 7, 'test@1')\n"
+        "def peak():\n"
+        "    return int(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024\n"
+        "mesh = jax.sharding.Mesh(jax.devices(), ('x',))\n"
+        "rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec('x'))\n"
+        "wb.to_jax(plan(8), rows)\n"
+        "before = peak()\n"
+        "arrays = wb.to_jax(plan(8192), rows)\n"
+        "jax.block_until_ready(arrays)\n"
+        "print(peak() - before)\n"
+    )
+    assert 256 <= float(run("-c", script)) < 1.1 * 256

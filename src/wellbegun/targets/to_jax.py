@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError, MissingExtraError, closest_names, join_names
 from wellbegun.laws import Law, Patched
 from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import storage_type
-from wellbegun.targets.region import read_region
+from wellbegun.targets.region import Region, read_region
 from wellbegun.targets.shardings import assign_shardings
-from wellbegun.targets.to_numpy import planned_part, why_not
+from wellbegun.targets.to_numpy import fill_part, why_not
 
 if TYPE_CHECKING:
     import jax
     from jax.sharding import Sharding
+
+
+ALIGNMENT = 64
+"""Bytes: XLA's CPU backend shares memory that starts at a multiple of this."""
 
 
 @dataclass(frozen=True)
@@ -160,29 +166,37 @@ def _array(plan: Plan, item: Wanted, sharding: Sharding | None) -> jax.Array:
     """Make one array, drawing each different shard once."""
     import jax
 
-    drawn: dict[tuple[tuple[int, ...], tuple[int, ...]], NDArray[Any]] = {}
-    everything = (0,) * len(item.shape), item.shape
-    if sharding is None:
-        # jax.numpy.asarray would compile a copy for every shape
-        alone: jax.Array = jax.device_put(planned_part(plan, item.entry, *everything, item.dtype))
-        return alone
+    dtype = storage_type(item.dtype)
+    everything = tuple(slice(0, size) for size in item.shape)
+    drawn: dict[Region, NDArray[Any]] = {}
 
     def draw(index: Any) -> NDArray[Any]:
         place = read_region(index, item.shape)
-        rectangle = place.corner, place.sizes
-        if rectangle in drawn:
-            return drawn[rectangle]
-        if rectangle != everything and _shapes_all(item.entry.law, item.shape):
-            if everything not in drawn:
-                drawn[everything] = planned_part(plan, item.entry, *everything, item.dtype)
-            # a copy: a view would keep the whole tensor in memory for as long as the shard
-            drawn[rectangle] = drawn[everything][index].copy()
-        else:
-            drawn[rectangle] = planned_part(plan, item.entry, *rectangle, item.dtype)
-        return drawn[rectangle]
+        if place not in drawn:
+            if place.sizes != item.shape and _shapes_all(item.entry.law, item.shape):
+                whole = draw(everything)
+                drawn[place] = _aligned(place.sizes, dtype)
+                drawn[place][...] = whole[index]
+            else:
+                out = _aligned(place.sizes, dtype)
+                fill_part(out, plan, item.entry, place.corner)
+                drawn[place] = out
+        return drawn[place]
 
-    array: jax.Array = jax.make_array_from_callback(item.shape, sharding, draw, dtype=storage_type(item.dtype))
+    array: jax.Array = (
+        jax.device_put(draw(everything))  # where jax.numpy.asarray would compile a copy for every shape
+        if sharding is None
+        else jax.make_array_from_callback(item.shape, sharding, draw, dtype=dtype)
+    )
     return array
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return memory that JAX takes over on a CPU as it is, where it would copy another array."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def _shapes_all(law: Law, shape: tuple[int, ...]) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Keep, Law
 from wellbegun.plans import Entry, Plan
-from wellbegun.sampler import Stream, storage_type
+from wellbegun.sampler import Stream, storage_type, type_name
 from wellbegun.targets.array import fill_array, fill_entry
 from wellbegun.targets.fill import NARROW
 from wellbegun.targets.region import Index, read_region
@@ -54,15 +54,15 @@ def to_numpy(
     if problem:
         raise ArgumentError(f"{name}: {problem}")
     place = read_region(region, entry.shape)
-    return planned_part(plan, entry, place.corner, place.sizes, kind).reshape(place.shape)
+    out = np.empty(place.sizes, storage_type(kind))
+    fill_part(out, plan, entry, place.corner)
+    return out.reshape(place.shape)
 
 
-def planned_part(plan: Plan, entry: Entry, corner: tuple[int, ...], sizes: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """Return a rectangle of a planned tensor in a storage type for which `why_not` has no objection."""
-    out = np.empty(sizes, storage_type(dtype))
-    is_master = dtype == "float32" and entry.dtype in NARROW
+def fill_part(out: NDArray[Any], plan: Plan, entry: Entry, corner: tuple[int, ...]) -> None:
+    """Fill an array with a rectangle of a planned tensor; `why_not` has no objection to its storage type."""
+    is_master = type_name(out.dtype) == "float32" and entry.dtype in NARROW
     fill_entry(out, plan, entry, corner, _master_filler(entry.dtype) if is_master else None)
-    return out
 
 
 def why_not(entry: Entry, dtype: str) -> str:
