@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -74,18 +75,26 @@ def fill_array(
     return int(out.size)
 
 
-def fill_entry(
-    out: Any, plan: Plan, entry: Entry, offset: tuple[int, ...], fill: Callable[..., int] | None = None
-) -> int:
-    """Fill an array (or, with `fill`, another target) with a part of a planned tensor; return the elements written."""
+def fill_entry(out: Any, plan: Plan, entry: Entry, offset: Offset, fill: Callable[..., int] | None = None) -> int:
+    """Fill an array (or, with `fill`, another target) with a part of a planned tensor; return the elements written.
+
+    Args:
+        out: the part; a vector where the offset is the start of a flat range.
+        plan: which the entry is of.
+        entry: of the tensor.
+        offset: of the part: its corner, or the start of a flat range.
+        fill: does for another target what `fill_array` does for an array.
+    """
     companion = None
     if entry.law.companion is not None:
         other = plan[entry.law.companion]
         companion = np.empty(other.shape, np.float32)
         fill_entry(companion, plan, other, (0,) * companion.ndim)
     written = (fill or fill_array)(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, offset, companion)
-    if entry.zero_row is not None and 0 <= entry.zero_row - offset[0] < len(out):
-        out[entry.zero_row - offset[0]] = 0
+    if entry.zero_row is not None:
+        run = math.prod(entry.shape[1:]) if isinstance(offset, int) else 1
+        first = entry.zero_row * run - (offset if isinstance(offset, int) else offset[0])
+        out[max(first, 0) : max(first + run, 0)] = 0
     return written
 
 
