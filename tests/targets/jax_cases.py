@@ -208,6 +208,8 @@ def test_a_tree_asks_for_what_it_holds() -> None:
     assert np.array_equal(trebled, whole * 3)
     over = wb.to_jax(plan, split, like={"h": {"0": tree["h"][0]}})
     assert over["h"]["0"]["linear1"]["bias"].sharding == split
+    with pytest.raises(ArgumentError, match=r"head\.weight: two leaves have this path"):
+        wb.to_jax(plan, like={"head": tree["head"], "head.weight": tree["head"]["weight"]})
 
 
 def test_replicas_do_not_share_memory_that_a_step_may_reuse() -> None:

@@ -94,6 +94,19 @@ def test_two_processes_draw_their_own_shards(tmp_path: Path) -> None:
         assert len(held) * size == whole.size
 
 
+def test_torch_is_not_needed() -> None:
+    run(
+        "-W",
+        "error",
+        "-c",
+        "import sys; sys.modules['torch'] = None\n"
+        "import wellbegun as wb\n"
+        "from wellbegun.plans import Entry, Plan\n"
+        "plan = Plan((Entry('w', 'parameter', (4, 3), 'float32', '', '', wb.Normal(std=1.0), ''),), 7, 'test@1')\n"
+        "assert (wb.to_jax(plan)['w'] == wb.to_numpy(plan, 'w')).all()\n",
+    )
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_no_second_copy_in_memory() -> None:
     """On a CPU, where JAX would copy what it is given; peak resident memory of a process that makes 256 MiB."""
