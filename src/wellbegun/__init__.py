@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from wellbegun.targets import fill as fill
     from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
+    from wellbegun.targets import to_jax as to_jax
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.targets import verify as verify
     from wellbegun.targets import verify_replicas as verify_replicas
@@ -71,7 +72,9 @@ _HOMES = {
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
-    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy", "verify", "verify_replicas"),
+    "targets": (
+        "apply", "fill", "fill_missing", "initialize", "to_jax", "to_numpy", "verify", "verify_replicas",
+    ),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),
 }  # fmt: skip

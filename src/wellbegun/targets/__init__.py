@@ -3,6 +3,7 @@
 from wellbegun.targets.apply import Applied, apply, initialize
 from wellbegun.targets.fill import fill, fill_tensor
 from wellbegun.targets.fill_missing import fill_missing
+from wellbegun.targets.to_jax import to_jax
 from wellbegun.targets.to_numpy import to_numpy
 from wellbegun.targets.verification import Fault, Verification
 from wellbegun.targets.verify import verify, verify_replicas
@@ -16,6 +17,7 @@ __all__ = [
     "fill_missing",
     "fill_tensor",
     "initialize",
+    "to_jax",
     "to_numpy",
     "verify",
     "verify_replicas",
