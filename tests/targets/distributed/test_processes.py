@@ -151,3 +151,10 @@ def test_faults_name_their_processes(
     for answer in worlds(4).run("verified", plan=path, fault=fault):
         found = [where for what, _, _, where in answer["faults"] if what == kind]
         assert sorted({rank for where in found for rank in where}) == list(ranks)
+
+
+def test_a_process_draws_its_own_part_in_the_memory_of_the_part(worlds: Worlds) -> None:
+    for answer in worlds(2).run("costs", rows=4096, columns=8193):
+        assert answer["local"] == 2048 * 8193
+        assert answer["drawn"] == answer["local"]
+        assert answer["above"] < 8 * 2**20  # the shard has 64 MiB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -218,3 +219,40 @@ def _partition(parameter: Any) -> None:
 def _mine(parameter: Any) -> int:
     length, rank = parameter.ds_tensor.numel(), processes.get_rank()
     return max(min(length, parameter.ds_shape.numel() - rank * length), 0)
+
+
+def costs(rows: int, columns: int) -> dict[str, int]:
+    """What applying a plan to a large shard takes: elements drawn, and memory above the shard."""
+    from wellbegun.laws import Normal
+    from wellbegun.plans import Entry
+    from wellbegun.targets import array
+
+    law = Normal(std=0.02)
+    entry = Entry("weight", "parameter", (rows, columns), "float32", "linear weight", repr(law), law, "a test")
+    mesh = init_device_mesh("cpu", (processes.get_world_size(),))
+    model = nn.Linear(columns, rows, bias=False, device="meta")
+    fully_shard(model, mesh=mesh)
+    model.to_empty(device="cpu")
+    with torch.no_grad():
+        model.weight.fill_(1.0)  # the memory of the shard is there from here on
+    plan, drawn, write = wb.Plan((entry,), seed=1, recipe="test@1"), [], array.write
+
+    def counting(out: Any, *arguments: Any) -> int:
+        drawn.append(out.size)
+        return int(write(out, *arguments))
+
+    wb.apply(plan, model)  # loads the kernels
+    array.write = counting
+    try:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+        before = _memory("VmRSS")
+        wb.apply(plan, model, overwrite=True)
+        above = _memory("VmHWM") - before
+    finally:
+        array.write = write
+    return {"drawn": sum(drawn), "local": model.weight.to_local().numel(), "above": above}
+
+
+def _memory(key: str) -> int:
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
