@@ -7,8 +7,8 @@ The model is a stack of equal square layers under FSDP2 (`fully_shard`) on 1, 2 
 thread each. Three ways to fill it: `wb.apply`; the whole tensor on every process, of which it keeps its slice (the
 usual answer where values must not depend on the sharding); DTensor's own `normal_` (values that depend on the sharding;
 on a CPU mesh every process draws the same shard). Times are the processor's, of the slowest process, so that sharing
-two cores between four processes does not count; the best of three. Memory is the peak above what the process held when all
-its shards were in memory already.
+two cores between four processes does not count; the best of three. Memory is the peak above what the process held when
+all its shards were in memory already.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ def _table() -> str:
         "",
         f"`python benchmarks/distributed.py --write` on {datetime.now(UTC):%Y-%m-%d}; {_processor()}, {os.cpu_count()} "
         f"cores, torch {torch.__version__}, gloo. {LAYERS} layers of {WIDTH} x {WIDTH} float32 ({mebibytes} MiB each) "
-        "under FSDP2, N(0, 0.02²). Processor seconds of the slowest process, the best of three, all ways in turn in one "
-        "run; memory is the peak above the shards.",
+        "under FSDP2, N(0, 0.02²). Processor seconds of the slowest process, the best of three, all ways in turn in "
+        "one run; memory is the peak above the shards.",
         "",
         "| processes | way | seconds | against wb.apply | memory above the shards | values depend on the sharding |",
         "|---|---|---|---|---|---|",

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from wellbegun.sampler import get_num_threads as get_num_threads
     from wellbegun.sampler import set_num_threads as set_num_threads
     from wellbegun.targets import apply as apply
+    from wellbegun.targets import dummy as dummy
     from wellbegun.targets import fill as fill
     from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
@@ -73,7 +74,7 @@ _HOMES = {
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": (
-        "apply", "fill", "fill_missing", "initialize", "to_jax", "to_numpy", "verify", "verify_replicas",
+        "apply", "dummy", "fill", "fill_missing", "initialize", "to_jax", "to_numpy", "verify", "verify_replicas",
     ),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),

@@ -1,6 +1,7 @@
 """Places that numbers can go to: plan -> numbers."""
 
 from wellbegun.targets.apply import Applied, apply, initialize
+from wellbegun.targets.dummy import dummy
 from wellbegun.targets.fill import fill, fill_tensor
 from wellbegun.targets.fill_missing import fill_missing
 from wellbegun.targets.to_jax import to_jax
@@ -13,6 +14,7 @@ __all__ = [
     "Fault",
     "Verification",
     "apply",
+    "dummy",
     "fill",
     "fill_missing",
     "fill_tensor",
