@@ -118,7 +118,8 @@ def page(results: Results) -> str:
     return f"""# Kumar (2017): weights from the activation's value and slope at 0
 
 Siddharth Krishna Kumar, "On weight initialization in deep neural networks", arXiv 1704.08863. Every number on this
-page comes from [kumar_2017.py](kumar_2017.py), which takes about a minute and writes the page anew with `--write`.
+page comes from [kumar_2017.py](kumar_2017.py), which takes a minute and a half on one core and writes the page anew
+with `--write`.
 
 ## What the paper says
 
@@ -157,8 +158,8 @@ Ten hidden layers of 128 sigmoid units on real handwritten digits (1,400 to trai
 Xavier stays at chance: its gradient is {number(xavier["gradient_ratio"])} times as large in the first layer as in the
 last. Kumar's larger weights bring that to {number(kumar["gradient_ratio"])}, and the network learns. `auto`, which
 did not exist in 2017, does better still: it takes the mean of the sigmoid out with biases ([auto.md](../auto.md)),
-its gradient in the first layer is {number(auto["gradient_ratio"])} of that in the last, and it has 90% right after {span(auto["curve"])} steps where Kumar's
-rule takes {span(kumar["curve"])} (looked at every {EVERY} steps).
+its gradient in the first layer is {number(auto["gradient_ratio"])} of that in the last, and it has 90% right after
+{span(auto["curve"])} steps where Kumar's rule takes {span(kumar["curve"])} (looked at every {EVERY} steps).
 
 It helps, though not for the reason given. A sigmoid's output cannot have variance 1: it lies between 0 and 1, so 1/4
 is the most. Sums do not stay near 0 either. In fact their second moment settles at {fixed:.3f} (theory for wide

@@ -153,7 +153,9 @@ def _filled(paragraph: str) -> str:
     if paragraph.lstrip().startswith(("#", "|", "!", ">")):
         return paragraph
     indent = "  " if paragraph.startswith("- ") else ""
-    lines = textwrap.wrap(paragraph, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        " ".join(paragraph.split()), 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
     return "\n".join(lines) + "\n" * paragraph.endswith("\n")
 
 
