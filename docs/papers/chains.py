@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 
 import wellbegun as wb
 from wellbegun.laws import Initializer
@@ -66,6 +68,20 @@ def measured(
     gradients = torch.autograd.grad((sums[-1] * direction).sum(), sums)
     plain = [each.detach() for each in sums]
     return [float(u.square().mean()) for u in plain], [float(g.square().mean()) for g in gradients], plain
+
+
+def middle(kept: dict[str, Any], layer: int) -> tuple[float, float]:
+    """Return the geometric mean of the measured second moments in a layer, and the relative standard error of it."""
+    return geometric_mean([net[layer] for net in kept["measured"]])
+
+
+def draw(axes: Axes, name: str, kept: dict[str, Any], colour: str, *, lower: int = 0) -> None:
+    """Draw the second moment by layer: theory as a line, measurement as dots, the name at the end (so much lower)."""
+    layers = range(len(kept["predicted"]))
+    axes.plot(layers, kept["predicted"], color=colour, lw=1.6)
+    axes.plot(layers, [middle(kept, layer)[0] for layer in layers], "o", color=colour, ms=3.5)
+    end = (layers[-1], kept["predicted"][-1])
+    axes.annotate(name, end, (6, -lower), textcoords="offset points", va="center")
 
 
 def geometric_mean(values: Sequence[float]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 
 import wellbegun as wb
-from chains import geometric_mean, measured, predicted
+from chains import draw, geometric_mean, measured, middle, predicted
 from digits import Network, accuracy, load_digits_task, start, train
 from paper import COLOURS, Paper, Results, number, percent, table
 from wellbegun.lab.network import ACTIVATIONS
@@ -217,7 +217,7 @@ def claims(results: Results) -> list[Claim]:
         return float(np.mean(trained[key]))
 
     def signal(name: str, layer: int = DEPTH) -> float:
-        return geometric_mean([q[layer] for q in chain[name]["measured"]])[0]
+        return middle(chain[name], layer)[0]
 
     def gradient(name: str) -> float:
         return geometric_mean(chain[name]["gradient_factor"])[0]
@@ -385,10 +385,10 @@ def chain_table(results: Results) -> str:
     """Return theory and measurement of signal and gradient as a table."""
     rows = []
     for name, kept in results["chains"].items():
-        middle, error = geometric_mean([q[-1] for q in kept["measured"]])
+        signal, error = middle(kept, DEPTH)
         factor = geometric_mean(kept["gradient_factor"])[0]
-        signal = [number(kept["predicted"][-1]), number(middle), f"±{error:.0%}"]
-        rows.append([name, *signal, f"{kept['chi']:.4f}", f"{factor:.4f}"])
+        cells = [number(kept["predicted"][-1]), number(signal), f"±{error:.0%}"]
+        rows.append([name, *cells, f"{kept['chi']:.4f}", f"{factor:.4f}"])
     head = ["chain", f"signal in layer {DEPTH}: theory", "measured", "error", "gradient per layer: theory", "measured"]
     return table(head, rows)
 
@@ -459,12 +459,7 @@ def figures(results: Results) -> dict[str, Figure]:
     axes = figure.subplots()
     shown = ("relu, He", "tanh, Xavier", "gelu, He", "silu, He", "relu, Xavier")
     for name, colour in zip(shown, COLOURS.values(), strict=True):
-        kept = results["chains"][name]
-        layers = range(DEPTH + 1)
-        axes.plot(layers, kept["predicted"], color=colour, lw=1.6)
-        nets = kept["measured"]
-        axes.plot(layers, [geometric_mean([q[i] for q in nets])[0] for i in layers], "o", color=colour, ms=3.5)
-        axes.annotate(name, (DEPTH, kept["predicted"][-1]), (6, 0), textcoords="offset points", va="center")
+        draw(axes, name, results["chains"][name], colour)
     axes.set(yscale="log", xlabel="layer", xlim=(0, DEPTH))
     axes.set_title("Second moment of sums by layer (line: theory, dots: measured)", size=11, loc="left")
     figure.tight_layout()

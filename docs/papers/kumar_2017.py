@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 import wellbegun as wb
-from chains import geometric_mean, measured, predicted
+from chains import draw, measured, middle, predicted
 from digits import EVERY, Network, accuracy, load_digits_task, start, train
 from paper import COLOURS, Paper, Results, number, percent, table
 from wellbegun.lab.network import ACTIVATIONS
@@ -97,11 +97,6 @@ def tables(results: Results) -> dict[str, str]:
         ),
         "Training": table(["activation", "start", "loss at step 0", "right answers"], exploding),
     }
-
-
-def middle(kept: dict[str, Any], layer: int) -> tuple[float, float]:
-    """Return the geometric mean of the measured second moments in a layer, and its relative standard error."""
-    return geometric_mean([net[layer] for net in kept["measured"]])
 
 
 def span(curves: list[list[float]]) -> str:
@@ -210,14 +205,9 @@ def figures(results: Results) -> dict[str, Figure]:
     curves.set(xlabel="training step", ylim=(0, 1.02), xlim=(0, STEPS))
     curves.set_title("Ten sigmoid layers: right answers on digits", size=11, loc="left")
     curves.legend(frameon=False, loc="center right")
-    for activation, colour in zip(("tanh", "gelu", "mish", "sigmoid", "silu"), COLOURS.values(), strict=True):
-        kept = results["growth"][activation]
-        layers = range(DEPTH + 1)
-        signal.plot(layers, kept["predicted"], color=colour, lw=1.6)
-        shown = [middle(kept, layer)[0] for layer in layers]
-        signal.plot(layers, shown, "o", color=colour, ms=3.5)
-        lower = -5 if activation == "silu" else 0  # or it would touch the name above
-        signal.annotate(activation, (DEPTH, kept["predicted"][-1]), (5, lower), textcoords="offset points", va="center")
+    for activation, colour in zip(("tanh", "gelu", "mish", "sigmoid", "silu"), COLOURS, strict=True):
+        # silu's name would touch gelu's
+        draw(signal, activation, results["growth"][activation], COLOURS[colour], lower=5 * (activation == "silu"))
     signal.set(yscale="log", xlabel="layer", xlim=(0, DEPTH), xticks=range(0, DEPTH + 1, 5))
     signal.set_title("Kumar's rule: second moment of sums (line: theory)", size=11, loc="left")
     figure.tight_layout()
