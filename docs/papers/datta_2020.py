@@ -36,6 +36,7 @@ def leaky(slope: float) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 SHIFTED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "plain sigmoid": torch.sigmoid,
     "sigmoid - 1/2": lambda x: torch.sigmoid(x) - 0.5,
     "4·sigmoid - 2": lambda x: 4 * torch.sigmoid(x) - 2,
     "tanh": torch.tanh,
@@ -248,9 +249,10 @@ def claims(results: Results) -> list[Claim]:
             "tanh is better than sigmoid",
             "tanh",
             f"Squared gradient per layer ×{gradient('tanh, Xavier'):.3f} (sigmoid {gradient('sigmoid, Xavier'):.3f}). "
-            f"Ten layers, 300 steps: tanh {share('tanh, 10 layers, Xavier')}, sigmoid "
-            f"{share('sigmoid, 10 layers, Xavier')}",
-            judged(mean("tanh, 10 layers, Xavier") > LEARNT and sigmoid[10] < CHANCE, "holds"),
+            f"Ten layers: tanh {share('tanh, 10 layers, Xavier')}, sigmoid {share('plain sigmoid, 10 layers, Xavier')}",
+            judged(
+                mean("tanh, 10 layers, Xavier") > LEARNT and mean("plain sigmoid, 10 layers, Xavier") < CHANCE, "holds"
+            ),
         ),
         Claim(
             "... because it is centred on 0",
@@ -445,7 +447,7 @@ layers = [layer for _ in range(30) for layer in (torch.nn.Linear(64, 64), torch.
 model = torch.nn.Sequential(*layers, torch.nn.Linear(64, 10))
 batch = torch.randn(256, 64)
 wb.initialize(model, batch, seed=7, recipe="he")
-print(wb.diagnose(model, batch))  # collapsed: all inputs point the same way in the last layers
+print(wb.diagnose(model, batch))  # column "cosine": inputs that had nothing in common end up about 0.9 alike
 ```
 
 - For GELU, SiLU and whatever comes next, He's 2/n is the wrong number. `wb.gain("gelu")` has the right one for one
