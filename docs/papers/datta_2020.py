@@ -425,7 +425,8 @@ of finite networks lies below the theory for infinite width, for ReLU by about 5
 scikit-learn's 1,797 real digits, 1,400 to train, 397 to score; SGD with momentum 0.9, batches of 128, two seeds
 (mean, lowest and highest); sigmoid by depth: width 128, rate 0.1; ten layers: width 64, rate 0.01, 300 steps; {DEPTH}
 layers: width 64, rate 0.005, 400 steps; odd or even: width 64, rate 0.01, 300 steps. *Dead units*: one seed, width
-512 at the start, 128 in training.
+512 at the start, 128 in training. Not tried: that an activation should be cheap to compute, and how PReLU's slope
+learns.
 
 ![Second moment of sums by layer, theory and measurement](figures/datta_2020_signal.svg)
 
