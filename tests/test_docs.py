@@ -15,7 +15,8 @@ import wellbegun as wb
 from wellbegun.recipes.cards import all_cards
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")])
+ROOMS = ("docs", "docs/guides", "docs/papers")
+PAGES = sorted([ROOT / "README.md", *(page for room in ROOMS for page in (ROOT / room).glob("*.md"))])
 METHODS = ROOT / "docs" / "methods"
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import HeUniform as HeUniform
     from wellbegun.laws import Identity as Identity
     from wellbegun.laws import Keep as Keep
+    from wellbegun.laws import Kumar as Kumar
     from wellbegun.laws import LecunNormal as LecunNormal
     from wellbegun.laws import LecunUniform as LecunUniform
     from wellbegun.laws import MeanCompensation as MeanCompensation
@@ -66,9 +67,9 @@ _HOMES = {
     "lab": ("compare",),
     "laws": (
         "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
-        "Identity", "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones",
-        "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "WithFans",
-        "XavierNormal", "XavierUniform", "Zeros",
+        "Identity", "Keep", "Kumar", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal",
+        "Ones", "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling",
+        "WithFans", "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
