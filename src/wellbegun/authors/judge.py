@@ -110,7 +110,7 @@ def _fixed(recorder: Recorder) -> str:
 
 def _computed(law: Law | None, origin: Origin | None) -> Authorship:
     note = f"computed by {origin}" if origin else "computed by its constructor"
-    return Authorship(law, note if law is not None else f"{note}, and holds nan or complex numbers")
+    return Authorship(law, note if law is not None else f"{note}, and holds nan")
 
 
 def _origin(value: Value) -> Origin | None:
@@ -131,17 +131,19 @@ def stored(tensor: torch.Tensor) -> Law | None:
     plain = tensor.detach()
     if plain.layout != torch.strided or plain.is_meta:
         return None
-    if plain.is_complex():  # a real number everywhere, or nothing that a law can say
+    if plain.is_complex():  # a real number everywhere, or the numbers themselves
         one = not plain.imag.any() and plain.numel() > 0 and bool((plain.real == plain.real.reshape(-1)[0]).all())
-        return stored(plain.real) if one else None
+        if one:
+            return stored(plain.real)
     dtype = str(plain.dtype).removeprefix("torch.")
     if plain.numel() == 0:
         return Constant(0.0)
     if plain.dtype.is_floating_point and dtype != "float64":
         plain = plain.float()
-    array = plain.cpu().numpy()
+    array = plain.resolve_conj().cpu().numpy()
     first = array.reshape(-1)[0]
-    if (array == first).all() and math.isfinite(first) and float(np.float32(first)) == first:
+    real = array.dtype.kind != "c"
+    if real and (array == first).all() and math.isfinite(first) and float(np.float32(first)) == first:
         return Constant(float(first))
     if dtype not in WHOLE and np.isnan(array).any():
         return None
