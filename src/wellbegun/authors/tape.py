@@ -217,9 +217,9 @@ def _write_draw(target: torch.Tensor, draw: Draw, stream: Stream) -> None:
     for part in draw.complex_parts() if target.is_complex() else (draw,):
         parts.append(np.empty(target.numel(), np.float64 if wide else np.float32))
         write(parts[-1], part, stream, 0)
-    values = parts[0] + 1j * parts[1] if target.is_complex() else parts[0]
+    values = [torch.from_numpy(part).view(target.shape) for part in parts]
     with torch.no_grad():
-        target.copy_(torch.from_numpy(values).view(target.shape))
+        target.copy_(torch.complex(*values) if target.is_complex() else values[0])
 
 
 @contextmanager

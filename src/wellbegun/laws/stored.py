@@ -53,7 +53,8 @@ class Stored(Law):
         dtype = self.dtype or (given.dtype.name if isinstance(self.values, np.ndarray) else "float32")
         if dtype not in _DTYPES:
             raise ArgumentError(
-                f"values must be of float32, float64, complex or whole numbers, got {dtype}; convert with dtype='float32'"
+                f"values must be of float32, float64, complex or whole numbers, got {dtype}; convert with "
+                "dtype='float32'"
             )
         with np.errstate(over="ignore"):  # what overflows is found below
             little = given.astype(np.dtype(dtype).newbyteorder("<"))
