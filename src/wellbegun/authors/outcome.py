@@ -27,10 +27,12 @@ class Outcome:
     Attributes:
         authorship: the law, with a note; without a law there is no telling what the tensor would hold.
         stream: name of the tensor whose numbers it is made of: its own, unless the code copies another's.
+        shape: the logical one.
     """
 
     authorship: Authorship
     stream: str
+    shape: tuple[int, ...]
 
 
 def outcomes(recorder: HeldRecorder, tensors: Mapping[str, torch.Tensor]) -> dict[str, Outcome]:
@@ -59,7 +61,7 @@ def outcomes(recorder: HeldRecorder, tensors: Mapping[str, torch.Tensor]) -> dic
             authorship = replace(
                 authorship, note=f"{authorship.note}; of the numbers of {stream}, which the code copies"
             )
-        found[name] = Outcome(authorship, stream)
+        found[name] = Outcome(authorship, stream, tuple(tensors[name].shape))
     return found
 
 

@@ -40,10 +40,10 @@ class StandIns:
     """
 
     def __init__(
-        self, model: torch.nn.Module, recorder: HeldRecorder, stream_of: Callable[[str], str], device: str
+        self, model: torch.nn.Module, recorder: HeldRecorder, name_of: Callable[[str], str], device: str | None
     ) -> None:
         self.model, self.recorder, self.device = model, recorder, device
-        self._stream_of = stream_of
+        self.name_of = name_of
         self._before = Attributes(model)
         self._at: dict[tuple[int, str], torch.Tensor] = {}
         self._swapped: dict[int, _Swapped] = {}
@@ -77,25 +77,20 @@ class StandIns:
             made.requires_grad_(real.requires_grad)
         vars(made).update({key: value for key, value in vars(real).items() if not _is_own(key)})
         if made.numel():
-            self.recorder.stand_for(made, Held(self._stream_of(name), lambda: numbers_of(real)))
+            self.recorder.stand_for(made, Held(self.name_of(name), lambda: numbers_of(real)))
             self.recorder.forbid(real, name)
         return made
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return what the model holds now, stand-ins and what the code has put there, each once, by canonical name."""
+        """Return what the model holds now, stand-ins and what the code put there, each once, by name in the plan."""
         found: dict[str, torch.Tensor] = {}
         seen: set[int] = set()
         for name, (module, key) in _places(self.model).items():
             tensor = getattr(module, key)
             if id(tensor) not in seen:
                 seen.add(id(tensor))
-                found[name] = tensor
+                found[self.name_of(name)] = tensor
         return found
-
-    def standing_for(self, tensor: torch.Tensor) -> torch.Tensor | None:
-        """Return the model's own tensor that a stand-in stands for, None for other tensors."""
-        swapped = self._swapped.get(id(tensor))
-        return swapped.real if swapped is not None else None
 
     def take_out(self) -> None:
         """Put the model's own tensors back where their stand-ins are now, and memory where the code made new tensors.
@@ -171,7 +166,7 @@ class StandIns:
             )
         device = own.device if own is not None and not own.is_meta else made.device
         if device.type == "meta" or (own is not None and own.is_meta):
-            device = torch.device(self.device)
+            device = torch.device(self.device or "cpu")
         with torch.inference_mode(False):
             memory = torch.empty_strided(made.shape, made.stride(), dtype=made.dtype, device=device)
         if isinstance(made, torch.nn.Parameter):

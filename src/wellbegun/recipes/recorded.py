@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wellbegun.errors import ApplyError
@@ -19,20 +20,26 @@ NAME = "recording@0"
 SOURCE = "the code in the block"
 
 
-def recorded_plan(model: torch.nn.Module, found: Mapping[str, Outcome], seed: int) -> Plan:
+def recorded_plan(
+    model: torch.nn.Module, found: Mapping[str, Outcome], seed: int, name_of: Callable[[str], str]
+) -> Plan:
     """Make the plan of what was recorded; tensors that the code did not write keep their values.
 
     Args:
         model: with its own tensors.
-        found: by canonical name, each tensor once.
+        found: by name in the plan, each tensor once.
         seed: of the plan.
+        name_of: the name in the plan of a canonical one.
 
     Raises:
         ApplyError: the plan cannot say what the code does; every tensor is named.
     """
     problems, entries = [], []
     left = dict(found)
-    for variable in collect_variables(model):
+    for found_here in collect_variables(model):
+        ties = tuple(map(name_of, found_here.ties))
+        carrier = name_of(found_here.carrier) if found_here.carrier else ""
+        variable = replace(found_here, name=name_of(found_here.name), ties=ties, carrier=carrier)
         names = [name for name in (variable.name, *variable.ties) if name in left]
         outcomes = [left.pop(name) for name in names]
         if variable.parametrised:
@@ -41,6 +48,8 @@ def recorded_plan(model: torch.nn.Module, found: Mapping[str, Outcome], seed: in
             if outcome is not None and not outcome.authorship.stands:
                 problems.append(_of_parametrised(variable.carrier, variable.parametrised))
             continue
+        if outcomes:
+            variable = replace(variable, shape=outcomes[0].shape)
         written = [outcome for outcome in outcomes if not outcome.authorship.stands]
         if len(written) > 1:
             problems.append(f"{' and '.join(names)}: one memory in the model, written twice by the code")

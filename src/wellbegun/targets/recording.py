@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,16 +14,15 @@ from wellbegun.plans import Plan
 from wellbegun.sampler import check_seed
 from wellbegun.targets.apply import Applied, apply
 from wellbegun.targets.fit import check_device
+from wellbegun.targets.state import State, new_name
 
 if TYPE_CHECKING:
     import torch
 
     from wellbegun.authors.held import HeldRecorder
+    from wellbegun.authors.stand_ins import StandIns
 
 _T = TypeVar("_T")
-
-Names = Mapping[str, str] | Callable[[str], str]
-"""The name that keys a tensor's numbers, for each of the model's names that is another one."""
 
 
 class Recording:
@@ -52,7 +51,7 @@ def recording(
     model: torch.nn.Module,
     *,
     seed: int,
-    names: Names | None = None,
+    names: Mapping[str, str] | None = None,
     device: str | None = None,
     overwrite: bool = False,
 ) -> Iterator[Recording]:
@@ -74,8 +73,8 @@ def recording(
     Args:
         model: any, wrapped or not (names are those of `apply`), on any device; meta tensors get memory.
         seed: an integer from 0 to 2**64 - 1.
-        names: for a part of a larger model with numbering of its own (a pipeline stage): {name here: name in the whole
-            model}, or a function from one to the other.
+        names: for a part of a larger model with numbering of its own (a pipeline stage), as in `apply`: {name of a
+            module or tensor here: its name in the whole model}, {"0": "layers.4"}.
         device: where meta tensors get their memory, as in `apply`.
         overwrite: allow tensors that a plan was applied to.
 
@@ -93,57 +92,32 @@ def recording(
     from wellbegun.authors.held import HeldRecorder
     from wellbegun.authors.stand_ins import StandIns
 
-    stream_of = _streams(names)
+    State(inside, "recording", names)  # do the names fit?
     recorder, done = HeldRecorder(seed), Recording()
-    stand_ins = StandIns(inside, recorder, stream_of, where)
+    stand_ins = StandIns(inside, recorder, lambda name: new_name(name, names or {})[0], where)
     try:
         with random_states_kept():
             _seed_others(seed)
             with Guard(recorder), recorder:
                 yield done
-        done._plan = _plan_of(inside, recorder, stand_ins, stream_of)
-        done._applied = apply(done._plan, inside, device=where, overwrite=overwrite)
+        done._plan = _plan_of(recorder, stand_ins)
+        done._applied = apply(done._plan, inside, device=device, overwrite=overwrite, names=names)
     except BaseException:
         done._plan = None
         stand_ins.restore()
         raise
 
 
-def _plan_of(
-    model: torch.nn.Module, recorder: HeldRecorder, stand_ins: object, stream_of: Callable[[str], str]
-) -> Plan:
+def _plan_of(recorder: HeldRecorder, stand_ins: StandIns) -> Plan:
+    """Make the plan, and put the model's own tensors back."""
     from wellbegun.authors.outcome import outcomes
-    from wellbegun.authors.stand_ins import StandIns
     from wellbegun.recipes.recorded import recorded_plan
 
-    assert isinstance(stand_ins, StandIns)
     tensors = stand_ins.tensors()
-    streams = {name: stream_of(name) for name in tensors}
-    seen: dict[str, str] = {}
-    for name, stream in streams.items():
-        if seen.setdefault(stream, name) != name:
-            raise ArgumentError(
-                f"names gives {seen[stream]} and {name} the same name {stream!r}, and so the same numbers"
-            )
-    by_stream = outcomes(recorder, {streams[name]: tensor for name, tensor in tensors.items()})
+    found = outcomes(recorder, tensors)
     recorder.fill_others(tensors.values())
     stand_ins.take_out()
-    return recorded_plan(model, {name: by_stream[stream] for name, stream in streams.items()}, recorder.seed)
-
-
-def _streams(names: Names | None) -> Callable[[str], str]:
-    if names is None:
-        return str
-    if not callable(names) and not isinstance(names, Mapping):
-        raise ArgumentError(f"names must be a dictionary or a function of a tensor's name, got {type(names).__name__}")
-
-    def stream_of(name: str) -> str:
-        found = names.get(name, name) if isinstance(names, Mapping) else names(name)
-        if not isinstance(found, str) or not found:
-            raise ArgumentError(f"names must give a name for {name!r}, got {found!r}")
-        return found
-
-    return stream_of
+    return recorded_plan(stand_ins.model, found, recorder.seed, stand_ins.name_of)
 
 
 def _seed_others(seed: int) -> None:
