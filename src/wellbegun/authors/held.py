@@ -15,7 +15,7 @@ from wellbegun.authors.memory import Cell, Memory
 from wellbegun.authors.operations import CONSTANTS, EMPTIES
 from wellbegun.authors.origin import Origin
 from wellbegun.authors.recorder import FILLS, Recorder
-from wellbegun.authors.region import Layout, box_of
+from wellbegun.authors.region import Layout, box_of, intersect
 from wellbegun.authors.schema import is_view, write_places
 from wellbegun.authors.tape import Given, Ref, Step
 from wellbegun.errors import ArgumentError
@@ -86,7 +86,7 @@ class HeldRecorder(Recorder):  # type: ignore[no-untyped-call]
         if not is_view(func):
             for tensor in self._read(func, args, kwargs):
                 memory = self.memory(tensor)
-                if memory is not None and memory.number in self.held and self._holds(memory):
+                if memory is not None and memory.number in self.held and self._holds(memory, tensor):
                     self.load(memory)
         return super().__torch_dispatch__(func, types, args, kwargs)
 
@@ -145,8 +145,11 @@ class HeldRecorder(Recorder):  # type: ignore[no-untyped-call]
             with torch.no_grad():
                 base.copy_(made)
 
-    def _holds(self, memory: Memory) -> bool:
-        return any(cell.expression is HELD for cell in memory.cells)
+    def _holds(self, memory: Memory, tensor: torch.Tensor) -> bool:
+        """Whether a tensor sees elements that nobody has written."""
+        held = [cell.box for cell in memory.cells if cell.expression is HELD]
+        seen = box_of(memory.base, Layout.of(tensor)) if tensor.dtype == memory.dtype else None
+        return bool(held) if seen is None else any(intersect(box, seen) is not None for box in held)
 
     def _read(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
         """The tensors whose numbers an operation needs."""

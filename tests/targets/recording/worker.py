@@ -17,9 +17,8 @@ from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from recording.models import STYLES
-
 import wellbegun as wb
+from recording.models import STYLES
 
 
 def shard(model: nn.Module, layout: str, size: int) -> nn.Module:
