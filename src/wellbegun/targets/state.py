@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wellbegun.authors.active import check_not_recording
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
@@ -75,6 +76,7 @@ class State:
         Raises:
             ArgumentError: no model; or `names` or `regions` name what is not there.
         """
+        check_not_recording(purpose)
         inside = check_module(model, purpose)
         from wellbegun.graph.parametrised import find_parametrised
 

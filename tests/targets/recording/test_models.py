@@ -137,6 +137,40 @@ def test_a_stage_that_numbers_its_layers_anew() -> None:
     assert all(entry.law == everything.plan[entry.name].law for entry in recorded.plan)
 
 
+class Rejecting(nn.Module):
+    """Older code that draws again what lies too far out, and so looks at random numbers while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(8, 12), nn.Linear(12, 8)
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        for layer in (self.up, self.down):
+            weight = layer.weight.normal_()
+            while (outside := weight.abs() > 1).any():
+                weight[outside] = torch.randn(int(outside.sum()))
+            layer.bias.copy_(torch.rand(layer.out_features).softmax(0))
+
+
+def test_code_that_looks_at_random_numbers_gives_a_stage_the_numbers_of_the_whole() -> None:
+    def initialised(numbers: list[int]) -> dict[str, str]:
+        model = nn.ModuleDict({str(number): Rejecting() for number in numbers})
+        with wb.recording(model, seed=3) as recorded:
+            for layer in model.values():
+                layer.init_weights()
+        assert all("fixed to seed 3" in entry.reason for entry in recorded.plan)
+        for layer in model.values():
+            assert layer.up.weight.abs().max() <= 1
+            assert abs(layer.up.bias.sum() - 1) < 1e-6
+        assert not torch.equal(model[str(numbers[0])].up.weight[:8, :8], model[str(numbers[0])].down.weight[:, :8])
+        return digests(model)
+
+    whole = initialised([0, 1, 2, 3])
+    assert whole == initialised([0, 1]) | initialised([2, 3])
+    assert len(set(whole.values())) == len(whole)
+
+
 def test_wrapped_models_have_the_names_of_the_bare_one() -> None:
     from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 

@@ -364,6 +364,11 @@ REFUSED: dict[str, tuple[Callable[[Any], object], str]] = {
     "tolist": (lambda m: m.w.tolist(), "asks for the memory of a recorded tensor .tolist."),
     "several at once": (lambda m: torch._foreach_zero_([m.w, m.v]), "writes several tensors in one operation"),
     "wb.fill": (lambda m: wb.fill(m.w.data, wb.Normal(1.0), seed=1, name="w"), "wb.fill cannot be recorded"),
+    "wb.apply": (
+        lambda m: wb.apply(wb.Plan((), 1, "none"), m),
+        "applying a plan cannot be recorded",
+    ),
+    "an array": (lambda m: np.asarray(m.w.data), "asks for the memory of a recorded tensor"),
     "a second recording": (lambda m: wb.recording(m, seed=2).__enter__(), "a recording inside of another one"),
 }
 

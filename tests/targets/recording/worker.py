@@ -74,6 +74,24 @@ def run(layout: str, style: str, size: int, on_meta: bool) -> dict[str, object]:
     }
 
 
+def replicate() -> dict[str, object]:
+    """DistributedDataParallel: the processes start apart, and are equal without anybody sending anything."""
+    make, initialise = STYLES["OLMo"]
+    model = nn.parallel.DistributedDataParallel(make())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(dist.get_rank())
+    with CommDebugMode() as talk, wb.recording(model, seed=11) as recorded:
+        initialise(model.module)
+    return {
+        "digests": digests(model.module),
+        "collectives": talk.get_total_counts(),
+        "elements": recorded.applied.elements,
+        "sharded": 0,
+        "hash": recorded.plan.hash,
+    }
+
+
 def refuse(size: int) -> str:
     """Code that reads numbers of a sharded tensor: an error, and nothing is changed."""
     model = shard(STYLES["OLMo"][0](), "FSDP", size)
@@ -109,6 +127,7 @@ def main() -> None:
         found[f"torchtitan, {layout}"] = run(layout, "torchtitan", size, on_meta=False)
     found["torchtitan, FSDP, meta"] = run("FSDP", "torchtitan", size, on_meta=True)
     found["OLMo, FSDP"] = run("FSDP", "OLMo", size, on_meta=False)
+    found["OLMo, DDP"] = replicate()
     found["refused"], found["patched"] = refuse(size), patch(size)
     (folder / f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
