@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,9 @@ class StandIns:
     """A model with stand-ins in the place of its parameters and buffers, until they are taken out again.
 
     A stand-in is a plain tensor of the logical shape on the CPU, to which the system gives no memory: of a DTensor the
-    whole shape, of a meta tensor the same. It has the tensor's class, attributes and `requires_grad`.
+    whole shape, of a meta tensor the same. It has the tensor's attributes and `requires_grad`. Modules have the classes
+    that they were written as: `fully_shard` gives them others, and code that asks for a class, or for the file that it
+    comes from (transformers does), would do something else on a sharded model.
     """
 
     def __init__(
@@ -65,6 +68,10 @@ class StandIns:
         for module, key, _ in self._marks:
             del vars(module)[key]
         _swap_attributes(model, into)
+        self._classes = [(module, type(module)) for module in model.modules()]
+        for module, kind in self._classes:
+            if kind is not (written := _class_as_written(kind)):
+                module.__class__ = written
 
     def _stand_in(self, name: str, real: torch.Tensor) -> torch.Tensor:
         shape = tuple(getattr(real, "ds_shape", real.shape))
@@ -124,6 +131,7 @@ class StandIns:
             _table(module, key)[key] = back[id(now)]
         _swap_attributes(self.model, back)
         self._check_attributes(places)
+        self._give_classes_back()
         for module, key, value in self._marks:
             vars(module).setdefault(key, value)
 
@@ -134,6 +142,12 @@ class StandIns:
             vars(real).clear()
             vars(real).update(attributes)
         self._before.restore()
+        self._give_classes_back()
+
+    def _give_classes_back(self) -> None:
+        for module, kind in self._classes:
+            if type(module) is _class_as_written(kind) is not kind:
+                module.__class__ = kind
 
     def _finished(self, name: str, stand_in: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         shape = tuple(getattr(real, "ds_shape", real.shape))
@@ -217,6 +231,16 @@ def numbers_of(real: torch.Tensor) -> torch.Tensor:
     if real.is_meta:
         raise ArgumentError("it is on meta and has none")
     return real.detach().to("cpu")
+
+
+def _class_as_written(kind: type) -> type:
+    """The class that a class made by `fully_shard` or `replicate` stands in for, or the class itself."""
+    known = (("torch.distributed.fsdp", "FSDPModule"), ("torch.distributed._composable.replicate", "DDP"))
+    makers = tuple(getattr(sys.modules.get(place), name, None) for place, name in known)
+    mixed_in = tuple(maker for maker in makers if isinstance(maker, type))
+    if not issubclass(kind, mixed_in):
+        return kind
+    return next(base for base in kind.__mro__[1:] if not issubclass(base, mixed_in))
 
 
 def _is_own(key: str) -> bool:

@@ -211,8 +211,19 @@ class Nano(nn.Module):
             torch.nn.init.normal_(module.weight, mean=0.0, std=0.02)
 
 
+def gpt2() -> nn.Module:
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    config = transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=99, n_positions=32)
+    made: nn.Module = transformers.GPT2LMHeadModel(config)
+    return made
+
+
 STYLES: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], object]]] = {
     "torchtitan": (Titan, lambda model: model.init_weights()),
     "OLMo": (Olmo, lambda model: model.init_weights(seed=5)),
     "nanoGPT": (Nano, lambda model: model.initialise()),
 }
+
+WITH_LIBRARIES = STYLES | {"transformers": (gpt2, lambda model: model.init_weights())}

@@ -16,7 +16,7 @@ from torch import nn
 
 import wellbegun as wb
 
-from .models import STYLES
+from .models import STYLES, WITH_LIBRARIES
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -55,7 +55,7 @@ def digests(model: nn.Module) -> dict[str, str]:
 
 
 def alone(style: str) -> tuple[dict[str, str], wb.Plan]:
-    make, initialise = STYLES[style]
+    make, initialise = WITH_LIBRARIES[style]
     model = make()
     with wb.recording(model, seed=11) as recorded:
         initialise(model)
@@ -64,7 +64,7 @@ def alone(style: str) -> tuple[dict[str, str], wb.Plan]:
 
 def test_every_layout_gathers_to_the_bits_of_one_process(world: list[dict[str, Any]]) -> None:
     compared = 0
-    for style in ("torchtitan", "OLMo"):
+    for style in ("torchtitan", "OLMo", "transformers"):
         expected, plan = alone(style)
         for case in [case for case in world[0] if case.startswith(f"{style},")]:
             for rank, found in enumerate(answers[case] for answers in world):
@@ -75,7 +75,7 @@ def test_every_layout_gathers_to_the_bits_of_one_process(world: list[dict[str, A
                 assert whole or found["sharded"] > 10
                 assert (found["elements"] < sum(entry.size for entry in plan)) != whole
                 compared += 1
-    assert compared == len(world) * (7 if len(world) == 4 else 5)
+    assert compared == len(world) * (8 if len(world) == 4 else 6)
 
 
 def test_numbers_that_only_all_processes_have_are_not_read(world: list[dict[str, Any]]) -> None:
@@ -93,3 +93,16 @@ def test_a_row_of_a_sharded_tensor(world: list[dict[str, Any]]) -> None:
     assert (model.embeddings.weight[7] == 0).all()
     assert model.embeddings.weight[6].any()
     assert all(answers["patched"] == digests(model) for answers in world)
+
+
+def test_partitions_of_zero_3(world: list[dict[str, Any]]) -> None:
+    """By DeepSpeed's attribute protocol; DeepSpeed itself is not run."""
+    model = STYLES["OLMo"][0]()
+    with wb.recording(model, seed=11):
+        model.init_weights(seed=5)
+    for rank, answers in enumerate(world):
+        for name, parameter in model.named_parameters():
+            share = -(-parameter.numel() // len(world))
+            held = parameter.detach().reshape(-1)[rank * share : (rank + 1) * share]
+            padded = torch.cat([held, torch.full((share - len(held),), -1.0)])
+            assert answers["partitions"][name] == hashlib.sha256(padded.numpy().tobytes()).hexdigest(), name

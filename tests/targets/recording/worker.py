@@ -18,11 +18,14 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import wellbegun as wb
-from recording.models import STYLES
+from recording.models import STYLES, WITH_LIBRARIES
 
 
 def shard(model: nn.Module, layout: str, size: int) -> nn.Module:
-    blocks = list(getattr(model, "layers", getattr(model, "blocks", nn.ModuleDict())).values())
+    stack = next(
+        getattr(part, key) for part in model.modules() for key in ("layers", "blocks", "h") if hasattr(part, key)
+    )
+    blocks = list(stack.values() if isinstance(stack, nn.ModuleDict) else stack)
     if "TP" in layout:
         mesh = init_device_mesh("cpu", (size // 2, 2), mesh_dim_names=("data", "tensor"))
         columns = dict.fromkeys(("attention.wq", "attention.wk", "attention.wv", "feed_forward.w1", "feed_forward.w3"))
@@ -54,7 +57,7 @@ def digests(model: nn.Module) -> dict[str, str]:
 
 
 def run(layout: str, style: str, size: int, on_meta: bool) -> dict[str, object]:
-    make, initialise = STYLES[style]
+    make, initialise = WITH_LIBRARIES[style]
     with torch.device("meta" if on_meta else "cpu"):
         model = make()
     model = shard(model, layout, size)
@@ -63,6 +66,7 @@ def run(layout: str, style: str, size: int, on_meta: bool) -> dict[str, object]:
     with CommDebugMode() as talk, wb.recording(model, seed=11) as recorded:
         initialise(model)
     assert torch.equal(state, torch.get_rng_state())
+    assert "FSDP" not in layout or type(model).__name__ == f"FSDP{make().__class__.__name__}"
     assert on_meta or held == {name: id(tensor) for name, tensor in model.named_parameters()}
     sharded = sum(isinstance(parameter, DTensor) for parameter in model.parameters())
     return {
@@ -92,6 +96,23 @@ def replicate() -> dict[str, object]:
     }
 
 
+def partition(rank: int, size: int) -> dict[str, str]:
+    """Parameters as ZeRO-3 leaves them, by its attributes: what each process holds of them afterwards."""
+    make, initialise = STYLES["OLMo"]
+    model = make()
+    for parameter in model.parameters():
+        parameter.ds_shape = parameter.shape
+        parameter.ds_tensor = torch.full((-(-parameter.numel() // size),), -1.0)
+        parameter.data = torch.empty(0)
+    with wb.recording(model, seed=11):
+        initialise(model)
+    assert all(parameter.numel() == 0 for parameter in model.parameters())
+    return {
+        name: hashlib.sha256(parameter.ds_tensor.numpy().tobytes()).hexdigest()
+        for name, parameter in model.named_parameters()
+    }
+
+
 def refuse(size: int) -> str:
     """Code that reads numbers of a sharded tensor: an error, and nothing is changed."""
     model = shard(STYLES["OLMo"][0](), "FSDP", size)
@@ -102,6 +123,7 @@ def refuse(size: int) -> str:
             model.embeddings.weight.mul_(0.5)
     except wb.errors.ArgumentError as error:
         assert digests(model) == before
+        assert type(model).__name__ == "FSDPOlmo"
         return str(error)
     raise AssertionError("nothing was refused")
 
@@ -127,7 +149,9 @@ def main() -> None:
         found[f"torchtitan, {layout}"] = run(layout, "torchtitan", size, on_meta=False)
     found["torchtitan, FSDP, meta"] = run("FSDP", "torchtitan", size, on_meta=True)
     found["OLMo, FSDP"] = run("FSDP", "OLMo", size, on_meta=False)
+    found["transformers, FSDP"] = run("FSDP", "transformers", size, on_meta=False)
     found["OLMo, DDP"] = replicate()
+    found["partitions"] = partition(rank, size)
     found["refused"], found["patched"] = refuse(size), patch(size)
     (folder / f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
