@@ -76,7 +76,8 @@ _HOMES = {
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": (
-        "apply", "dummy", "fill", "fill_missing", "initialize", "recording", "to_jax", "to_numpy", "verify", "verify_replicas",
+        "apply", "dummy", "fill", "fill_missing", "initialize", "recording", "to_jax", "to_numpy", "verify",
+        "verify_replicas",
     ),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),

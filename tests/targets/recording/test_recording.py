@@ -455,3 +455,21 @@ def test_empty_and_scalar_tensors_and_types() -> None:
         assert torch.equal(getattr(model, name), expected), name
     assert model.turned.stride() == (1, 3)
     assert plan["p_none"].size == 0
+
+
+def test_plans_that_keep_a_part_elsewhere(tmp_path: Any) -> None:
+    """What such a plan cannot give, it says."""
+    _, plan = recorded(lambda m: (m.w[2].zero_(), m.v.normal_()))
+    with pytest.raises(ArgumentError, match="w: keeps, in a part, the value that the model gives it"):
+        wb.to_numpy(plan, "w")
+    with torch.device("meta"):
+        model = Holder()
+    model.b = torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(ApplyError, match="w: is to keep its value in a part, but it is on meta"):
+        wb.apply(plan, model)
+    with pytest.raises(ArgumentError, match=r"must not overlap"):
+        Patched(Keep(), [(((0, 3),), wb.Constant(0.0)), (((2, 4), (1, 2)), wb.Constant(1.0))])
+    part = np.full((7,), 5.0, np.float32)  # a flat range of the tensor, of which row 2 is zero
+    wb.fill(part, plan["w"].law, seed=5, name="w", shape=(6, 4), offset=6)
+    assert part.tolist() == [5, 5, 0, 0, 0, 0, 5]
+    assert str(plan).count("its own value, 1 patch") == 1
