@@ -110,6 +110,10 @@ def test_parts_are_written_and_the_rest_keeps_its_bytes(name: str) -> None:
     expected = torch.where(whole == -1, Holder().w.detach(), whole)
     assert torch.equal(model.w.detach(), expected)
     assert plan["w"].law.writes((6, 4)) == int((whole != -1).sum())
+    assert not wb.verify(plan, model).faults
+    with torch.no_grad():
+        model.w[whole != -1] += 1
+    assert [fault.name for fault in wb.verify(plan, model).faults] == ["w"]
 
 
 READS: dict[str, Callable[[torch.Tensor], object]] = {
