@@ -11,9 +11,7 @@ from wellbegun.authors.origin import Origin
 from wellbegun.authors.recorder import Recorder
 from wellbegun.errors import ArgumentError
 
-DOORS = frozenset(
-    (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist, torch.Tensor.data_ptr, torch.Tensor.__dlpack__)
-)
+DOORS = frozenset((torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist, torch.Tensor.__dlpack__))
 """Methods that hand out memory, or numbers from it, without an operation that could be recorded."""
 
 

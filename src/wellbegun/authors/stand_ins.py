@@ -51,10 +51,18 @@ class StandIns:
         self._at: dict[tuple[int, str], torch.Tensor] = {}
         self._swapped: dict[int, _Swapped] = {}
         self._changed: list[tuple[torch.Tensor, bool, dict[str, Any]]] = []
+        self._classes = [(module, type(module)) for module in model.modules()]
         self._marks = [(module, key, vars(module)[key]) for module in model.modules() for key in _marks_of(module)]
+        try:
+            self._put_in()
+        except BaseException:
+            self.restore()
+            raise
+
+    def _put_in(self) -> None:
         alike: dict[object, torch.Tensor] = {}
         into: dict[int, torch.Tensor] = {}
-        for name, (module, key) in _places(model).items():
+        for name, (module, key) in _places(self.model).items():
             real = getattr(module, key)
             if (id(module), key) in self._at:
                 continue
@@ -67,8 +75,7 @@ class StandIns:
             _table(module, key)[key] = stand_in
         for module, key, _ in self._marks:
             del vars(module)[key]
-        _swap_attributes(model, into)
-        self._classes = [(module, type(module)) for module in model.modules()]
+        _swap_attributes(self.model, into)
         for module, kind in self._classes:
             if kind is not (written := _class_as_written(kind)):
                 module.__class__ = written
@@ -138,7 +145,8 @@ class StandIns:
     def restore(self) -> None:
         """Put everything back as it was before."""
         for real, requires_grad, attributes in reversed(self._changed):
-            real.requires_grad_(requires_grad)
+            if real.requires_grad != requires_grad:
+                real.requires_grad_(requires_grad)
             vars(real).clear()
             vars(real).update(attributes)
         self._before.restore()
@@ -173,7 +181,8 @@ class StandIns:
         if own is not None and alike and isinstance(made, torch.nn.Parameter) == isinstance(own, torch.nn.Parameter):
             self._let_learn(own, made.requires_grad)
             return own
-        if own is not None and type(own).__name__ == "DTensor":
+        in_parts = type(own).__name__ == "DTensor" or tuple(getattr(own, "ds_shape", ())) not in ((), made.shape)
+        if own is not None and in_parts:
             raise ApplyError(
                 f"the code replaces {name}, which lies on several processes, by a tensor of shape {list(made.shape)} "
                 f"and type {made.dtype}; shapes and types can be changed before the model is sharded"
@@ -256,7 +265,9 @@ def _places(model: torch.nn.Module) -> dict[str, tuple[torch.nn.Module, str]]:
     found = {}
     for actual, name in canonical_names(model).items():
         path, _, key = actual.rpartition(".")
-        found[name] = model.get_submodule(path), key
+        module = model.get_submodule(path)
+        if getattr(module, key).layout == torch.strided:  # sparse buffers are left alone
+            found[name] = module, key
     return found
 
 

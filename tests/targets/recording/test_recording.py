@@ -477,3 +477,22 @@ def test_plans_that_keep_a_part_elsewhere(tmp_path: Any) -> None:
     wb.fill(part, plan["w"].law, seed=5, name="w", shape=(6, 4), offset=6)
     assert part.tolist() == [5, 5, 0, 0, 0, 0, 5]
     assert str(plan).count("its own value, 1 patch") == 1
+
+
+def test_sparse_buffers_are_left_alone() -> None:
+    model = Holder()
+    model.register_buffer("edges", torch.eye(3).to_sparse())
+    model, plan = recorded(lambda m: m.w.copy_(torch.ones(6, 4) * m.edges.to_dense().sum()), model)
+    assert (model.w == 3).all()
+    assert model.edges.is_sparse
+    assert isinstance(plan["edges"].law, Keep)
+    assert len({parameter.data_ptr() for parameter in model.parameters()}) == 2
+
+
+def test_a_tensor_beyond_all_memory_leaves_the_model_whole() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[1].weight = nn.Parameter(torch.empty(1 << 40, 1 << 20, device="meta"))
+    first = model[0].weight
+    with pytest.raises(ArgumentError, match=r"1\.weight has the shape .* more than this machine has addresses for"):
+        recorded(lambda m: m[0].reset_parameters(), model)
+    assert model[0].weight is first
