@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from wellbegun.targets import fill as fill
     from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
+    from wellbegun.targets import recording as recording
     from wellbegun.targets import to_jax as to_jax
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.targets import verify as verify
@@ -75,7 +76,8 @@ _HOMES = {
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": (
-        "apply", "dummy", "fill", "fill_missing", "initialize", "to_jax", "to_numpy", "verify", "verify_replicas",
+        "apply", "dummy", "fill", "fill_missing", "initialize", "recording", "to_jax", "to_numpy", "verify",
+        "verify_replicas",
     ),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),

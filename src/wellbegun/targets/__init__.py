@@ -4,6 +4,7 @@ from wellbegun.targets.apply import Applied, apply, initialize
 from wellbegun.targets.dummy import dummy
 from wellbegun.targets.fill import fill, fill_tensor
 from wellbegun.targets.fill_missing import fill_missing
+from wellbegun.targets.recording import recording
 from wellbegun.targets.to_jax import to_jax
 from wellbegun.targets.to_numpy import to_numpy
 from wellbegun.targets.verification import Fault, Verification
@@ -19,6 +20,7 @@ __all__ = [
     "fill_missing",
     "fill_tensor",
     "initialize",
+    "recording",
     "to_jax",
     "to_numpy",
     "verify",

@@ -69,7 +69,7 @@ def compare_part(part: Part, plan: Plan, entry: Entry) -> Difference | None:
         fill_entry(whole, plan, entry, (0,) * len(entry.shape))
     for held, offset in _pieces(part):
         if whole is None:
-            expected = np.empty(held.shape, held.dtype)
+            expected = held.copy() if entry.law.keeps else np.empty(held.shape, held.dtype)
             fill_entry(expected, plan, entry, offset)
         else:
             expected = _cut(whole, held.shape, offset)
