@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
     from wellbegun.targets import to_numpy as to_numpy
+    from wellbegun.targets import write_checkpoint as write_checkpoint
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
@@ -69,7 +70,7 @@ _HOMES = {
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
-    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy"),
+    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy", "write_checkpoint"),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),
 }  # fmt: skip
