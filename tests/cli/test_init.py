@@ -105,8 +105,19 @@ def test_what_is_there_is_kept_unless_it_shall_be_replaced(invoke: Run, here: Pa
     assert done.returncode == 0, done.stderr
     assert (here / "out" / "notes.txt").read_text() == "mine"
     assert "model.safetensors" in names(here / "out")
+    # the index of an older checkpoint would lead readers to files that are gone: it goes with that checkpoint
     (here / "out" / "model.safetensors.index.json").write_text("{}")
-    assert "in several files" in invoke("init", "gpt2.json", "--out", "out", "--force", cwd=here).stderr
+    assert invoke("init", "gpt2.json", "--out", "out", "--force", cwd=here).returncode == 0
+    assert names(here / "out") == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "notes.txt",
+        "plan.json",
+    ]
+    done = invoke("init", "gpt2.json", "--out", "out", cwd=here)
+    assert "is not empty (config.json, generation_config.json, model.safetensors ...)" in done.stderr
+    assert "go on with --resume" in done.stderr
 
 
 @pytest.mark.parametrize(
