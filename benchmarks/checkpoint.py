@@ -107,8 +107,8 @@ def table(key: str, rows: list[dict[str, Any]]) -> str:
     lines = [
         f"## {SHAPES[key][0]}",
         "",
-        "| run | written | files | our seconds (whole command) | ours | dd before, after | ours / faster dd | dd direct "
-        "| peak memory | CPU seconds | load |",
+        "| run | written | files | our seconds (whole command) | ours | dd before, after | ours / faster dd "
+        "| dd direct | peak memory | CPU seconds | load |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for number, row in enumerate(rows, 1):

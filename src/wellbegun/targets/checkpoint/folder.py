@@ -25,6 +25,7 @@ class Folder:
     def __init__(self, path: Path, shards: Iterable[Shard], index: str | None) -> None:
         self.path = path
         by_name = {shard.name: shard for shard in shards}
+        self._begun = {partial_path(path / name).name for name in by_name}
         self.finished: set[str] = set()
         self.foreign: list[str] = []
         for name in sorted(there.name for there in path.iterdir() if is_weights(there.name)) if path.is_dir() else ():
@@ -72,6 +73,8 @@ class Folder:
             OutputError: with how much is needed and how much there is.
         """
         there = self.path if self.path.is_dir() else self.path.parent
+        if not there.is_dir():  # `make` says so
+            return
         begun = sum(path.stat().st_blocks * 512 for path in self.path.glob(".*.part")) if self.path.is_dir() else 0
         free = shutil.disk_usage(there).free + begun
         if needed > free:
@@ -96,9 +99,13 @@ class Folder:
             raise OutputError(f"cannot make the folder {str(self.path)!r}: {error.strerror}") from None
 
     def clear(self) -> None:
-        """Remove the files of another checkpoint, its index first, so that nobody loads a mixture."""
+        """Remove the files of another checkpoint, its index first, so that nobody loads a mixture.
+
+        Files under temporary names that this checkpoint uses stay: they are written over.
+        """
         for name in sorted(self.foreign, key=lambda name: name != INDEX):
-            (self.path / name).unlink(missing_ok=True)
+            if name not in self._begun:
+                (self.path / name).unlink(missing_ok=True)
         self.foreign = []
 
 

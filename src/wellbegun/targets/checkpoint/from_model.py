@@ -50,13 +50,13 @@ def model_tensors(plan: Plan, model: torch.nn.Module, dtype: str | None = None) 
 
 
 def _once(plan: Plan, names: Iterable[str]) -> list[Range]:
-    """Each tensor under one name: the plan's, if the state dict has that."""
+    """Each tensor under one name, the plan's if the state dict has that, and in the plan's order."""
     chosen: dict[str, str] = {}
     for name in names:
         entry = plan[name]
         if entry.name not in chosen or name == entry.name:
             chosen[entry.name] = name
-    return [Range(name, name) for name in chosen.values()]
+    return [Range(chosen[entry.name], entry.name) for entry in plan if entry.name in chosen]
 
 
 def _values(plan: Plan, model: torch.nn.Module, canonical: dict[str, str]) -> dict[str, Array]:
