@@ -144,7 +144,7 @@ def _stream(
     resume: bool,
     force: bool,
 ) -> dict[str, Any]:
-    """Write plan, configuration and numbers; the numbers last."""
+    """Write the plan, the numbers, and the configuration."""
     from wellbegun.targets import write_checkpoint
     from wellbegun.targets.checkpoint.from_model import model_tensors
 
@@ -156,8 +156,6 @@ def _stream(
         out.mkdir(exist_ok=True)
         if force or not (out / PLAN).exists():
             plan.save(out / PLAN)  # first: it holds the seed that --resume needs
-        if is_transformers:
-            _save_config(model, out)
     except OSError as error:
         raise OutputError(f"cannot write {str(out)!r}: {error.strerror or error}") from None
     done = write_checkpoint(
@@ -170,6 +168,8 @@ def _stream(
         overwrite=force,
         model=model,
     )
+    if is_transformers:  # after the numbers: what lies there belongs to this checkpoint, or was refused
+        _save_config(model, out)
     beside = [out / name for name in (PLAN, "config.json", "generation_config.json") if (out / name).exists()]
     return {
         "files": {path.name: path.stat().st_size for path in sorted([*beside, *done.files])},
@@ -186,9 +186,12 @@ def _save_config(model: Any, out: Path) -> None:
     model.config.architectures = [type(model).__name__]
     if model.config.dtype is None:
         model.config.dtype = str(model.dtype).removeprefix("torch.")
-    model.config.save_pretrained(out)
-    if model.can_generate():
-        model.generation_config.save_pretrained(out)
+    try:
+        model.config.save_pretrained(out)
+        if model.can_generate():
+            model.generation_config.save_pretrained(out)
+    except OSError as error:
+        raise OutputError(f"cannot write into {str(out)!r}: {error.strerror or error}") from None
 
 
 def _materialise(

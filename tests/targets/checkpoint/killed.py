@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from plans import plain, shards_of
 
-MOST, CHUNK = 250_000, 16_384
+MOST, CHUNK = 500_000, 16_384
 
 
 class Dying(PartialFile):
