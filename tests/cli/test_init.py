@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 import wellbegun as wb
-from wellbegun.cli.init import write_folder
+from wellbegun.cli.whole import write_folder
 from wellbegun.errors import OutputError
 
 GPT2 = {
@@ -174,7 +174,11 @@ def test_a_model_whose_weights_are_computed_is_drawn_in_memory(invoke: Run, here
     model.load_state_dict(load_file(here / "out" / "model.safetensors"))
     planned = torch.from_numpy(wb.to_numpy(wb.load_plan(here / "out" / "plan.json"), "0.weight"))
     assert torch.allclose(model[0].weight, planned, rtol=1e-6)
-    again = invoke("init", "mine:build", "--out", "out", "--seed", "3", "--input", "vector:8", "--resume", cwd=here)
+    (here / "out" / "model.safetensors.index.json").write_text("{}")
+    again = invoke("init", "mine:build", "--out", "out", "--seed", "4", "--input", "vector:8", "--force", cwd=here)
+    assert again.returncode == 0, again.stderr
+    assert names(here / "out") == ["model.safetensors", "plan.json"]
+    again = invoke("init", "mine:build", "--out", "out", "--seed", "4", "--input", "vector:8", "--resume", cwd=here)
     assert "need a checkpoint that can be streamed" in again.stderr
 
 

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import shutil
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from wellbegun.cli.model import MODEL_HELP
 from wellbegun.cli.plan import INPUT_HELP, RECIPE_HELP, RULES_HELP
+from wellbegun.cli.stages import stages
+from wellbegun.cli.whole import PLAN, WEIGHTS, write_whole
 from wellbegun.errors import ApplyError, ArgumentError, OutputError
 
 if TYPE_CHECKING:
     import torch
 
     from wellbegun.plans import Plan
-
-WEIGHTS, PLAN = "model.safetensors", "plan.json"
 
 
 def init_command(
@@ -68,7 +60,7 @@ def init_command(
     if part and drawn:
         raise ArgumentError("--part needs --seed: all parts must be drawn with the same one")
     number = seed if seed is not None else earlier.seed if earlier is not None else secrets.randbits(32)
-    with _stages(quiet=as_json) as stage:
+    with stages(quiet=as_json) as stage:
         stage("building the model")
         with skeleton():
             module = build()
@@ -89,7 +81,7 @@ def init_command(
     except _NotAStream as reason:
         if part or resume:
             raise ApplyError(f"--part and --resume need a checkpoint that can be streamed, and {reason}") from None
-        record = _materialise(made, module, out, is_transformers, max_shard, stored, str(reason), as_json)
+        record = write_whole(made, module, out, is_transformers, max_shard, stored, str(reason), as_json)
     _show(out, made, number, record, drawn, as_json)
 
 
@@ -194,33 +186,6 @@ def _save_config(model: Any, out: Path) -> None:
         raise OutputError(f"cannot write into {str(out)!r}: {error.strerror or error}") from None
 
 
-def _materialise(
-    plan: Plan,
-    model: torch.nn.Module,
-    out: Path,
-    is_transformers: bool,
-    max_shard: str,
-    dtype: str | None,
-    why: str,
-    quiet: bool,
-) -> dict[str, Any]:
-    """Draw the whole model in memory and let its own library write it."""
-    import torch
-
-    from wellbegun.targets import apply
-
-    begin = time.monotonic()
-    Console(stderr=True, highlight=False).print(f"the model is drawn in memory: {why}", style="yellow", soft_wrap=True)
-    with _stages(quiet) as stage:
-        stage("drawing the numbers")
-        apply(plan, model if dtype is None else model.to(getattr(torch, dtype)), overwrite=True)
-        stage("writing")
-        files = write_folder(out, lambda folder: _write(folder, plan, model, is_transformers, max_shard))
-    size = sum(files.values())
-    seconds = round(time.monotonic() - begin, 3)
-    return {"files": files, "skipped": [], "part": "1/1", "seconds": seconds, "bytes": size, "streamed": False}
-
-
 def _show(out: Path, plan: Plan, seed: int, record: dict[str, Any], drawn: bool, as_json: bool) -> None:
     from wellbegun.plans.words import bytes_words
 
@@ -242,72 +207,3 @@ def _show(out: Path, plan: Plan, seed: int, record: dict[str, Any], drawn: bool,
     for name, size in record["files"].items():
         kept = "  (was finished)" if name in record["skipped"] else ""
         console.print(f"  {name}  {bytes_words(size)}{kept}", style="dim")
-
-
-def write_folder(out: Path, write: Callable[[Path], None]) -> dict[str, int]:
-    """Let `write` fill a folder beside the target, then put it in place; nothing is left behind if it fails.
-
-    Returns:
-        Names and sizes of the files.
-
-    Raises:
-        OutputError: the disk is full, or permission is missing.
-    """
-    try:
-        made = Path(tempfile.mkdtemp(dir=out.resolve().parent, prefix=f".{out.name}."))
-    except OSError as error:
-        raise OutputError(f"cannot write beside {str(out)!r}: {error.strerror}") from None
-    try:
-        write(made)
-        for path in made.iterdir():  # the libraries make private files
-            path.chmod(0o666 & ~_umask())
-        files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
-        made.chmod(0o777 & ~_umask())
-        if not out.exists():
-            made.rename(out)
-        else:
-            for name in sorted(files, key=lambda name: name == WEIGHTS):  # the weights come last
-                (made / name).replace(out / name)
-    except OSError as error:
-        raise OutputError(f"cannot write {str(out)!r}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return files
-
-
-def _write(folder: Path, plan: Plan, model: torch.nn.Module, is_transformers: bool, max_shard: str) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    from wellbegun.targets.checkpoint.shards import parse_size
-
-    try:
-        if is_transformers:
-            from transformers.utils import logging
-
-            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-            model.save_pretrained(folder, max_shard_size=parse_size(max_shard))  # type: ignore[operator]
-        else:
-            state = model.state_dict(keep_vars=True)
-            first = {id(tensor): name for name, tensor in reversed(state.items())}  # a tied tensor once
-            tensors = {name: state[name].detach().contiguous() for name in first.values()}
-            save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    except SafetensorError as error:  # what the disk said, in the library's own words
-        raise OutputError(f"cannot write the weights: {error}") from None
-    plan.save(folder / PLAN)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-@contextmanager
-def _stages(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A line that says what is being done and since when, on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda what: progress.update(bar, description=what)
