@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
+from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from safetensors import safe_open
 
 import wellbegun as wb
 from wellbegun.errors import ArgumentError
 from wellbegun.plans import Plan
+from wellbegun.targets.checkpoint.header import LARGEST_HEADER, header_bytes
 from wellbegun.targets.checkpoint.shards import deal, index_text, is_weights, parse_part, parse_size
 
 from .plans import entry, file_names, many_kinds, plain, shards_of
@@ -82,11 +86,28 @@ def test_parts_that_are_none(part: object) -> None:
 
 
 def test_too_many_names_for_one_header() -> None:
-    long = "x" * 50_000
-    plan = Plan(tuple(entry(f"{long}{n}", (1,), wb.Normal(std=1.0), stream=f"{n}") for n in range(2100)), 1, "by hand")
-    with pytest.raises(ArgumentError, match="choose a smaller max_shard_bytes"):
-        shards_of(plan, 10**9)
-    assert len(shards_of(plan, 4 * 1050)) == 2
+    (small,) = shards_of(sized([1]), 10)
+    long = dataclasses.replace(small.tensors[0], name="x" * LARGEST_HEADER)
+    with pytest.raises(ArgumentError, match=r"of 1 tensors take 100,000,\d+ bytes.*choose a smaller max_shard_bytes"):
+        header_bytes([long], {})
+
+
+def test_a_header_of_megabytes_is_read(tmp_path: Path) -> None:
+    """As many names as the experts of the largest models have."""
+    plan = Plan(
+        tuple(
+            entry(f"model.layers.{n // 768}.mlp.experts.{n % 768}.weight", (1,), wb.Normal(std=1.0))
+            for n in range(20_000)
+        ),
+        1,
+        "by hand",
+    )
+    wb.write_checkpoint(plan, tmp_path)
+    with safe_open(tmp_path / "model.safetensors", "np") as file:
+        assert set(file.keys()) == {made.name for made in plan}
+        last = plan.entries[-1].name
+        assert file.get_tensor(last) == wb.to_numpy(plan, last)
+    assert (tmp_path / "model.safetensors").stat().st_size > 2e6
 
 
 def test_names_that_belong_to_a_checkpoint() -> None:

@@ -83,7 +83,8 @@ def write_checkpoint(
     their tensors in memory besides, and may differ in the last bits between machines (see docs/sampler.md).
 
     Args:
-        plan: what to write: its parameters and the buffers that a state dict holds, each tied tensor once.
+        plan: what to write: its parameters and the buffers that a state dict holds, each tied tensor once. A weight
+            that the model computes from others (weight_norm) is written as its layer uses it.
         folder: where; it is made if its parent is there.
         max_shard_bytes: bytes of numbers in a file, or text such as "5GB" or "500MiB". A larger tensor has a file of
             its own.
