@@ -76,7 +76,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
         owners.setdefault(name, weight.module if weight else holder)
         if attribute not in holder._non_persistent_buffers_set:
             persistent.add(name)
-        key = _identity(tensor)
+        key = identity(tensor)
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
         kinds.setdefault(key, kind)
@@ -110,7 +110,7 @@ def _types(module: torch.nn.Module) -> tuple[str, ...]:
     return tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in bases[: bases.index(torch.nn.Module) + 1])
 
 
-def _identity(tensor: torch.Tensor) -> object:
+def identity(tensor: torch.Tensor) -> object:
     """Equal for two names of one tensor, also where two Parameters share all of their storage."""
     sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
     if sharded is not None and isinstance(tensor, sharded):

@@ -153,7 +153,7 @@ def carry_out(job: Job, device: str | None, skipped: int) -> Applied:
     for entry in job.written:
         parts = job.state.parts(job.sources[entry.name], entry.shape)
         elements += _write(job, entry, parts, mark)
-        planned += sum(part.size for part in parts)
+        planned += sum(part.planned(entry.law, entry.shape) for part in parts)
         whole += needs_whole(entry.law) and not all(part.is_whole for part in parts)
     if elements != planned:
         raise ApplyError(f"{elements} elements were written, {planned} planned; this is a fault in wellbegun")

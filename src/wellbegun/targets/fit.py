@@ -144,6 +144,8 @@ def _problems(job: Job, entry: Entry, overwrite: bool) -> Iterator[str]:
             else:
                 yield "is not among the missing, but it is on meta and has no value; load it, or name it as missing"
         return
+    if entry.law.keeps and has_no_values(tensor):
+        yield "is to keep its value in a part, but it is on meta and has none; give it one, or plan it with a rule"
     try:
         check_storage(type_name(tensor.dtype), entry.law)
         entry.law.check_shape(entry.shape)

@@ -12,6 +12,7 @@ from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law, Patched
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.array import fill_entry
+from wellbegun.targets.patches import overlap_size
 from wellbegun.targets.rows import Offset
 from wellbegun.targets.runs import Runs
 from wellbegun.targets.tensor import tensor_array
@@ -41,6 +42,16 @@ class Part:
     def size(self) -> int:
         """Number of elements that a plan gives it."""
         return sum(math.prod(place.stop - place.start for place in index) if index else 1 for index, _ in self.blocks)
+
+    def planned(self, law: Law, shape: tuple[int, ...]) -> int:
+        """Number of elements that a law writes into it: all, or those in patches where the others keep their values."""
+        if not isinstance(law, Patched) or not law.keeps:
+            return self.size
+        return sum(
+            overlap_size(region, self.tensor[index].shape, offset, shape)
+            for index, offset in self.blocks
+            for region, _ in law.patches
+        )
 
 
 def parts_of(tensor: torch.Tensor, told: Runs | None = None) -> tuple[Part, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wellbegun.authors.active import check_not_recording
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
@@ -75,6 +76,7 @@ class State:
         Raises:
             ArgumentError: no model; or `names` or `regions` name what is not there.
         """
+        check_not_recording(purpose)
         inside = check_module(model, purpose)
         from wellbegun.graph.parametrised import find_parametrised
 
@@ -107,11 +109,7 @@ class State:
         used: set[str] = set()
         renamed: dict[str, str] = {}
         for name in self.slots:
-            fitting = [given for given in names if name == given or name.startswith(f"{given}." if given else "")]
-            longest = max(fitting, key=len, default=None)
-            rest = name if longest is None else name[len(longest) :].removeprefix(".")
-            parts = [part for part in (names[longest] if longest is not None else "", rest) if part]
-            renamed[name] = ".".join(parts)
+            renamed[name], longest = new_name(name, names)
             used |= {longest} if longest is not None else set()
         unused = [given for given in names if given not in used]
         if unused or len(set(renamed.values())) < len(renamed):
@@ -162,3 +160,16 @@ class State:
         if unknown:
             raise ArgumentError("the model has no tensors of these names:\n" + "\n".join(unknown))
         return found
+
+
+def new_name(name: str, names: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return a tensor's name in a plan, and the one of `names` that decides it, None where none does.
+
+    >>> new_name("0.up.weight", {"0": "layers.4"})
+    ('layers.4.up.weight', '0')
+    """
+    fitting = [given for given in names if name == given or name.startswith(f"{given}." if given else "")]
+    longest = max(fitting, key=len, default=None)
+    if longest is None:
+        return name, None
+    return ".".join(part for part in (names[longest], name[len(longest) :].removeprefix(".")) if part), longest

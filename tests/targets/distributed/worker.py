@@ -16,7 +16,8 @@ def main() -> None:
     processes.init_process_group(
         "gloo", rank=rank, world_size=size, store=processes.FileStore(os.path.join(folder, "store"), size)
     )
-    import work
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from distributed import work
 
     while True:
         try:

@@ -44,10 +44,7 @@ class World:
             assert process.stdin is not None
             pickle.dump((function, arguments), process.stdin)
             process.stdin.flush()
-        answers = []
-        for process in self.processes:
-            assert process.stdout is not None
-            answers.append(pickle.load(process.stdout))
+        answers = [pickle.load(process.stdout) for process in self.processes if process.stdout is not None]
         failed = [f"process {rank}: {text}" for rank, (good, text) in enumerate(answers) if not good]
         assert not failed, "\n".join(failed)
         return [value for _, value in answers]
@@ -59,4 +56,6 @@ class World:
             process.stdin.close()
         for process in self.processes:
             process.wait(timeout=30)
+            assert process.stdout is not None
+            process.stdout.close()
         self.folder.cleanup()

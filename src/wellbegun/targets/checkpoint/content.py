@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from wellbegun.laws import Keep
 from wellbegun.plans import Plan
 from wellbegun.sampler import storage_type
 from wellbegun.targets.array import Array, fill_entry
@@ -60,9 +61,10 @@ class Content:
 
     def _draw_elements(self, out: Array, tensor: FileTensor, first: int) -> None:
         start = tensor.start + first
-        if tensor.value is not None:
+        law = tensor.entry.law
+        if tensor.value is not None and isinstance(law, Keep):
             out[...] = tensor.value[start : start + out.size].astype(out.dtype)
-        elif needs_whole(tensor.entry.law):
+        elif needs_whole(law) or law.keeps:
             out[...] = self._whole_of(tensor)[start : start + out.size]
         else:
             fill_entry(out, self._plan, tensor.entry, start)
@@ -71,6 +73,8 @@ class Content:
         if self._whole is None or self._whole[0] != tensor.entry.name:
             self._whole = None  # its memory is free before the next takes some
             values = np.empty(tensor.entry.shape, storage_type(tensor.dtype))
+            if tensor.value is not None:  # a part of it stays
+                values[...] = tensor.value.reshape(values.shape).astype(values.dtype)
             fill_entry(values, self._plan, tensor.entry, (0,) * values.ndim)
             self._whole = tensor.entry.name, values.reshape(-1)
         return self._whole[1]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ApplyError
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
-from wellbegun.laws import Keep
 from wellbegun.plans import Plan
 from wellbegun.targets.checkpoint.tensors import Array, FileTensor, Range, file_tensors
 from wellbegun.targets.tensor import tensor_array
@@ -65,7 +64,7 @@ def _values(plan: Plan, model: torch.nn.Module, canonical: dict[str, str]) -> di
     tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
     for actual, tensor in tensors:
         name = canonical.get(actual, actual)
-        if name in plan and isinstance(plan[name].law, Keep) and not tensor.is_meta:
+        if name in plan and plan[name].law.keeps and not tensor.is_meta:
             found[name] = tensor_array(tensor.detach().cpu())
     return found
 
