@@ -182,6 +182,27 @@ def test_values_that_nobody_gave(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_law_that_keeps_a_part(tmp_path: Path) -> None:
+    """What no patch holds is the given value, in pieces that begin anywhere."""
+    law = wb.Patched(wb.Keep(), [(((2, 5), (1, 400)), wb.Normal(std=0.02)), (((90, 91),), wb.Constant(1.0))])
+    own = np.arange(100 * 500, dtype=np.float32).reshape(100, 500)
+    plan = Plan((entry("w", (100, 500), law), entry("after", (9,), wb.Normal(std=1.0))), 3, "by hand")
+    model = nn.Module()
+    model.w, model.after = nn.Parameter(torch.from_numpy(own.copy())), nn.Parameter(torch.zeros(9))
+    with pytest.raises(ApplyError, match="w: the plan keeps the value"):
+        wb.write_checkpoint(plan, tmp_path / "out")
+    wb.write_checkpoint(plan, tmp_path / "out", values={"w": own})
+    wb.write_checkpoint(plan, tmp_path / "model", model=model)
+    wb.apply(plan, model)
+    found = load_file(tmp_path / "out" / "model.safetensors")
+    assert torch.equal(found["w"], model.w.detach())
+    assert torch.equal(found["after"], model.after.detach())
+    assert sums(tmp_path / "model") == sums(tmp_path / "out")
+    low = torch.from_numpy(own).to(torch.bfloat16)
+    wb.write_checkpoint(plan, tmp_path / "low", values={"w": own}, dtype="bfloat16")
+    assert torch.equal(load_file(tmp_path / "low" / "model.safetensors")["w"][6:90], low[6:90])
+
+
 def test_the_model_of_another_plan(tmp_path: Path) -> None:
     plan = wb.plan(nn.Linear(4, 4), seed=1)
     with pytest.raises(ApplyError, match="the state dict holds what the plan does not have"):
