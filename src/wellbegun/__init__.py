@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.targets import verify as verify
     from wellbegun.targets import verify_replicas as verify_replicas
+    from wellbegun.targets import write_checkpoint as write_checkpoint
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
@@ -77,7 +78,7 @@ _HOMES = {
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": (
         "apply", "dummy", "fill", "fill_missing", "initialize", "recording", "to_jax", "to_numpy", "verify",
-        "verify_replicas",
+        "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),

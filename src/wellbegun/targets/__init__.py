@@ -1,6 +1,7 @@
 """Places that numbers can go to: plan -> numbers."""
 
 from wellbegun.targets.apply import Applied, apply, initialize
+from wellbegun.targets.checkpoint import WrittenCheckpoint, write_checkpoint
 from wellbegun.targets.dummy import dummy
 from wellbegun.targets.fill import fill, fill_tensor
 from wellbegun.targets.fill_missing import fill_missing
@@ -14,6 +15,7 @@ __all__ = [
     "Applied",
     "Fault",
     "Verification",
+    "WrittenCheckpoint",
     "apply",
     "dummy",
     "fill",
@@ -25,4 +27,5 @@ __all__ = [
     "to_numpy",
     "verify",
     "verify_replicas",
+    "write_checkpoint",
 ]
