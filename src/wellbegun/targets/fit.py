@@ -169,8 +169,10 @@ def _tie_problems(job: Job, entry: Entry) -> Iterator[str]:
     for other in job.names(entry):
         if other == source:
             continue
-        if logical_shape(state.tensor(other)) != entry.shape and source not in state.regions:
+        if logical_shape(state.tensor(other)) != logical_shape(tensor):
             yield f"{other} is tied to it, but of another shape"
+        elif _other_part(state, entry, source, other):
+            yield f"{other} is tied to it, but `regions` names another part of it; a tied tensor is one part"
         elif state.tensor(other).dtype != tensor.dtype:
             types = [type_name(t.dtype) for t in (state.tensor(other), tensor)]
             yield f"{other} is tied to it, but is {types[0]} and not {types[1]}"
@@ -190,6 +192,17 @@ def _tie_problems(job: Job, entry: Entry) -> Iterator[str]:
     strangers = sorted({name for n in job.names(entry) for name in state.names_of(n)} - set(names))
     if strangers:
         yield f"the model ties it to {', '.join(strangers)}, the plan does not"
+
+
+def _other_part(state: State, entry: Entry, source: str, other: str) -> bool:
+    """Whether the user has said of the names of a tied tensor that they are different parts of it."""
+    if source not in state.regions or other not in state.regions:
+        return False
+    try:
+        here, there = (state.parts(name, entry.shape) for name in (source, other))
+    except ArgumentError:
+        return True
+    return [part.blocks for part in here] != [part.blocks for part in there]
 
 
 def _could_be_part(held: tuple[int, ...], planned: tuple[int, ...]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
-from wellbegun.targets.parts import Part, parts_of, told_runs
+from wellbegun.targets.parts import Part, logical_shape, parts_of, told_runs
 
 if TYPE_CHECKING:
     import torch
@@ -102,6 +102,9 @@ class State:
         self._names: dict[int, list[str]] = {}
         for name, slot in self.slots.items():
             self._names.setdefault(id(slot.tensor), []).append(name)
+        for name, told in list(self.regions.items()):  # one tensor is one part, under whichever name it was said
+            for other in self.names_of(name):
+                self.regions.setdefault(other, told)
 
     def _rename(self, names: Mapping[str, str]) -> None:
         used: set[str] = set()
@@ -132,7 +135,7 @@ class State:
             ArgumentError: it cannot be known where the parts lie.
         """
         tensor, told = self.tensor(name), self.regions.get(name)
-        return parts_of(tensor, None if told is None else told_runs(told, shape, tuple(tensor.shape)))
+        return parts_of(tensor, None if told is None else told_runs(told, shape, logical_shape(tensor)))
 
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor of a canonical name."""

@@ -256,3 +256,17 @@ def costs(rows: int, columns: int) -> dict[str, int]:
 def _memory(key: str) -> int:
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+
+def part_sharded() -> dict[str, Any]:
+    """Shard rows 4 to 7 of a weight of 8 rows, and apply the plan of the whole."""
+    whole, part = nn.Linear(5, 8, bias=False), nn.Linear(5, 4, bias=False)
+    plan, regions = wb.plan(whole, "vector:5", seed=1), {"weight": (slice(4, 8), slice(None))}
+    fully_shard(part, mesh=init_device_mesh("cpu", (processes.get_world_size(),)))
+    done = wb.apply(plan, part, regions=regions)
+    wb.apply(plan, whole)
+    return {
+        "equal": torch.equal(part.weight.full_tensor(), whole.weight[4:]),
+        "elements": done.elements,
+        "verified": bool(wb.verify(plan, part, regions=regions)),
+    }
