@@ -88,8 +88,11 @@ def compare_part(part: Part, plan: Plan, entry: Entry) -> Difference | None:
 
 
 def host_array(tensor: torch.Tensor) -> NDArray[Any]:
-    """A tensor's values on the CPU as an array, over its own memory where it is there."""
-    return tensor_array(tensor.detach().cpu())
+    """A copy of a tensor's values on the CPU, as an array.
+
+    Never over the tensor's own memory: NumPy would hold on to it for good, and FSDP2 could not free it any more.
+    """
+    return tensor_array(tensor.detach().to("cpu", copy=True))
 
 
 def _pieces(part: Part) -> Iterator[tuple[NDArray[Any], Offset]]:

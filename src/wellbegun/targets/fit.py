@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ApplyError, ArgumentError, closest_names
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
+from wellbegun.targets.fsdp import GATHERED
 from wellbegun.targets.job import Job
 from wellbegun.targets.materialise import MARK, same_memory
 from wellbegun.targets.memory import read_only
@@ -123,6 +124,9 @@ def _problems(job: Job, entry: Entry, overwrite: bool) -> Iterator[str]:
         parts = state.parts(source, entry.shape)
     except ArgumentError as error:
         yield str(error)
+        return
+    if any(state.is_gathered(name) for name in job.names(entry)):
+        yield GATHERED
         return
     told = source in state.regions
     if not told and logical_shape(tensor) != entry.shape:

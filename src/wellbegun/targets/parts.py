@@ -91,7 +91,7 @@ def is_partitioned(tensor: torch.Tensor) -> bool:
 
 def logical_shape(tensor: torch.Tensor) -> tuple[int, ...]:
     """The shape of the tensor that all processes hold together."""
-    return tuple(getattr(tensor, "ds_shape", None) or tensor.shape) if is_partitioned(tensor) else tuple(tensor.shape)
+    return tuple(tensor.ds_shape if is_partitioned(tensor) else tensor.shape)  # type: ignore[attr-defined]
 
 
 def local_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
+from wellbegun.targets.fsdp import managed_parameters
 from wellbegun.targets.parts import Part, logical_shape, parts_of, told_runs
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class State:
         if names:
             self._rename(names)
         self.regions = {name: regions[given[0]] for name, given in self.resolve(regions).items()} if regions else {}
+        self._managed = managed_parameters(inside)
         self._names: dict[int, list[str]] = {}
         for name, slot in self.slots.items():
             self._names.setdefault(id(slot.tensor), []).append(name)
@@ -140,6 +142,19 @@ class State:
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor of a canonical name."""
         return self.slots[name].tensor
+
+    def is_gathered(self, name: str) -> bool:
+        """Whether FSDP2 has put something that is made of the shards in their place."""
+        slot = self.slots[name]
+        managed = self._managed.get((id(slot.module), slot.attribute))
+        return managed is not None and managed.is_gathered
+
+    def put(self, slot: Slot, tensor: torch.Tensor) -> None:
+        """Put another tensor into a slot, and tell FSDP2 so."""
+        slot.put(tensor)
+        managed = self._managed.get((id(slot.module), slot.attribute))
+        if managed is not None:
+            managed.read_again()
 
     def names_of(self, name: str) -> list[str]:
         """Return all names of the tensor that a canonical name stands for."""

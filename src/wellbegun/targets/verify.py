@@ -13,6 +13,7 @@ from wellbegun.plans import Entry, Plan
 from wellbegun.targets.compare import Difference, compare_part
 from wellbegun.targets.fingerprints import BLOCK, blocks_of, digest
 from wellbegun.targets.fit import check_names, check_plan, present_entries
+from wellbegun.targets.fsdp import GATHERED
 from wellbegun.targets.job import Job
 from wellbegun.targets.materialise import same_memory
 from wellbegun.targets.parts import Part, has_no_values, logical_shape
@@ -129,6 +130,8 @@ def _check_entry(job: Job, entry: Entry, seen: _Seen) -> list[Fault]:
     first = state.tensor(names[0])
     torn = [name for name in names[1:] if not same_memory(state.tensor(name), first)]
     faults = [Fault("tie", entry.name, f"{name} should be one tensor with {names[0]}, and is another") for name in torn]
+    if any(state.is_gathered(name) for name in names):
+        return [*faults, Fault("layout", entry.name, GATHERED)]
     try:
         parts = state.parts(names[0], entry.shape)
     except ArgumentError as error:

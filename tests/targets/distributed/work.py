@@ -16,6 +16,7 @@ from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 import wellbegun as wb
+from wellbegun.errors import ApplyError
 
 from .models import GPT, VOCABULARY, stage
 
@@ -270,3 +271,48 @@ def part_sharded() -> dict[str, Any]:
         "elements": done.elements,
         "verified": bool(wb.verify(plan, part, regions=regions)),
     }
+
+
+def _pair() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(8, 6), nn.Linear(6, 5))
+
+
+def gathered_now() -> dict[str, Any]:
+    """Apply a plan while FSDP2 has left whole tensors in the place of their shards."""
+    whole, model = _pair(), _pair()
+    plan, data = wb.plan(whole, "vector:8", seed=1), torch.ones(2, 8)
+    wb.apply(plan, whole)
+    fully_shard(model, mesh=init_device_mesh("cpu", (processes.get_world_size(),)), reshard_after_forward=False)
+    model(data)
+    kinds = [fault.kind for fault in wb.verify(plan, model).faults]
+    refused = ""
+    try:
+        wb.apply(plan, model)
+    except ApplyError as error:
+        refused = str(error)
+    wb.verify_replicas(model)
+    model.reshard()
+    wb.apply(plan, model)
+    loss = (model(data) - whole(data)).abs().sum()
+    loss.backward()
+    return {
+        "refused": refused,
+        "kinds": kinds,
+        "equal": all(
+            torch.equal(a.full_tensor(), b) for a, b in zip(model.parameters(), whole.parameters(), strict=True)
+        ),
+        "trains": float(loss.detach()) < 1e-5,
+    }
+
+
+def emptied() -> dict[str, Any]:
+    """Move a model to meta after a forward pass, and apply a plan."""
+    whole, model = _pair(), _pair()
+    plan, data = wb.plan(whole, "vector:8", seed=1), torch.ones(2, 8)
+    wb.apply(plan, whole)
+    fully_shard(model, mesh=init_device_mesh("cpu", (processes.get_world_size(),)))
+    model(data)
+    model.to("meta")
+    wb.apply(plan, model)
+    equal = all(torch.equal(a.full_tensor(), b) for a, b in zip(model.parameters(), whole.parameters(), strict=True))
+    return {"equal": equal, "output": torch.allclose(model(data), whole(data), atol=1e-6)}
