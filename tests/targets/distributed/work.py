@@ -316,3 +316,18 @@ def emptied() -> dict[str, Any]:
     wb.apply(plan, model)
     equal = all(torch.equal(a.full_tensor(), b) for a, b in zip(model.parameters(), whole.parameters(), strict=True))
     return {"equal": equal, "output": torch.allclose(model(data), whole(data), atol=1e-6)}
+
+
+def in_group() -> list[tuple[str, tuple[int, ...]]]:
+    """Verify in the group of the last two processes, of which the last has a flipped bit."""
+    rank, size = processes.get_rank(), processes.get_world_size()
+    group = processes.new_group([size - 2, size - 1])
+    model = _pair()
+    plan = wb.plan(model, "vector:8", seed=1)
+    wb.apply(plan, model)
+    if rank < size - 2:
+        return []
+    if rank == size - 1:
+        with torch.no_grad():
+            model[0].weight.view(torch.int32)[0, 5] ^= 1
+    return [(fault.kind, fault.ranks) for fault in wb.verify(plan, model, group=group).faults]
