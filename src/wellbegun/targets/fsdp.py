@@ -17,6 +17,13 @@ GATHERED = (
 """Why a tensor that stands in for its shards is not written."""
 
 
+FLATTENED = (
+    "\nFullyShardedDataParallel (FSDP1) has flattened tensors of it: apply the plan before wrapping, or shard with "
+    "fully_shard (FSDP2), which may come before"
+)
+"""What to do where names or shapes are not those of the model because of FSDP1."""
+
+
 @dataclass(frozen=True)
 class Managed:
     """FSDP2's own records of a parameter.
@@ -40,6 +47,12 @@ class Managed:
 
         with torch.no_grad():
             self.parameter.reset_sharded_param()
+
+
+def is_flattened(model: torch.nn.Module) -> bool:
+    """Whether a part of a model is wrapped by FSDP1."""
+    kind: Any = getattr(sys.modules.get("torch.distributed.fsdp"), "FullyShardedDataParallel", ())
+    return any(isinstance(module, kind) for module in model.modules())
 
 
 def managed_parameters(model: torch.nn.Module) -> dict[tuple[int, str], Managed]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
-from wellbegun.targets.fsdp import managed_parameters
+from wellbegun.targets.fsdp import is_flattened, managed_parameters
 from wellbegun.targets.parts import Part, logical_shape, parts_of, told_runs
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class State:
 
     Attributes:
         slots: {canonical name: where the tensor is held}, every name of a tied tensor.
-        regions: {canonical name: slices} of ordinary tensors that are parts of what is planned.
+        regions: {canonical name: slices} of tensors that are parts of what is planned.
+        is_flattened: whether FSDP1 may have changed names and shapes.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class State:
             self._rename(names)
         self.regions = {name: regions[given[0]] for name, given in self.resolve(regions).items()} if regions else {}
         self._managed = managed_parameters(inside)
+        self.is_flattened = is_flattened(model)
         self._names: dict[int, list[str]] = {}
         for name, slot in self.slots.items():
             self._names.setdefault(id(slot.tensor), []).append(name)

@@ -54,7 +54,8 @@ def verify(
     values weight
 
     Every number is drawn again, a chunk at a time, and compared bit for bit (orthogonal matrices and what follows them:
-    to 1e-5 of their largest value). Where torch.distributed is initialised, digests of what the processes hold are
+    to 1e-5 of their largest value; weights that weight_norm or the orthogonal parametrisation compute: to 1e-4, or four
+    roundings). Where torch.distributed is initialised, digests of what the processes hold are
     exchanged: every process must call this, and gets the same faults with the processes where they are.
 
     Args:

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as processes
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FullyShardedDataParallel, fully_shard
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
@@ -331,3 +331,17 @@ def in_group() -> list[tuple[str, tuple[int, ...]]]:
         with torch.no_grad():
             model[0].weight.view(torch.int32)[0, 5] ^= 1
     return [(fault.kind, fault.ranks) for fault in wb.verify(plan, model, group=group).faults]
+
+
+def flattened() -> list[str]:
+    """Apply a plan to a model under FSDP1, with and without the original parameters."""
+    texts = []
+    for original in (False, True):
+        model = _pair()
+        plan = wb.plan(model, "vector:8", seed=1)
+        wrapped = FullyShardedDataParallel(model, use_orig_params=original, device_id=torch.device("cpu"))
+        try:
+            wb.apply(plan, wrapped)
+        except ApplyError as error:
+            texts.append(str(error))
+    return texts
