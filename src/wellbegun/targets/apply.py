@@ -89,7 +89,7 @@ def apply(
         stage: the model is a part of what was planned, a pipeline stage: what it lacks is written elsewhere.
         names: {name of a module or tensor in the model: its name in the plan}, for stages that number modules anew:
             {"0": "layers.4", "1": "layers.5"}.
-        regions: {name: slices}, for ordinary tensors that are parts of planned ones and do not say so themselves, such
+        regions: {name: slices}, for tensors (sharded ones too) that are parts of planned ones and do not say so, such
             as hand-written tensor parallelism: {"up.weight": (slice(0, 512), slice(None))}.
 
     Raises:

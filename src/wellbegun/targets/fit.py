@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ApplyError, ArgumentError, closest_names
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
+from wellbegun.targets.fsdp import FLATTENED, GATHERED
 from wellbegun.targets.job import Job
 from wellbegun.targets.materialise import MARK, same_memory
 from wellbegun.targets.memory import read_only
@@ -81,6 +82,7 @@ def check_names(plan: Plan, state: State, strict: bool, stage: bool = False) -> 
         )
         if not stage and len(planned & present) and not extra:
             hint += "\nstage=True applies a plan to a model that is a part of what was planned (a pipeline stage)"
+        hint += FLATTENED if state.is_flattened else ""
         raise ApplyError("the plan is for another model, nothing was written:\n  " + "\n  ".join(lines) + hint)
     return len(extra)
 
@@ -102,7 +104,8 @@ def check_fit(job: Job, overwrite: bool) -> None:
     written = {name: where for name, where in spans.items() if name.partition(" ")[0] not in job.kept}
     problems += [f"{name}: its memory is read-only (a file opened for reading?)" for name in read_only(written)]
     if problems:
-        raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems))
+        hint = FLATTENED if job.state.is_flattened else ""
+        raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems) + hint)
 
 
 def _held(job: Job) -> dict[str, torch.Tensor]:
@@ -123,6 +126,9 @@ def _problems(job: Job, entry: Entry, overwrite: bool) -> Iterator[str]:
         parts = state.parts(source, entry.shape)
     except ArgumentError as error:
         yield str(error)
+        return
+    if any(state.is_gathered(name) for name in job.names(entry)):
+        yield GATHERED
         return
     told = source in state.regions
     if not told and logical_shape(tensor) != entry.shape:
@@ -171,8 +177,10 @@ def _tie_problems(job: Job, entry: Entry) -> Iterator[str]:
     for other in job.names(entry):
         if other == source:
             continue
-        if logical_shape(state.tensor(other)) != entry.shape and source not in state.regions:
+        if logical_shape(state.tensor(other)) != logical_shape(tensor):
             yield f"{other} is tied to it, but of another shape"
+        elif _other_part(state, entry, source, other):
+            yield f"{other} is tied to it, but `regions` names another part of it; a tied tensor is one part"
         elif state.tensor(other).dtype != tensor.dtype:
             types = [type_name(t.dtype) for t in (state.tensor(other), tensor)]
             yield f"{other} is tied to it, but is {types[0]} and not {types[1]}"
@@ -192,6 +200,17 @@ def _tie_problems(job: Job, entry: Entry) -> Iterator[str]:
     strangers = sorted({name for n in job.names(entry) for name in state.names_of(n)} - set(names))
     if strangers:
         yield f"the model ties it to {', '.join(strangers)}, the plan does not"
+
+
+def _other_part(state: State, entry: Entry, source: str, other: str) -> bool:
+    """Whether the user has said of the names of a tied tensor that they are different parts of it."""
+    if source not in state.regions or other not in state.regions:
+        return False
+    try:
+        here, there = (state.parts(name, entry.shape) for name in (source, other))
+    except ArgumentError:
+        return True
+    return [part.blocks for part in here] != [part.blocks for part in there]
 
 
 def _could_be_part(held: tuple[int, ...], planned: tuple[int, ...]) -> bool:

@@ -10,7 +10,8 @@ from wellbegun.authors.active import check_not_recording
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
-from wellbegun.targets.parts import Part, parts_of, told_runs
+from wellbegun.targets.fsdp import is_flattened, managed_parameters
+from wellbegun.targets.parts import Part, logical_shape, parts_of, told_runs
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +56,8 @@ class State:
 
     Attributes:
         slots: {canonical name: where the tensor is held}, every name of a tied tensor.
-        regions: {canonical name: slices} of ordinary tensors that are parts of what is planned.
+        regions: {canonical name: slices} of tensors that are parts of what is planned.
+        is_flattened: whether FSDP1 may have changed names and shapes.
     """
 
     def __init__(
@@ -101,9 +103,14 @@ class State:
         if names:
             self._rename(names)
         self.regions = {name: regions[given[0]] for name, given in self.resolve(regions).items()} if regions else {}
+        self._managed = managed_parameters(inside)
+        self.is_flattened = is_flattened(model)
         self._names: dict[int, list[str]] = {}
         for name, slot in self.slots.items():
             self._names.setdefault(id(slot.tensor), []).append(name)
+        for name, told in list(self.regions.items()):  # one tensor is one part, under whichever name it was said
+            for other in self.names_of(name):
+                self.regions.setdefault(other, told)
 
     def _rename(self, names: Mapping[str, str]) -> None:
         used: set[str] = set()
@@ -130,11 +137,24 @@ class State:
             ArgumentError: it cannot be known where the parts lie.
         """
         tensor, told = self.tensor(name), self.regions.get(name)
-        return parts_of(tensor, None if told is None else told_runs(told, shape, tuple(tensor.shape)))
+        return parts_of(tensor, None if told is None else told_runs(told, shape, logical_shape(tensor)))
 
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor of a canonical name."""
         return self.slots[name].tensor
+
+    def is_gathered(self, name: str) -> bool:
+        """Whether FSDP2 has put something that is made of the shards in their place."""
+        slot = self.slots[name]
+        managed = self._managed.get((id(slot.module), slot.attribute))
+        return managed is not None and managed.is_gathered
+
+    def put(self, slot: Slot, tensor: torch.Tensor) -> None:
+        """Put another tensor into a slot, and tell FSDP2 so."""
+        slot.put(tensor)
+        managed = self._managed.get((id(slot.module), slot.attribute))
+        if managed is not None:
+            managed.read_again()
 
     def names_of(self, name: str) -> list[str]:
         """Return all names of the tensor that a canonical name stands for."""
