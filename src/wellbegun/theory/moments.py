@@ -22,9 +22,10 @@ class Moments:
     >>> moments("relu").second
     0.5
 
-    q: variance of u. mean, second, fourth: E f, E f², E f⁴. variance: E f² - (E f)².
+    q: variance of u. mean, second, third, fourth: E f, E f², E f³, E f⁴. variance: E f² - (E f)².
     slope, slope_second, slope_fourth: E f', E f'² (chi at weight variance 1), E f'⁴, with f' almost
     everywhere.
+    product: E f f'. product_second: E f² f'², by which signal and gradient fluctuate together.
     second_growth: d E f² / dq; times the weight variance it is chi_q, the slope of the length map.
     variance_growth: d Var f / dq, the same when the bias removes the mean.
     """
@@ -39,6 +40,9 @@ class Moments:
     slope_fourth: float
     second_growth: float
     variance_growth: float
+    third: float
+    product: float
+    product_second: float
 
     @property
     def spread(self) -> float:
@@ -84,6 +88,9 @@ def _moments(found: Activation, variance: float) -> Moments:
             second_growth=sample.mean(f**2 * hermite),
             # d/dq of E (f - m)² with m held still: at m = E f the motion of m adds nothing
             variance_growth=sample.mean(centred * hermite),
+            third=sample.mean(f**3),
+            product=sample.mean(f * slope),
+            product_second=sample.mean((f * slope) ** 2),
         )
 
 
