@@ -199,7 +199,9 @@ def resolve(function: Callable[[Array], Array], edges: Array, core: float) -> Pa
     return Panels(*(column[order] for column in columns))
 
 
-def gaussian_sample(function: Callable[[Array], Array], kinks: tuple[float, ...], q: float) -> GaussianSample:
+def gaussian_sample(
+    function: Callable[[Array], Array], kinks: tuple[float, ...], q: float, least_reach: float = REACHES[0]
+) -> GaussianSample:
     """Sample f(sqrt(q) z) and its slope so that weighted sums are Gaussian means over z ~ N(0, 1).
 
     >>> sample = gaussian_sample(np.abs, (0.0,), 4.0)
@@ -207,12 +209,21 @@ def gaussian_sample(function: Callable[[Array], Array], kinks: tuple[float, ...]
     (4.0, 1.0)
 
     function: float64 array to float64 array. kinks: where it is not smooth. q: variance of the argument, > 0.
+    least_reach: integrate at least to here, in standard deviations.
     The slope is that of the interpolant on each panel, and 0 across a jump: the derivative almost everywhere.
     TheoryError: the function is not finite within 12 sqrt(q), grows too fast, or is too rough.
     """
     enough: GaussianSample | None = None
     for reach in REACHES:
+        if reach < least_reach:
+            continue
         sample = _sample_within(function, kinks, q, reach)
+        if sample is None and reach == REACHES[0]:
+            end = reach * np.sqrt(q)
+            raise TheoryError(
+                f"the activation is not finite everywhere in [{-end:.4g}, {end:.4g}] ({reach:g} standard deviations "
+                f"at q = {q:.6g}); use a smaller q"
+            )
         if sample is None:
             break
         second, fourth = (all(_converged(sample, powers) for powers in ((order, 0), (0, order))) for order in (2, 4))
@@ -240,7 +251,7 @@ def _converged(sample: GaussianSample, powers: tuple[int, int]) -> bool:
 def _sample_within(
     function: Callable[[Array], Array], kinks: tuple[float, ...], q: float, reach: float
 ) -> GaussianSample | None:
-    """Sample on [-reach, reach]; None where the function is not finite there but was so within the first reach."""
+    """Sample on [-reach, reach]; None where the function is not finite there."""
     rule, root = legendre_rule(), float(np.sqrt(q))
     splits = np.array([kink / root for kink in kinks if abs(kink) < reach * root], dtype=np.float64)
     grid = np.arange(-reach, reach + 1)
@@ -256,11 +267,6 @@ def _sample_within(
         rises = panels.values - panels.values[:, :1]  # so that the slope of a constant is exactly 0
         slopes = np.where(panels.resolved[:, None], rises @ rule.derivative.T / (half * root), 0.0)
     if not (np.isfinite(panels.values).all() and np.isfinite(slopes).all()):
-        if reach > REACHES[0]:
-            return None
-        raise TheoryError(
-            f"the activation is not finite everywhere in [{-reach * root:.4g}, {reach * root:.4g}] "
-            f"({reach:g} standard deviations at q = {q:.6g}); use a smaller q"
-        )
+        return None
     z = (panels.low + panels.high)[:, None] / 2 + half * rule.nodes
     return GaussianSample(z, half * rule.weights, panels.values, slopes, reach)
