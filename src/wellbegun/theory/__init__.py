@@ -5,6 +5,7 @@ from wellbegun.theory.band import Band
 from wellbegun.theory.chain import ChainLayer, LayerPrediction, predict_chain
 from wellbegun.theory.correlation import Correlated, correlated
 from wellbegun.theory.critical import CriticalPoint, critical, mean_compensated, point_for_depth
+from wellbegun.theory.critical_line import critical_at_bias, critical_line
 from wellbegun.theory.finite_width import FiniteWidth, finite_width
 from wellbegun.theory.fixed_point import FixedPoint
 from wellbegun.theory.gain import gain
@@ -32,6 +33,8 @@ __all__ = [
     "activation_names",
     "correlated",
     "critical",
+    "critical_at_bias",
+    "critical_line",
     "find_activation",
     "finite_width",
     "gain",

@@ -73,7 +73,7 @@ def find_fixed_points(length_map: Callable[[float], float], slope: Callable[[flo
     for low, high, below, above in zip(grid, grid[1:], values, values[1:], strict=False):
         # around a marginal 0 the excess is rounding, whose sign means nothing
         rounding = zero and max(abs(below), abs(above)) < FAINT
-        if below * above < 0 and not rounding and math.isfinite(below - above):
+        if (below > 0) != (above > 0) and not rounding and math.isfinite(below - above):
             root = float(optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
             points.append(FixedPoint(math.exp(root), slope(math.exp(root))))
     return tuple(points)
