@@ -15,6 +15,7 @@ from wellbegun.theory.mean_field import DepthScales, MeanField
 from wellbegun.theory.moments import Moments, moments
 from wellbegun.theory.parity import odd_part_slope
 from wellbegun.theory.residual import Residual
+from wellbegun.theory.spectrum import JacobianSpectrum, jacobian_spectrum
 
 __all__ = [
     "Activation",
@@ -26,6 +27,7 @@ __all__ = [
     "FiniteWidth",
     "FixedPoint",
     "Gated",
+    "JacobianSpectrum",
     "LayerPrediction",
     "MeanField",
     "Moments",
@@ -39,6 +41,7 @@ __all__ = [
     "finite_width",
     "gain",
     "hermite_coefficients",
+    "jacobian_spectrum",
     "mean_compensated",
     "moments",
     "odd_part_slope",
