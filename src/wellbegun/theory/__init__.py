@@ -11,11 +11,14 @@ from wellbegun.theory.fixed_point import FixedPoint
 from wellbegun.theory.gain import gain
 from wellbegun.theory.gated import Gated
 from wellbegun.theory.hermite import hermite_coefficients
+from wellbegun.theory.maximum import Maximum, maximum
 from wellbegun.theory.mean_field import DepthScales, MeanField
 from wellbegun.theory.moments import Moments, moments
 from wellbegun.theory.parity import odd_part_slope
 from wellbegun.theory.residual import Residual
+from wellbegun.theory.softmax import Softmax, softmax
 from wellbegun.theory.spectrum import JacobianSpectrum, jacobian_spectrum
+from wellbegun.theory.tokens import attended_correlation
 
 __all__ = [
     "Activation",
@@ -29,10 +32,13 @@ __all__ = [
     "Gated",
     "JacobianSpectrum",
     "LayerPrediction",
+    "Maximum",
     "MeanField",
     "Moments",
     "Residual",
+    "Softmax",
     "activation_names",
+    "attended_correlation",
     "correlated",
     "critical",
     "critical_at_bias",
@@ -42,9 +48,11 @@ __all__ = [
     "gain",
     "hermite_coefficients",
     "jacobian_spectrum",
+    "maximum",
     "mean_compensated",
     "moments",
     "odd_part_slope",
     "point_for_depth",
     "predict_chain",
+    "softmax",
 ]
