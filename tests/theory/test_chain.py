@@ -124,6 +124,8 @@ def test_what_no_theory_holds_for() -> None:
         predict_chain([dense(8, 0.0, "relu")] * 2)
     with pytest.raises(TheoryError, match=r"layer \d+ of 200: the signal's second moment leaves float64"):
         predict_chain([dense(64, 2000.0, "relu")] * 200)
+    with pytest.raises(TheoryError, match="E f⁴ of exp leaves float64"):
+        predict_chain([dense(8, 120.0, "exp")])
     with pytest.raises(TheoryError, match="E f'² of sign is 0, so no gradient"):
         predict_chain([ChainLayer(8, 8, 1.0, activation=np.sign)])
 

@@ -145,6 +145,8 @@ class _Step:
             if not 0 < each.slope_second < math.inf:
                 raise TheoryError(f"{where}: E f'² of {found.name} is {each.slope_second:g}, so no gradient comes back")
         middle = self.at[1]
+        if not max(middle.fourth, middle.slope_fourth) < math.inf:
+            raise TheoryError(f"{where}: E f⁴ of {found.name} leaves float64, so no width bounds the fluctuation")
         self.signal_noise = (middle.fourth / middle.second**2 - 1) / layer.width
         self.slope_noise = (3 * middle.slope_fourth / middle.slope_second**2 - 1) / layer.width
         self.forward_slope, self.forward_noise, self.common_noise = 0.0, 0.0, 0.0
