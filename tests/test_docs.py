@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ import wellbegun as wb
 from wellbegun.recipes.cards import all_cards
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")])
+ROOMS = ("docs", "docs/guides", "docs/papers")
+PAGES = sorted([ROOT / "README.md", *(page for room in ROOMS for page in (ROOT / room).glob("*.md"))])
 METHODS = ROOT / "docs" / "methods"
 
 
@@ -24,12 +27,24 @@ def blocks(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_code_blocks_run(page, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
+    if "import jax" in page.read_text("utf-8"):
+        run_apart(blocks(page))
+        return
     names: dict[str, object] = {}
     for block in blocks(page):
         if block.startswith(">>>"):
             run_examples(block, names, page.name)
         else:
             exec(compile(block, page.name, "exec"), names)
+
+
+def run_apart(parts: list[str]) -> None:
+    """In a process of its own: once JAX has started, it warns of every fork, and other tests fork."""
+    paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    command = [sys.executable, "-W", "error", "-c", "\n".join(parts)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def run_examples(text: str, names: dict[str, object], where: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import HeUniform as HeUniform
     from wellbegun.laws import Identity as Identity
     from wellbegun.laws import Keep as Keep
+    from wellbegun.laws import Kumar as Kumar
     from wellbegun.laws import LecunNormal as LecunNormal
     from wellbegun.laws import LecunUniform as LecunUniform
     from wellbegun.laws import MeanCompensation as MeanCompensation
@@ -45,10 +46,15 @@ if TYPE_CHECKING:
     from wellbegun.sampler import get_num_threads as get_num_threads
     from wellbegun.sampler import set_num_threads as set_num_threads
     from wellbegun.targets import apply as apply
+    from wellbegun.targets import dummy as dummy
     from wellbegun.targets import fill as fill
     from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
+    from wellbegun.targets import recording as recording
+    from wellbegun.targets import to_jax as to_jax
     from wellbegun.targets import to_numpy as to_numpy
+    from wellbegun.targets import verify as verify
+    from wellbegun.targets import verify_replicas as verify_replicas
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
@@ -62,14 +68,17 @@ _HOMES = {
     "lab": ("compare",),
     "laws": (
         "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
-        "Identity", "Keep", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal", "Ones",
-        "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling", "WithFans",
-        "XavierNormal", "XavierUniform", "Zeros",
+        "Identity", "Keep", "Kumar", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal",
+        "Ones", "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling",
+        "WithFans", "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
-    "targets": ("apply", "fill", "fill_missing", "initialize", "to_numpy"),
+    "targets": (
+        "apply", "dummy", "fill", "fill_missing", "initialize", "recording", "to_jax", "to_numpy", "verify",
+        "verify_replicas",
+    ),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),
 }  # fmt: skip

@@ -192,12 +192,12 @@ def test_recurrent_layers_see_their_new_weights() -> None:
     assert torch.equal(real(data)[0], meta(data)[0])
 
 
-def test_partitioned_parameters_are_refused() -> None:
+def test_partitioned_parameters_without_processes_are_refused() -> None:
     model, plan = network(), planned()
     for parameter in model.parameters():  # as ZeRO-3 leaves them
         parameter.ds_shape, parameter.ds_tensor = parameter.shape, parameter.detach().flatten()
         parameter.data = torch.empty(0)
-    with pytest.raises(ApplyError, match=r"0\.0\.weight: is partitioned over processes \(ZeRO-3; \[16, 8\] in all"):
+    with pytest.raises(ApplyError, match=r"0\.0\.weight: is partitioned by ZeRO-3, and torch\.distributed is not init"):
         wb.apply(plan, model)
     gathered = network()
     for parameter in gathered.parameters():
@@ -205,20 +205,62 @@ def test_partitioned_parameters_are_refused() -> None:
     assert wb.apply(plan, gathered).elements == sum(entry.size for entry in plan)
 
 
-def test_distributed_tensors_are_refused(process_group: None) -> None:
+def test_parts_of_tensor_parallel_weights_must_be_named() -> None:
+    """Hand-written tensor parallelism: a plain local tensor, about which nothing says which part it is."""
+    plan, bare = planned(), network()
+    wb.apply(plan, bare)
+    part = network()
+    part[0][0] = nn.Linear(8, 4)
+    with pytest.raises(ApplyError, match=r"(?s)0\.0\.weight: planned shape \[16, 8\], .*regions=.*0\.0\.bias"):
+        wb.apply(plan, part)
+    regions = {"0.0.weight": (slice(4, 8), slice(None)), "0.0.bias": (slice(4, 8),)}
+    done = wb.apply(plan, part, regions=regions)
+    assert done.elements == sum(entry.size for entry in plan) - 12 * 8 - 12
+    assert torch.equal(part[0][0].weight, bare[0][0].weight[4:8])
+    marked = network()
+    marked[0][0].weight.tensor_model_parallel = True
+    with pytest.raises(ApplyError, match=r"0\.0\.weight: is marked as one part of a tensor-parallel weight"):
+        wb.apply(plan, marked)
+    wb.apply(plan, marked, regions={"0.0.weight": (slice(None), slice(None))})
+    with pytest.raises(ArgumentError, match=r"0\.7\.weight"):
+        wb.apply(plan, network(), regions={"0.7.weight": (slice(None),)})
+
+
+def test_stages_of_a_pipeline_hold_what_the_whole_model_holds() -> None:
+    plan, bare = planned(), network()
+    wb.apply(plan, bare)
+    first, last = nn.Sequential(bare[0]), nn.Sequential(nn.BatchNorm1d(8))
+    stage = nn.Sequential(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8)))
+    with pytest.raises(ApplyError, match=r"(?s)1\.weight: in the plan, not in the model.*stage=True"):
+        wb.apply(plan, stage)
+    done = wb.apply(plan, stage, stage=True)
+    assert (done.written, done.elsewhere) == (4, len(plan) - 4)
+    assert same(stage, first)
+    with pytest.raises(ApplyError, match=r"0\.weight: planned|no tensor that is in the plan|in the model, not in"):
+        wb.apply(plan, last, stage=True)
+    wb.apply(plan, last, stage=True, names={"0": "1"})
+    assert same(last, nn.Sequential(bare[1]))
+    with pytest.raises(ArgumentError, match=r"name nothing in .*'5'"):
+        wb.apply(plan, last, stage=True, names={"0": "1", "5": "2"})
+
+
+def test_a_distributed_tensor_on_one_process_is_the_whole(process_group: None) -> None:
     from torch.distributed.tensor import Shard, distribute_tensor
 
     mesh = torch.distributed.init_device_mesh("cpu", (1,))
-    model = network()
+    model, bare = network(), network()
+    wb.apply(planned(), bare)
     model[0][0].weight = nn.Parameter(distribute_tensor(model[0][0].weight.detach(), mesh, [Shard(0)]))
-    before = model[0][0].weight.full_tensor().clone()
-    with pytest.raises(ApplyError, match=r"0\.0\.weight: the tensor is a DTensor"):
-        wb.apply(planned(), model)
-    assert torch.equal(model[0][0].weight.full_tensor(), before)
-    model[0][0].weight = nn.Parameter(model[0][0].weight.detach().to("meta"))
+    wb.apply(planned(), model)
+    assert torch.equal(model[0][0].weight.full_tensor(), bare[0][0].weight)
+    model[0][0].weight = nn.Parameter(model[0][0].weight.detach().to("meta"), requires_grad=False)
+    model[0][0].weight.note = "kept"
     assert model[0][0].weight.is_meta
-    with pytest.raises(ApplyError, match=r"0\.0\.weight: the tensor is a DTensor"):
-        wb.apply(planned(), model)
+    wb.apply(planned(), model, overwrite=True)
+    weight = model[0][0].weight
+    assert torch.equal(weight.full_tensor(), bare[0][0].weight)
+    assert isinstance(weight, nn.Parameter)
+    assert (weight.placements, weight.note, weight.requires_grad) == ((Shard(0),), "kept", False)
 
 
 def test_tensors_made_in_inference_mode() -> None:

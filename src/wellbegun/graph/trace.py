@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -157,7 +158,7 @@ class _Run:
         for leaf, value in zip(tree_leaves(example), tree_leaves(values), strict=True):
             if isinstance(value, torch.Tensor):
                 recorder.know_input(value, _second_moment(leaf) if self.given else None)
-        with staged(model, placed, convert), WholeNumbers(), recorder, ListsOfRows():
+        with _in_order(), staged(model, placed, convert), WholeNumbers(), recorder, ListsOfRows():
             result = model(*values[0], **values[1])
             known = {id(tensor) for tensor in tensors.values()}
             made = [name for name, tensor in model.named_parameters() if id(tensor) not in known]
@@ -170,6 +171,13 @@ class _Run:
         outputs = [recorder.give(leaf) for leaf in returned]
         found = tuple(dict.fromkeys(index for index in outputs if index is not None))
         return recorder.graph(self.variables, found)
+
+
+def _in_order() -> AbstractContextManager[None]:
+    """Sum an einsum of three or more from left to right, whether opt_einsum is installed or not: plans are the same."""
+    library: Any = torch.backends.opt_einsum
+    made: AbstractContextManager[None] = library.flags(enabled=False) if library.enabled else nullcontext()
+    return made
 
 
 def _is_number(variable: Variable, tensor: torch.Tensor) -> bool:

@@ -69,7 +69,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
             name = name.removesuffix(main) + weight.name
             kind_of[name] = weight.kind, canonical[actual]
         owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
-        key = _identity(tensor)
+        key = identity(tensor)
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
         kinds.setdefault(key, kind)
@@ -102,7 +102,7 @@ def _types(module: torch.nn.Module) -> tuple[str, ...]:
     return tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in bases[: bases.index(torch.nn.Module) + 1])
 
 
-def _identity(tensor: torch.Tensor) -> object:
+def identity(tensor: torch.Tensor) -> object:
     """Equal for two names of one tensor, also where two Parameters share all of their storage."""
     sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
     if sharded is not None and isinstance(tensor, sharded):

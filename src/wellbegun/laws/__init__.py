@@ -9,6 +9,7 @@ from wellbegun.laws.fans import Fans
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer, Law
+from wellbegun.laws.kumar import Kumar
 from wellbegun.laws.patched import Patched
 from wellbegun.laws.record import LAWS, law_from_record, law_to_record
 from wellbegun.laws.scaled import (
@@ -41,6 +42,7 @@ __all__ = [
     "Identity",
     "Initializer",
     "Keep",
+    "Kumar",
     "Law",
     "LecunNormal",
     "LecunUniform",

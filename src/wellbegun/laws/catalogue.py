@@ -12,6 +12,7 @@ from wellbegun.laws.card import Card
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer
+from wellbegun.laws.kumar import Kumar
 from wellbegun.laws.scaled import (
     FanInUniform,
     HeNormal,
@@ -71,6 +72,7 @@ METHODS: tuple[Method, ...] = (
     Method("he_uniform", HeUniform, aliases=("kaiming_uniform",)),
     Method("lecun", LecunNormal, aliases=("lecun_normal",)),
     Method("lecun_uniform", LecunUniform),
+    Method("kumar", Kumar, aliases=("kumar_normal",)),
     Method("variance_scaling", VarianceScaling, {"variance": 1.0}),
     Method("orthogonal", Orthogonal),
     Method("mirrored_orthogonal", MirroredOrthogonal, aliases=("looks_linear", "mirrored")),

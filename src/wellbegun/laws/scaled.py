@@ -12,7 +12,7 @@ from wellbegun.laws.fans import Fans
 from wellbegun.laws.initializer import Initializer, Law, required, single
 
 _MODES = ("fan_in", "fan_out", "fan_avg")
-_DISTRIBUTIONS = ("normal", "uniform", "truncated_normal")
+DISTRIBUTIONS = ("normal", "uniform", "truncated_normal")
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,8 +39,8 @@ class VarianceScaling(Initializer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variance", _positive("variance", self.variance))
-        _one_of("mode", self.mode, _MODES)
-        _one_of("distribution", self.distribution, _DISTRIBUTIONS)
+        one_of("mode", self.mode, _MODES)
+        one_of("distribution", self.distribution, DISTRIBUTIONS)
 
     def law(self, fans: Fans | None = None) -> Law:
         """Return the law with Var(W) = variance / fan."""
@@ -133,7 +133,7 @@ class _He(Initializer):
     distribution: ClassVar[str] = "normal"
 
     def __post_init__(self) -> None:
-        _one_of("mode", self.mode, _MODES)
+        one_of("mode", self.mode, _MODES)
 
     def law(self, fans: Fans | None = None) -> Law:
         """Return the law of variance gain²/fan."""
@@ -234,7 +234,8 @@ def activation_gain(nonlinearity: str) -> float:
     return gain(nonlinearity)
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of those allowed."""
     if value not in allowed:
         raise ArgumentError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
 

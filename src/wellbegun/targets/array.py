@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,7 @@ def fill_array(
         if master is not None:
             _fill_points(master, *points, shape, offset)
     elif law.structured:
-        exact = out.dtype.kind in "biu"  # stored whole numbers, which float32 would round
+        exact = out.dtype.kind in "biuc"  # stored whole numbers, which float32 would round, and complex ones
         precision = out.dtype if exact or out.dtype == np.float64 else np.float32
         in_place = out.shape == shape and out.dtype == precision and out.flags.carray
         whole = law.block(stream, shape, precision, companion, out if in_place else None)
@@ -74,18 +75,26 @@ def fill_array(
     return int(out.size)
 
 
-def fill_entry(
-    out: Any, plan: Plan, entry: Entry, offset: tuple[int, ...], fill: Callable[..., int] | None = None
-) -> int:
-    """Fill an array (or, with `fill`, another target) with a part of a planned tensor; return the elements written."""
+def fill_entry(out: Any, plan: Plan, entry: Entry, offset: Offset, fill: Callable[..., int] | None = None) -> int:
+    """Fill an array (or, with `fill`, another target) with a part of a planned tensor; return the elements written.
+
+    Args:
+        out: the part; a vector where the offset is the start of a flat range.
+        plan: which the entry is of.
+        entry: of the tensor.
+        offset: of the part: its corner, or the start of a flat range.
+        fill: does for another target what `fill_array` does for an array.
+    """
     companion = None
     if entry.law.companion is not None:
         other = plan[entry.law.companion]
         companion = np.empty(other.shape, np.float32)
         fill_entry(companion, plan, other, (0,) * companion.ndim)
     written = (fill or fill_array)(out, entry.law, Stream.of(plan.seed, entry.stream), entry.shape, offset, companion)
-    if entry.zero_row is not None and 0 <= entry.zero_row - offset[0] < len(out):
-        out[entry.zero_row - offset[0]] = 0
+    if entry.zero_row is not None:
+        run = math.prod(entry.shape[1:]) if isinstance(offset, int) else 1
+        first = entry.zero_row * run - (offset if isinstance(offset, int) else offset[0])
+        out[max(first, 0) : max(first + run, 0)] = 0
     return written
 
 
@@ -176,7 +185,8 @@ def _fill_patched(
     master: Array | None,
 ) -> int:
     """Write the base, then each patch over it: as a rectangle, or, in a flat range, where the range meets it."""
-    written = fill_array(out, law.base, stream, shape, offset, companion, master)
+    written = 0 if law.keeps else fill_array(out, law.base, stream, shape, offset, companion, master)
+    patched = 0
     if out.shape == shape:
         offset = (0,) * len(shape)
     for region, patch in law.patches:
@@ -184,7 +194,8 @@ def _fill_patched(
             found = overlap(region, out.shape, offset)
             if found is not None:
                 part, corner = found
-                fill_array(out[part], patch, stream, shape, corner, None, None if master is None else master[part])
+                inner = None if master is None else master[part]
+                patched += fill_array(out[part], patch, stream, shape, corner, None, inner)
             continue
         for first in range(0, out.size, SHARE):
             start = offset + first
@@ -197,7 +208,8 @@ def _fill_patched(
                     drawn = np.empty(len(inside), target.dtype)
                     fill_array(drawn, patch, stream, shape, start)
                     target[index] = drawn[inside]
-    return written
+            patched += len(index[0])
+    return patched if law.keeps else written
 
 
 def _slices(part: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:

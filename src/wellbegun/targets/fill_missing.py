@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from wellbegun.errors import ApplyError
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.apply import Applied, carry_out
-from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan
+from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan, present_entries
+from wellbegun.targets.job import Job
 from wellbegun.targets.materialise import same_memory
 from wellbegun.targets.parametrised import estimate_singular_vectors, refresh
+from wellbegun.targets.parts import has_no_values, local_tensors
 from wellbegun.targets.state import State
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ def fill_missing(
     device: str | None = None,
     overwrite: bool = False,
     strict: bool = True,
+    stage: bool = False,
+    names: Mapping[str, str] | None = None,
+    regions: Mapping[str, tuple[slice, ...]] | None = None,
 ) -> Applied:
     """Write a plan's values into the tensors that were not loaded: the others keep every byte.
 
@@ -35,10 +40,12 @@ def fill_missing(
     >>> from wellbegun.recipes import plan
     >>> body, model = torch.nn.Linear(8, 8), torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 2))
     >>> missing, _ = model.load_state_dict({f"0.{name}": v for name, v in body.state_dict().items()}, strict=False)
-    >>> fill_missing(plan(model, seed=1), model, missing)
-    Applied(written=2, kept=2, tied=0, elements=18, skipped=0)
+    >>> done = fill_missing(plan(model, seed=1), model, missing)
+    >>> done.written, done.kept, done.elements
+    (2, 2, 18)
 
-    What is written is what `apply` would have written there: it does not depend on what was loaded.
+    What is written is what `apply` would have written there: it does not depend on what was loaded. A sharded model
+    gets its parts as `apply` writes them, without communication; every process must name the same missing tensors.
 
     Args:
         plan: for the whole model.
@@ -50,6 +57,7 @@ def fill_missing(
         device: where meta tensors get their memory, as for `apply`.
         overwrite: allow tensors that a plan has already been applied to.
         strict: the plan must know every tensor of the model.
+        stage, names, regions: as for `apply`.
 
     Raises:
         ArgumentError: the model has no tensor of a name; the closest are offered.
@@ -59,21 +67,22 @@ def fill_missing(
             Nothing has been written then.
     """
     check_plan(plan)
-    state = State(model, "filling in what is missing")
+    state = State(model, "filling in what is missing", names, regions)
     given = state.resolve(missing)
     where = check_device(device)
-    skipped = check_names(plan, state, strict)
+    skipped = check_names(plan, state, strict, stage)
     problems = [f"{name}: missing, and not in the plan" for name in sorted(given) if name not in plan]
+    entries = present_entries(plan, state)
     kept, sources, stale = set(), {}, []
-    for entry in plan:
+    for entry in entries:
         absent, source, why = _absent(entry, state, given)
         problems += [f"{entry.name}: {text}" for text in why]
         sources[entry.name] = source
         if not absent or isinstance(entry.law, Keep):
             kept.add(entry.name)
-        if not absent and entry.name in given and state.slots[entry.name].weight:
+        if not absent and source in given and state.slots[source].weight:
             stale.append(entry)
-    for entry in plan:
+    for entry in entries:
         needed = entry.law.companion
         if needed is not None and entry.name not in kept and plan[needed].name in kept:
             problems.append(
@@ -82,10 +91,11 @@ def fill_missing(
             )
     if problems:
         raise ApplyError("it is not clear what to write, nothing was written:\n  " + "\n  ".join(problems))
-    check_fit(plan, state, sources, frozenset(kept), overwrite)
-    done = carry_out(plan, state, sources, frozenset(kept), where, skipped)
+    job = Job(plan, state, entries, sources, frozenset(kept))
+    check_fit(job, overwrite)
+    done = carry_out(job, where, skipped)
     for entry in stale:
-        weight = state.slots[entry.name].weight
+        weight = state.slots[sources[entry.name]].weight
         assert weight is not None
         estimate_singular_vectors(weight, plan, entry)
         refresh(weight)
@@ -94,23 +104,24 @@ def fill_missing(
 
 def _absent(entry: Entry, state: State, given: dict[str, list[str]]) -> tuple[bool, str, list[str]]:
     """Whether a tensor was not loaded, the name under which it is right, and what is wrong."""
-    weight = state.slots[entry.name].weight
+    names = [name for name in (entry.name, *entry.ties) if name in state.slots]
+    weight = state.slots[names[0]].weight
     if weight is not None:
-        return _absent_carriers(entry, weight, given)
-    names = (entry.name, *entry.ties)
+        return _absent_carriers(names[0], weight, given)
     loaded = [name for name in names if name not in given]
     if not loaded:
-        return True, entry.name, []
+        return True, names[0], []
     first = state.tensor(loaded[0])
     for name in loaded[1:]:
         other = state.tensor(name)
-        if not same_memory(first, other) and not first.is_meta and not other.is_meta and not _equal(first, other):
+        have_values = not has_no_values(first) and not has_no_values(other)
+        if have_values and not same_memory(first, other) and not _equal(first, other):
             return False, loaded[0], [f"one tensor with {name} in the plan, and they were loaded with different values"]
     shared = [name for name in names if name in given and same_memory(state.tensor(name), first)]
     if not shared:  # a missing name that was torn from the loaded one is tied to it again
-        return False, next((name for name in loaded if not state.tensor(name).is_meta), loaded[0]), []
-    if first.is_meta:
-        return True, entry.name, []
+        return False, next((name for name in loaded if not has_no_values(state.tensor(name))), loaded[0]), []
+    if has_no_values(first):
+        return True, names[0], []
     listed, others = ", ".join(shared), ", ".join(loaded)
     problem = (
         f"one tensor whose name {listed} is missing and whose name {others} is not: if it was loaded under that name, "
@@ -119,22 +130,27 @@ def _absent(entry: Entry, state: State, given: dict[str, list[str]]) -> tuple[bo
     return False, loaded[0], [problem]
 
 
-def _absent_carriers(entry: Entry, weight: Parametrised, given: dict[str, list[str]]) -> tuple[bool, str, list[str]]:
+def _absent_carriers(name: str, weight: Parametrised, given: dict[str, list[str]]) -> tuple[bool, str, list[str]]:
     """The same for a weight that is computed from others: which of those were given?"""
-    texts = given.get(entry.name, [])
+    texts = given.get(name, [])
     absent = {carrier for carrier in weight.carriers if any(text.endswith(carrier) for text in texts)}
     if texts and not absent:  # the weight itself was named; the older spectral_norm lists it besides the others
         absent = set(weight.carriers)
     main = weight.carriers[0]
     if main in absent and (weight.kind != "weight_norm" or len(absent) == 2):
-        return True, entry.name, []
+        return True, name, []
     if not absent or weight.kind == "spectral_norm":  # u and v alone: estimated from the loaded weight
-        return False, entry.name, []
+        return False, name, []
     present = sorted(set(weight.carriers) - absent)
-    return False, entry.name, [f"of the tensors it is computed from, {', '.join(present)} was loaded and others not"]
+    return False, name, [f"of the tensors it is computed from, {', '.join(present)} was loaded and others not"]
 
 
 def _equal(first: torch.Tensor, second: torch.Tensor) -> bool:
     import torch
 
-    return first.shape == second.shape and torch.equal(first.to(second.device), second)
+    here = [local_tensors(tensor) for tensor in (first, second)]
+    return (
+        first.shape == second.shape
+        and len(here[0]) == len(here[1])
+        and all(a.shape == b.shape and torch.equal(a.to(b.device), b) for a, b in zip(*here, strict=True))
+    )

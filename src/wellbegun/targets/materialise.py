@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wellbegun.targets.parts import has_no_values, is_dtensor, local_tensors
 from wellbegun.targets.state import Slot, State
 
 if TYPE_CHECKING:
@@ -13,10 +14,10 @@ MARK = "_wellbegun_plan"
 """Attribute of a tensor that a plan was applied to: the plan's hash."""
 
 
-def materialise(state: State, name: str, others: tuple[str, ...], device: str) -> None:
+def materialise(state: State, name: str, others: tuple[str, ...], device: str | None) -> None:
     """Give the tensor of a name memory if it has none, and let the other names stand for the same tensor."""
     for slot in state.slots[name].slots():
-        if slot.tensor.is_meta:
+        if has_no_values(slot.tensor):
             slot.put(with_memory(slot.tensor, device))
     tensor = state.tensor(name)
     for other in others:
@@ -24,11 +25,24 @@ def materialise(state: State, name: str, others: tuple[str, ...], device: str) -
             state.slots[other].put(tensor)
 
 
-def with_memory(tensor: torch.Tensor, device: str) -> torch.Tensor:
-    """Return a tensor like a meta tensor, with memory: of its class, strides, attributes and `requires_grad`."""
+def with_memory(tensor: torch.Tensor, device: str | None) -> torch.Tensor:
+    """Return a tensor like a meta tensor, with memory: of its class, strides, attributes and `requires_grad`.
+
+    Args:
+        tensor: on meta.
+        device: of the memory; None: the CPU, or for a DTensor the device of its mesh.
+    """
     import torch
 
-    memory = torch.empty_like(tensor, device=device)
+    if is_dtensor(tensor):
+        place = device or tensor.device_mesh.device_type  # type: ignore[attr-defined]
+        memory = torch.empty_like(tensor.detach(), device=place)
+        if isinstance(tensor, torch.nn.Parameter):
+            memory = torch.nn.Parameter(memory, requires_grad=tensor.requires_grad)
+        kept = {key: value for key, value in vars(tensor).items() if key not in (MARK, "_local_tensor", "_spec")}
+        vars(memory).update(kept)
+        return memory
+    memory = torch.empty_like(tensor, device=device or "cpu")
     if type(tensor) is not torch.Tensor:
         # not the class's constructor, whose arguments are its own affair
         memory = torch.Tensor._make_subclass(type(tensor), memory.detach(), tensor.requires_grad)
@@ -41,7 +55,12 @@ def same_memory(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Whether two tensors are one, or two views of one memory that agree in everything."""
     if first is second:
         return True
-    if first.is_meta or second.is_meta or first.device != second.device or not first.numel():
+    if is_dtensor(first) and is_dtensor(second):
+        here = [local_tensors(tensor) for tensor in (first, second)]
+        return len(here[0]) == len(here[1]) > 0 and all(map(same_memory, *here))
+    if is_dtensor(first) or is_dtensor(second) or first.is_meta or second.is_meta:
+        return False
+    if first.device != second.device or not first.numel():
         return False
     places = [(tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype) for tensor in (first, second)]
     return places[0] == places[1]

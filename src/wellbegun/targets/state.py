@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wellbegun.authors.active import check_not_recording
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
+from wellbegun.targets.parts import Part, parts_of, told_runs
 
 if TYPE_CHECKING:
     import torch
@@ -53,9 +55,28 @@ class State:
 
     Attributes:
         slots: {canonical name: where the tensor is held}, every name of a tied tensor.
+        regions: {canonical name: slices} of ordinary tensors that are parts of what is planned.
     """
 
-    def __init__(self, model: torch.nn.Module, purpose: str) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        purpose: str,
+        names: Mapping[str, str] | None = None,
+        regions: Mapping[str, tuple[slice, ...]] | None = None,
+    ) -> None:
+        """Look a model through.
+
+        Args:
+            model: that the tensors are in.
+            purpose: for error messages.
+            names: {name of a module or tensor in the model: its name in the plan}, where they differ.
+            regions: {name: slices}, where an ordinary tensor is a part of the planned one.
+
+        Raises:
+            ArgumentError: no model; or `names` or `regions` name what is not there.
+        """
+        check_not_recording(purpose)
         inside = check_module(model, purpose)
         from wellbegun.graph.parametrised import find_parametrised
 
@@ -77,9 +98,39 @@ class State:
         whole = canonical_names(model) if inside is not model else {}
         for actual, short in whole.items():  # the names that a wrapper around the model gives
             self._canonical.setdefault(actual, self._canonical.get(short, short))
+        if names:
+            self._rename(names)
+        self.regions = {name: regions[given[0]] for name, given in self.resolve(regions).items()} if regions else {}
         self._names: dict[int, list[str]] = {}
         for name, slot in self.slots.items():
             self._names.setdefault(id(slot.tensor), []).append(name)
+
+    def _rename(self, names: Mapping[str, str]) -> None:
+        used: set[str] = set()
+        renamed: dict[str, str] = {}
+        for name in self.slots:
+            renamed[name], longest = new_name(name, names)
+            used |= {longest} if longest is not None else set()
+        unused = [given for given in names if given not in used]
+        if unused or len(set(renamed.values())) < len(renamed):
+            twice = sorted({new for new in renamed.values() if list(renamed.values()).count(new) > 1})
+            what = f"name nothing in it: {join_names(unused)}" if unused else f"give two tensors one name: {twice}"
+            raise ArgumentError(f"`names` must map modules or tensors of the model to names of the plan; they {what}")
+        self.slots = {renamed[name]: slot for name, slot in self.slots.items()}
+        self._canonical = {actual: renamed.get(short, short) for actual, short in self._canonical.items()}
+
+    def parts(self, name: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
+        """Return what this process holds of a planned tensor.
+
+        Args:
+            name: canonical.
+            shape: of the planned tensor.
+
+        Raises:
+            ArgumentError: it cannot be known where the parts lie.
+        """
+        tensor, told = self.tensor(name), self.regions.get(name)
+        return parts_of(tensor, None if told is None else told_runs(told, shape, tuple(tensor.shape)))
 
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor of a canonical name."""
@@ -109,3 +160,16 @@ class State:
         if unknown:
             raise ArgumentError("the model has no tensors of these names:\n" + "\n".join(unknown))
         return found
+
+
+def new_name(name: str, names: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return a tensor's name in a plan, and the one of `names` that decides it, None where none does.
+
+    >>> new_name("0.up.weight", {"0": "layers.4"})
+    ('layers.4.up.weight', '0')
+    """
+    fitting = [given for given in names if name == given or name.startswith(f"{given}." if given else "")]
+    longest = max(fitting, key=len, default=None)
+    if longest is None:
+        return name, None
+    return ".".join(part for part in (names[longest], name[len(longest) :].removeprefix(".")) if part), longest

@@ -76,8 +76,7 @@ def check_class(tensor: torch.Tensor) -> None:
 
     if type(tensor).__name__ == "DTensor":
         raise ArgumentError(
-            "the tensor is a DTensor, whose parts lie on several processes; this version writes plain tensors: "
-            "fill before the model is sharded"
+            "the tensor is a DTensor, whose parts lie on several processes; wb.apply(plan, model) writes a model's"
         )
     if tensor.layout != torch.strided or not _is_plain(type(tensor)):
         raise ArgumentError(f"cannot fill a {type(tensor).__name__} of layout {tensor.layout}; pass a plain tensor")

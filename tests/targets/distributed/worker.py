@@ -1,0 +1,38 @@
+"""One process of a World: reads the name of a function and its arguments, and answers with what it returns."""
+
+import os
+import pickle
+import sys
+import traceback
+
+
+def main() -> None:
+    rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not come between the answers
+    import torch
+    import torch.distributed as processes
+
+    processes.init_process_group(
+        "gloo", rank=rank, world_size=size, store=processes.FileStore(os.path.join(folder, "store"), size)
+    )
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from distributed import work
+
+    while True:
+        try:
+            name, arguments = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            break
+        torch.manual_seed(1000 + 17 * rank)  # different on every process, on purpose
+        try:
+            answer = (True, getattr(work, name)(**arguments))
+        except Exception:  # noqa: BLE001  # told to the test, with all its words
+            answer = (False, traceback.format_exc())
+        pickle.dump(answer, answers)
+        answers.flush()
+    processes.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
