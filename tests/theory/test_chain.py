@@ -139,3 +139,25 @@ def test_bands() -> None:
     assert not band.contains(1.5 * math.exp(0.52))
     with pytest.raises(ArgumentError, match="between 0 and 1"):
         band.interval(1.0)
+
+
+def test_convolutions() -> None:
+    """Circular convolutions of 32 channels and kernel 3 over 12 positions: the channels are what fluctuates."""
+    generator, channels, places, depth, draws = np.random.default_rng(6), 32, 12, 5, 120
+    layer = ChainLayer(3 * channels, 3 * channels, math.sqrt(2 / (3 * channels)), activation="relu", units=channels)
+    squares = np.empty((draws, depth))
+    for draw in range(draws):
+        signal = generator.standard_normal((channels, places))
+        signal /= math.sqrt((signal**2).mean())
+        for place in range(depth):
+            kernel = layer.weight_std * generator.standard_normal((3, channels, channels))
+            signal = sum(kernel[shift] @ np.roll(signal, 1 - shift, axis=1) for shift in range(3))
+            signal = np.maximum(signal, 0.0)
+            squares[draw, place] = (signal**2).mean()
+    for place, predicted in enumerate(predict_chain([layer] * depth)):
+        error = squares[:, place].std() / math.sqrt(draws)
+        assert squares[:, place].mean() == pytest.approx(predicted.output.limit, abs=5 * error)
+        inside = np.mean([predicted.output.contains(value) for value in squares[:, place]])
+        assert inside >= 0.97
+        # positions are averaged too, so that the spread is at most that of the channels alone
+        assert np.log(squares[:, place]).std() < 1.2 * predicted.output.log_std

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wellbegun.errors import ArgumentError, TheoryError
-from wellbegun.theory import MeanField, activation_names, critical, find_activation, gain, moments
+from wellbegun.theory import MeanField, activation_names, critical, find_activation, gain, hermite_coefficients, moments
 
 # weight variance, bias variance: q*, chi, c*, xi_q, xi_c
 TANH = {
@@ -237,3 +237,22 @@ def test_bad_arguments() -> None:
             MeanField(**({"activation": "tanh", "weight_variance": 1.0} | change))  # type: ignore[arg-type]
     with pytest.raises(ArgumentError):
         MeanField("tnah", 1.0)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "selu"])
+def test_correlations_on_a_smooth_critical_line_go_as_one_over_depth(name: str) -> None:
+    """1 - c_l -> 2 / (c''(1) l), with c'' from the Hermite coefficients: sum k (k - 1) a_k²."""
+    point = critical(name, q=1.0)
+    field = MeanField(name, point.weight_variance, point.bias_variance)
+    squares, orders = hermite_coefficients(name, 256, 1.0) ** 2, np.arange(257)
+    curvature = point.weight_variance * float(squares @ (orders * (orders - 1)))
+    gap = 1e-3
+    lost = gap - (1 - field.correlation_map(1 - gap, 1.0))
+    if name == "selu":  # its kink adds gap^1.5, which wins in the end
+        assert lost > curvature * gap**2 / 2
+        return
+    assert lost == pytest.approx(curvature * gap**2 / 2, rel=0.01)
+    rho, depth = 0.5, 300
+    for _ in range(depth):
+        rho = field.correlation_map(rho, 1.0)
+    assert (1 - rho) * depth == pytest.approx(2 / curvature, rel=0.05)
