@@ -37,6 +37,9 @@ NOISE, NOISY_HALVINGS = 1e-5, 3
 """Coefficients below NOISE that this many halvings shrink in no descendant are noise: a kink stays in only
 one of them, and those of a smooth function fall by 2^20 in all."""
 
+COARSE, CLEAR = 1e-9, 1.0
+"""Noise of this share of f is that of a coarser number format; and how far above it a coefficient stands out."""
+
 EDGE = 1 - 1e-6
 """The interpolant is compared with f here too, beyond the last node (0.998), or a kink there would be missed;
 not at 1, where f may jump."""
@@ -50,13 +53,19 @@ MAX_HALVINGS, MAX_PANELS = 40, 65536
 
 @dataclass(frozen=True)
 class Rule:
-    """The Gauss-Legendre rule on [-1, 1] and matrices from values to high coefficients, slopes and edges."""
+    """The Gauss-Legendre rule on [-1, 1], with matrices.
+
+    They lead from values to high coefficients (spectrum), slopes, values near the edges and all coefficients
+    (analysis), and from coefficients to slopes.
+    """
 
     nodes: Array
     weights: Array
     spectrum: Array
     derivative: Array
     edges: Array
+    analysis: Array
+    series_slopes: Array
 
 
 @dataclass(frozen=True)
@@ -133,9 +142,12 @@ def legendre_rule() -> Rule:
     derivative = barycentric[None, :] / barycentric[:, None] / gaps
     np.fill_diagonal(derivative, 0.0)
     np.fill_diagonal(derivative, -derivative.sum(axis=1))
-    for matrix in (nodes, weights, spectrum, derivative, edges):
+    lower = np.polynomial.legendre.legder(np.eye(ORDER))
+    series_slopes = np.asarray(np.polynomial.legendre.legval(nodes, lower), dtype=np.float64)
+    matrices: tuple[Array, ...] = (nodes, weights, spectrum, derivative, edges, coefficients, series_slopes)
+    for matrix in matrices:
         matrix.setflags(write=False)
-    return Rule(nodes, weights, spectrum, derivative, edges)
+    return Rule(*matrices)
 
 
 def resolve(function: Callable[[Array], Array], edges: Array, core: float) -> Panels:
@@ -264,9 +276,30 @@ def _sample_within(
     panels = resolve(lambda z: function(root * z), np.unique(np.concatenate([grid, splits])), 2.0)
     half = (panels.high - panels.low)[:, None] / 2
     with np.errstate(over="ignore", invalid="ignore"):
-        rises = panels.values - panels.values[:, :1]  # so that the slope of a constant is exactly 0
-        slopes = np.where(panels.resolved[:, None], rises @ rule.derivative.T / (half * root), 0.0)
+        slopes = np.where(panels.resolved[:, None], _slopes(panels.values) / (half * root), 0.0)
     if not (np.isfinite(panels.values).all() and np.isfinite(slopes).all()):
         return None
     z = (panels.low + panels.high)[:, None] / 2 + half * rule.nodes
     return GaussianSample(z, half * rule.weights, panels.values, slopes, reach)
+
+
+def _slopes(values: Array) -> Array:
+    """Return the slopes of the interpolants on [-1, 1]; of their part above the noise, where values are noisy.
+
+    A function of float32 numbers has noise of 1e-7, which an interpolant of degree 39 would multiply by hundreds.
+    """
+    rule = legendre_rule()
+    rises = values - values[:, :1]  # so that the slope of a constant is exactly 0
+    slopes = np.asarray(rises @ rule.derivative.T, dtype=np.float64)
+    coefficients = rises @ rule.analysis
+    noise = np.abs(coefficients[:, ORDER // 2 :]).max(axis=1)
+    noisy = np.flatnonzero(noise > COARSE * np.abs(values).max(axis=1))
+    if noisy.size:
+        kept = coefficients[noisy]
+        # from the last coefficient that stands out on, all is noise
+        standing = np.abs(kept) > CLEAR * noise[noisy, None]
+        last = ORDER - 1 - np.argmax(standing[:, ::-1], axis=1)
+        last = np.where(standing.any(axis=1), last, 0)
+        kept[np.arange(ORDER) > last[:, None]] = 0.0
+        slopes[noisy] = kept @ rule.series_slopes
+    return slopes
