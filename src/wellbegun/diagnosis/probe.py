@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+import types as kinds
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -11,10 +12,23 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from wellbegun.diagnosis import measure
-from wellbegun.diagnosis.facts import LayerFacts
-from wellbegun.diagnosis.functions import ACTIVATIONS, ATTENTION, CONVOLUTIONS, NORMS, PASSES, PRODUCTS, SUMS
-from wellbegun.diagnosis.watched import Gate, Watched
+from wellbegun.diagnosis import attention, measure
+from wellbegun.diagnosis.facts import AttentionFacts, LayerFacts, StreamFacts
+from wellbegun.diagnosis.functions import (
+    ACTIVATIONS,
+    ATTENTION,
+    COMPOSED,
+    CONVOLUTIONS,
+    LOOKUPS,
+    MATRIX_PRODUCTS,
+    NORMS,
+    PASSES,
+    PRODUCTS,
+    RECURRENT,
+    SUMS,
+)
+from wellbegun.diagnosis.kept import Written
+from wellbegun.diagnosis.watched import Gate, Softmax, Stream, Watched
 
 FEWEST_INPUTS = 8
 """With fewer inputs, a unit that is zero for all of them may be no dead unit, and a mean cosine says little."""
@@ -22,31 +36,45 @@ FEWEST_INPUTS = 8
 _Followed = tuple[tuple[Watched, bool], ...]
 """The layers without an activation whose output a tensor holds, each with whether a normalisation was passed."""
 
+_Weights = list[tuple[torch.Tensor, tuple[str, ...]]]
+
 
 class Probe(TorchFunctionMode):
-    """Sees every function that takes a weight, and the activation behind it."""
+    """Sees every function that takes a weight, the activation behind it, attentions and residual sums."""
 
     def __init__(self, parameters: Mapping[str, torch.Tensor], buffers: Iterable[torch.Tensor] = ()) -> None:
         super().__init__()
         self.layers: list[Watched] = []
+        self.attentions: list[AttentionFacts] = []
+        self.taken: set[str] = set()
+        self.written = Written(parameters.values())
         self._seen: set[str] = set()
         self._gates: list[Gate] = []
+        self._streams: list[Stream] = []
         self._parameters = parameters
         self._buffers = {id(buffer): buffer for buffer in buffers}  # held, so that no other tensor takes their ids
         self._known = {id(parameter): (name,) for name, parameter in parameters.items()}
         self._derived: MutableMapping[torch.Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
         self._followed: MutableMapping[torch.Tensor, _Followed] = WeakTensorKeyDictionary()
         self._upstream: MutableMapping[torch.Tensor, int] = WeakTensorKeyDictionary()
+        self._moments: MutableMapping[torch.Tensor, float] = WeakTensorKeyDictionary()
+        self._products: MutableMapping[torch.Tensor, tuple[int, ...]] = WeakTensorKeyDictionary()
+        self._softmaxes: MutableMapping[torch.Tensor, Softmax] = WeakTensorKeyDictionary()
+        self._held: MutableMapping[torch.Tensor, Stream] = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        changed = args[0] if name == "__setitem__" else result
+        kwargs, full = kwargs or {}, getattr(func, "__name__", "")
+        if full in COMPOSED:
+            with self:
+                return _opened(func)(*args, **kwargs)
+        self.written.before(full, args, kwargs)
+        result = func(*args, **kwargs)
+        changed = args[0] if full == "__setitem__" else result
         results = [leaf for leaf in tree_leaves(changed) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
         if results:
-            self._see(name if name.startswith("__") else name.rstrip("_"), args, kwargs or {}, results)
+            self._see(full if full.startswith("__") else full.rstrip("_"), args, kwargs, results)
         return result
 
     def facts(self, moments: Mapping[str, float], inputs: int | None) -> tuple[LayerFacts, ...]:
@@ -60,17 +88,29 @@ class Probe(TorchFunctionMode):
         few = inputs is not None and inputs < FEWEST_INPUTS
         return tuple(self._facts(layer, moments, open_gates, few) for layer in self.layers)
 
+    def streams(self) -> tuple[StreamFacts, ...]:
+        """Return the residual streams with two additions or more."""
+        return tuple(
+            StreamFacts(tuple(s.writers), tuple(s.branches), tuple(s.sums), tuple(s.tokens))
+            for s in self._streams
+            if len(s.writers) > 1
+        )
+
     def unseen(self) -> tuple[str, ...]:
         """Return the parameters of two or more dimensions that no function took that the probe understands."""
         return tuple(name for name, p in self._parameters.items() if p.ndim > 1 and name not in self._seen)
+
+    def made_of(self) -> dict[str, tuple[str, ...]]:
+        """Return, for each layer's weight that is computed from several parameters, all of them."""
+        return {layer.name: layer.names for layer in self.layers if len(layer.names) > 1}
 
     def _facts(self, layer: Watched, moments: Mapping[str, float], open_gates: Sequence[Gate], few: bool) -> LayerFacts:
         gate = next((gate for gate in open_gates if gate.upstream >> layer.index & 1), None)
         if layer.zero and not layer.joined:
             gate = None  # zero behind zero, one after the other: that is no branch which waits for its turn
         weight_gradient = math.nan
-        if self._parameters[layer.name].requires_grad:
-            weight_gradient = moments.get(layer.name, 0.0)
+        if any(self._parameters[name].requires_grad for name in layer.names):
+            weight_gradient = max(moments.get(name, 0.0) for name in layer.names)
         gradient = layer.gradient
         if not layer.received and self._trains(layer):
             gradient = 0.0
@@ -91,6 +131,10 @@ class Probe(TorchFunctionMode):
             normalised=layer.normalised,
             starts_at_zero=layer.zero and (alive or gate is not None),
             waits_for=gate.names[0] if gate else "",
+            inflow=layer.inflow,
+            width=layer.width,
+            tokens=layer.tokens,
+            kind=layer.kind,
         )
 
     def _trains(self, layer: Watched) -> bool:
@@ -101,8 +145,9 @@ class Probe(TorchFunctionMode):
     def _see(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[torch.Tensor]) -> None:
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         names = [self._names(tensor) for tensor in tensors]
+        made_of = tuple(dict.fromkeys(one for found in names for one in found or ()))
+        self.taken.update(made_of)
         if tensors and None not in names:  # made of parameters and buffers alone
-            made_of = tuple(dict.fromkeys(one for found in names for one in found or ()))
             for result in results:
                 self._derived[result] = made_of
             return
@@ -115,20 +160,35 @@ class Probe(TorchFunctionMode):
         matrices = [(tensor, found) for tensor, found in weights if tensor.ndim > 1]
         for tensor in results:
             self._buffers.pop(id(tensor), None)  # data was written into it
+            if any(tensor is other for other in data):
+                self._moments.pop(tensor, None)
         if name in PASSES or name in ATTENTION:
             self._seen.update(one for _, found in weights for one in found)
             self._note_gates(_scales(name, kwargs, weights), upstream)
             if name in PRODUCTS and len(data) > 1:
                 self._note_zero_signals(data)
+            if name in SUMS and len(data) == 2:
+                self._add(data, result)
             if name in PASSES:
                 self._follow(name, data, results)
+            else:
+                self._attend(data, args, kwargs)
+        elif name in RECURRENT and matrices:
+            self._note_gates(matrices, upstream)
+            upstream |= self._watch_recurrent(name, args, matrices, data, result, upstream)
         elif matrices and len(results) == 1 and result.ndim > 1:
             self._note_gates(matrices, upstream)
-            upstream |= self._watch(*matrices[0], 1 if name in CONVOLUTIONS else -1, result, upstream)
+            axis, kind = (1, "convolution") if name in CONVOLUTIONS else (-1, "linear")
+            kind = "lookup" if name in LOOKUPS else kind
+            upstream |= self._watch(*matrices[0], axis, kind, data, result, upstream)
         else:
             self._note_gates(matrices, upstream)
             if name in ACTIVATIONS:
                 self._activate(name, data, result)
+            elif name == "softmax":
+                self._soften(args, kwargs, data[0], result)
+            elif name in MATRIX_PRODUCTS and len(data) > 1:
+                self._multiply(data, result)
         if upstream:
             for result in results:
                 self._upstream[result] = upstream | self._upstream.get(result, 0)
@@ -154,6 +214,11 @@ class Probe(TorchFunctionMode):
     def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor]) -> None:
         """Carry what is known of the inputs over to the results."""
         rescaled = name in NORMS
+        single = name not in SUMS and not rescaled
+        for known in (self._products, self._softmaxes, *((self._held,) if single else ())):
+            found = next((known[tensor] for tensor in data if tensor in known), None)
+            for result in results if found is not None else ():
+                known[result] = found
         if name in PRODUCTS and len(data) > 1:
             whole = [tensor for tensor in data if tensor.numel() == results[0].numel()]
             if len(whole) != 1:
@@ -163,6 +228,9 @@ class Probe(TorchFunctionMode):
         if name in SUMS and len(data) > 1:
             for layer, _ in followed:
                 layer.joined = True
+        elif rescaled:
+            for layer, _ in followed:
+                layer.normalised |= not layer.joined
         kept = {layer.index: (layer, norm or rescaled) for layer, norm in followed if not layer.activation}
         for result in results if kept else ():
             self._followed[result] = tuple(kept.values())
@@ -171,15 +239,96 @@ class Probe(TorchFunctionMode):
         followed: _Followed = next((self._followed[tensor] for tensor in data if tensor in self._followed), ())
         for layer, normalised in followed:
             if not layer.activation:
-                layer.activation, layer.normalised = name, normalised
-                layer.activated = measure.second_moment(result)
+                layer.activation, layer.normalised = name, normalised or layer.normalised
+                layer.activated = self._moment(result)
                 layer.dead = measure.dead_share(result, layer.unit_axis)
                 layer.saturated = measure.flat_share(name, result)
         self._followed.pop(result, None)  # it worked in place
 
-    def _watch(
-        self, weight: torch.Tensor, names: tuple[str, ...], unit_axis: int, result: torch.Tensor, upstream: int
+    def _moment(self, tensor: torch.Tensor) -> float:
+        """The second moment of a tensor, measured once."""
+        found = self._moments.get(tensor)
+        if found is None:
+            found = self._moments[tensor] = measure.second_moment(tensor)
+        return found
+
+    def _add(self, data: list[torch.Tensor], result: torch.Tensor) -> None:
+        """A sum of a residual stream and a branch that began in it."""
+        if data[0].shape != data[1].shape or data[0].ndim < 2:
+            return
+        masks = [self._upstream.get(tensor, 0) for tensor in data]
+        place = 0 if masks[0] & ~masks[1] == 0 and masks[0] != masks[1] else 1
+        trunk, branch = data[place], data[1 - place]
+        new = masks[1 - place] & ~masks[place]
+        if masks[place] & ~masks[1 - place] or not new or (trunk is result or branch is result):
+            return  # two branches, or a sum in place, whose summands are gone
+        stream = self._held.get(trunk)
+        if stream is None:
+            stream = Stream([self._moment(trunk)], [measure.place_cosine(trunk)])
+            self._streams.append(stream)
+        stream.branches.append(self._moment(branch))
+        stream.writers.append(self.layers[new.bit_length() - 1].name)
+        stream.sums.append(self._moment(result))
+        stream.tokens.append(measure.place_cosine(result))
+        self._held[result] = stream
+
+    def _soften(self, args: Any, kwargs: Any, scores: torch.Tensor, result: torch.Tensor) -> None:
+        axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        if scores.ndim > 2 and isinstance(axis, int) and scores in self._products:
+            self._softmaxes[result] = Softmax(attention.of_scores(scores, axis), self._products[scores])
+
+    def _multiply(self, data: list[torch.Tensor], result: torch.Tensor) -> None:
+        """A product of two signals: scores of an attention, or its weights times the values."""
+        for tensor in data:
+            if tensor in self._softmaxes:
+                softmax = self._softmaxes[tensor]
+                self._note_attention(softmax.measured, softmax.sources)
+                return
+        self._products[result] = self._sources(data)
+
+    def _attend(self, data: list[torch.Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._note_attention(attention.of_products(args, kwargs), self._sources(data[:2]))
+
+    def _sources(self, data: list[torch.Tensor]) -> tuple[int, ...]:
+        """The last layer before each tensor."""
+        return tuple(self._upstream.get(tensor, 0).bit_length() - 1 for tensor in data)
+
+    def _note_attention(self, measured: tuple[float, float, float], sources: tuple[int, ...]) -> None:
+        layers = [self.layers[index] for index in sources if index >= 0]
+        if layers and not math.isnan(measured[0]):
+            self.attentions.append(AttentionFacts(max(layers, key=lambda layer: layer.signal).name, *measured))
+
+    def _watch_recurrent(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        matrices: _Weights,
+        data: list[torch.Tensor],
+        result: torch.Tensor,
+        upstream: int,
     ) -> int:
+        names = tuple(dict.fromkeys(one for _, found in matrices for one in found))
+        time_first = not name.endswith("_cell") and result.ndim == 3 and args[-1] is False
+        zero = not any(tensor.detach().any() for tensor, _ in matrices)
+        seen = result.transpose(0, 1) if time_first else result
+        made = self._watch(matrices[0][0], names, -1, "recurrent", data, result, upstream, seen=seen)
+        self.layers[-1].zero = zero
+        return made
+
+    def _watch(
+        self,
+        weight: torch.Tensor,
+        names: tuple[str, ...],
+        unit_axis: int,
+        kind: str,
+        data: list[torch.Tensor],
+        result: torch.Tensor,
+        upstream: int,
+        seen: torch.Tensor | None = None,
+    ) -> int:
+        found = measure.sizes(result if seen is None else seen)
+        self._moments[result] = found.second
+        inflow = next((tensor for tensor in data if tensor.is_floating_point()), None)
         layer = Watched(
             index=len(self.layers),
             name=names[0],
@@ -187,11 +336,15 @@ class Probe(TorchFunctionMode):
             upstream=upstream,
             zero=not weight.detach().any(),
             unit_axis=unit_axis,
-            signal=measure.second_moment(result),
-            mean=measure.mean(result),
-            cosine=measure.mean_cosine(result),
+            signal=found.second,
+            mean=found.mean,
+            cosine=found.cosine,
             twins=measure.twin_share(result, unit_axis),
-            finite=measure.is_finite(result),
+            finite=found.finite,
+            kind=kind,
+            inflow=math.nan if inflow is None else self._moment(inflow),
+            width=result.shape[unit_axis],
+            tokens=measure.place_cosine(result if seen is None else seen),
         )
         self.layers.append(layer)
         self._seen.update(names)
@@ -208,9 +361,22 @@ class Probe(TorchFunctionMode):
         return 1 << layer.index
 
 
-def _scales(
-    name: str, kwargs: Mapping[str, Any], weights: list[tuple[torch.Tensor, tuple[str, ...]]]
-) -> list[tuple[torch.Tensor, tuple[str, ...]]]:
+def _opened(function: Any) -> Callable[..., Any]:
+    """The same function without its first question, whether somebody else takes the call: its body runs."""
+    names = [name for name in function.__globals__ if name.startswith("has_torch_function")]
+    answers: dict[str, Any] = dict.fromkeys(names, lambda *_: False)
+    made = kinds.FunctionType(
+        function.__code__,
+        function.__globals__ | answers,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def _scales(name: str, kwargs: Mapping[str, Any], weights: _Weights) -> _Weights:
     """The parameters among a passing function's arguments that multiply its input."""
     if name in PRODUCTS:
         return weights

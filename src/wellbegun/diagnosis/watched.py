@@ -1,9 +1,9 @@
-"""One layer, and one parameter that multiplies, while they are being watched."""
+"""Layers, gates, attentions and residual streams while they are being watched."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -33,6 +33,10 @@ class Watched:
     cosine: float
     twins: float
     finite: bool
+    kind: str = "linear"
+    inflow: float = math.nan
+    width: int = 0
+    tokens: float = math.nan
     activation: str = ""
     normalised: bool = False
     activated: float = math.nan
@@ -55,3 +59,26 @@ class Gate:
 
     names: tuple[str, ...]
     upstream: int
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """A softmax whose result may turn out to be the weights of an attention.
+
+    Attributes:
+        measured: spread of scores, relative entropy, number of places.
+        sources: indices of the layers that its queries and keys come from.
+    """
+
+    measured: tuple[float, float, float]
+    sources: tuple[int, ...]
+
+
+@dataclass
+class Stream:
+    """A residual stream: see `StreamFacts`."""
+
+    sums: list[float]
+    tokens: list[float]
+    branches: list[float] = field(default_factory=list)
+    writers: list[str] = field(default_factory=list)
