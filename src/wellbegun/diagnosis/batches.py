@@ -56,6 +56,8 @@ def read_batch(batch: Any) -> Batch:
     targets = None
     if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], torch.Tensor):
         batch, targets = batch
+    elif isinstance(batch, (tuple, list)) and len(batch) == 2 and batch[1] is None and not _is_tensor(batch[0]):
+        batch = batch[0]  # ((a, b), None): inputs without targets
     if isinstance(batch, torch.Tensor):
         batch = (batch,)
     if not isinstance(batch, (Mapping, tuple, list)):
@@ -72,6 +74,10 @@ def read_batch(batch: Any) -> Batch:
     if isinstance(copied, dict):
         return Batch((), copied, targets, source)
     return Batch(copied, {}, targets, source)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
 
 
 def made_batch(model: torch.nn.Module, spec: Any) -> Batch:

@@ -30,9 +30,11 @@ class LayerFacts:
         starts_at_zero: whether the layer's weight is zero throughout, and can leave zero by training nevertheless.
         waits_for: a parameter behind the layer that is zero throughout and gets a gradient: until it has moved,
             the layer gets none; "" if there is no such parameter.
+        norm: scale of the normalisation that stands behind the layer; "" if it has none.
         inflow: second moment of what flows into the layer.
         width: number of units.
         tokens: mean cosine between the layer's outputs at different places of the same input.
+        branch: whether it stands in a branch that begins and ends in a residual stream.
         kind: what the function does: "linear", "convolution", "lookup", "recurrent".
         expected: second moment of the output by theory, where theory was asked.
         expected_gradient: that of the gradient, by theory, in the unit of the measured gradient at the last layer.
@@ -53,9 +55,11 @@ class LayerFacts:
     normalised: bool = False
     starts_at_zero: bool = False
     waits_for: str = ""
+    norm: str = ""
     inflow: float = math.nan
     width: int = 0
     tokens: float = math.nan
+    branch: bool = False
     kind: str = "linear"
     expected: float = math.nan
     expected_gradient: float = math.nan
@@ -78,6 +82,7 @@ class TensorFacts:
         matrix: whether it has two or more dimensions.
         trained: whether it takes gradients.
         used: whether any operation of the forward pass took it.
+        reached: whether the loss depends on what was made of it.
         gradient: second moment of its gradient; nan if it got none.
     """
 
@@ -94,6 +99,7 @@ class TensorFacts:
     matrix: bool = True
     trained: bool = True
     used: bool = True
+    reached: bool = True
     gradient: float = math.nan
 
 
@@ -102,13 +108,15 @@ class AttentionFacts:
     """One attention, on a sample of its rows.
 
     Attributes:
-        layer: the layer that its queries and keys come from, the last of them.
+        layer: of the layers that its queries and keys come from, the one with the larger output.
+        other: the one with the smaller output; the same where both come from one.
         scores: standard deviation of a row's scores, before the softmax; the mean over rows.
         entropy: entropy of a row over the largest that it can have, ln(places); the mean over rows. 1 is uniform.
         places: mean number of places that a row may look at.
     """
 
     layer: str
+    other: str
     scores: float
     entropy: float
     places: float

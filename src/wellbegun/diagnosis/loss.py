@@ -96,9 +96,9 @@ def _along_a_direction(output: Any) -> torch.Tensor:
     found = found or [x for x in leaves if isinstance(x, torch.Tensor) and x.is_floating_point() and x.numel()]
     if not found:
         raise ArgumentError(f"the model returns a {type(output).__name__}; pass loss=... to reduce it to a number")
-    first = found[0]
-    signs = torch.randint(2, first.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return (first * signs.to(first)).mean()
+    made = torch.Generator().manual_seed(0)
+    signs = [torch.randint(2, leaf.shape, generator=made) * 2 - 1 for leaf in found]
+    return torch.stack([(leaf * sign.to(leaf)).mean().float() for leaf, sign in zip(found, signs, strict=True)]).sum()
 
 
 def _about_rows(logits: torch.Tensor) -> float:

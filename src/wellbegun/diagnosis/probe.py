@@ -110,9 +110,11 @@ class Probe(TorchFunctionMode):
             gate = None  # zero behind zero, one after the other: that is no branch which waits for its turn
         weight_gradient = math.nan
         if any(self._parameters[name].requires_grad for name in layer.names):
-            weight_gradient = max(moments.get(name, 0.0) for name in layer.names)
+            # what the loss does not depend on gets no gradient, which is another matter than one of zero
+            reached = [moments[name] for name in layer.names if name in moments]
+            weight_gradient = max(reached) if reached else math.nan if moments else 0.0
         gradient = layer.gradient
-        if not layer.received and self._trains(layer):
+        if not layer.received and not moments and self._trains(layer):
             gradient = 0.0
         alive = weight_gradient > 0 and layer.twin_gradients <= 0.5
         return LayerFacts(
@@ -131,9 +133,11 @@ class Probe(TorchFunctionMode):
             normalised=layer.normalised,
             starts_at_zero=layer.zero and (alive or gate is not None),
             waits_for=gate.names[0] if gate else "",
+            norm=layer.norm,
             inflow=layer.inflow,
             width=layer.width,
             tokens=layer.tokens,
+            branch=layer.branch,
             kind=layer.kind,
         )
 
@@ -170,7 +174,7 @@ class Probe(TorchFunctionMode):
             if name in SUMS and len(data) == 2:
                 self._add(data, result)
             if name in PASSES:
-                self._follow(name, data, results)
+                self._follow(name, data, results, _scales(name, kwargs, weights))
             else:
                 self._attend(data, args, kwargs)
         elif name in RECURRENT and matrices:
@@ -211,7 +215,7 @@ class Probe(TorchFunctionMode):
                 gated = [self._upstream.get(other, 0) for other in factors if other is not factor]
                 self._gates += [Gate(zero[-1].names, upstream & ~(1 << zero[-1].index)) for upstream in gated]
 
-    def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor]) -> None:
+    def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor], scales: _Weights) -> None:
         """Carry what is known of the inputs over to the results."""
         rescaled = name in NORMS
         single = name not in SUMS and not rescaled
@@ -231,6 +235,7 @@ class Probe(TorchFunctionMode):
         elif rescaled:
             for layer, _ in followed:
                 layer.normalised |= not layer.joined
+                layer.norm = next((found[0] for _, found in scales), layer.norm)
         kept = {layer.index: (layer, norm or rescaled) for layer, norm in followed if not layer.activation}
         for result in results if kept else ():
             self._followed[result] = tuple(kept.values())
@@ -262,6 +267,8 @@ class Probe(TorchFunctionMode):
         new = masks[1 - place] & ~masks[place]
         if masks[place] & ~masks[1 - place] or not new or (trunk is result or branch is result):
             return  # two branches, or a sum in place, whose summands are gone
+        for layer in self.layers:
+            layer.branch |= bool(new >> layer.index & 1)
         stream = self._held.get(trunk)
         if stream is None:
             stream = Stream([self._moment(trunk)], [measure.place_cosine(trunk)])
@@ -296,7 +303,8 @@ class Probe(TorchFunctionMode):
     def _note_attention(self, measured: tuple[float, float, float], sources: tuple[int, ...]) -> None:
         layers = [self.layers[index] for index in sources if index >= 0]
         if layers and not math.isnan(measured[0]):
-            self.attentions.append(AttentionFacts(max(layers, key=lambda layer: layer.signal).name, *measured))
+            layers.sort(key=lambda layer: layer.signal)
+            self.attentions.append(AttentionFacts(layers[-1].name, layers[0].name, *measured))
 
     def _watch_recurrent(
         self,

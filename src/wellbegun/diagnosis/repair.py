@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,15 +38,16 @@ def repaired(findings: Sequence[Finding], model: torch.nn.Module, example: Any, 
         said = ", ".join(dict.fromkeys(finding.kind for finding in serious)) or "none"
         raise ArgumentError(f"there is no finding that other starting values mend (errors and warnings: {said})")
     names = planned_names(model)
-    modules = {names.get(name, name).rpartition(".")[0] for name in blamed}
-    wanted = {names.get(name, name) for name in blamed}
-    fresh = make_plan(model, example, seed=given.seed if given else seed)
+    modules = {name.rpartition(".")[0] for name in blamed}
+    # the bias beside a blamed weight belongs to it
+    beside = {n for n in names if n.rpartition(".")[0] in modules and "bias" in n.rpartition(".")[2]}
+    wanted = {names.get(name, name) for name in blamed | beside}
+    fresh = make_plan(_without(model, blamed | beside), example, seed=given.seed if given else seed)
     off_plan = {names.get(n, n) for finding in serious if finding.kind == "off plan" for n in finding.weights}
     why = _reasons(serious, names)
     entries = []
     for entry in fresh:
-        # what stands beside a blamed weight in its module belongs to it: its bias, its factors
-        changes = _any_of(entry, wanted) or (entry.name.rpartition(".")[0] in modules and entry.kind == "parameter")
+        changes = _any_of(entry, wanted)
         old = given[entry.name] if given is not None and entry.name in given else None
         if old is not None and (not changes or _any_of(entry, off_plan)):
             entries.append(old)
@@ -56,6 +58,21 @@ def repaired(findings: Sequence[Finding], model: torch.nn.Module, example: Any, 
             entries.append(_kept(entry))
     recipe = given.recipe if given is not None else fresh.recipe
     return Plan(tuple(entries), fresh.seed, recipe if recipe.endswith(SUFFIX) else recipe + SUFFIX)
+
+
+def _without(model: torch.nn.Module, names: Collection[str]) -> torch.nn.Module:
+    """The same model, without the values of these parameters: a plan must not take them for their author's wish."""
+    import torch
+
+    memo: dict[int, object] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) not in memo:
+            memo[id(parameter)] = parameter
+        if name in names:
+            empty = torch.empty_like(parameter, device="meta")
+            memo[id(parameter)] = torch.nn.Parameter(empty, requires_grad=parameter.requires_grad)
+    memo |= {id(buffer): buffer for buffer in model.buffers()}
+    return copy.deepcopy(model, memo)
 
 
 def _any_of(entry: Entry, names: Collection[str]) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from wellbegun.diagnosis.diagnosis import Diagnosis
-    from wellbegun.diagnosis.facts import Finding, LayerFacts
+    from wellbegun.diagnosis.facts import Finding
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _BARS = "▁▂▃▄▅▆▇█"
@@ -63,24 +63,27 @@ def _table(diagnosis: Diagnosis) -> RenderableType:
     from rich import box
     from rich.table import Table
 
-    expected = any(not math.isnan(layer.expected) for layer in diagnosis.layers) and not diagnosis.predicted
-    slopes = any(not math.isnan(layer.expected_gradient) for layer in diagnosis.layers) and not diagnosis.predicted
-    headings = ["layer", "activation", "signal", *(["theory"] if expected else []), "gradient"]
-    headings += [*(["theory"] if slopes else []), "dead", "saturated", "cosine"]
+    columns = {
+        "signal": [cell(layer.signal, ".3g") for layer in diagnosis.layers],
+        "theory": [cell(layer.expected, ".3g") for layer in diagnosis.layers],
+        "gradient": [cell(layer.gradient, ".2g") for layer in diagnosis.layers],
+        "theory ": [cell(layer.expected_gradient, ".2g") for layer in diagnosis.layers],
+        "dead": [cell(layer.dead, ".0%") if layer.activation else "" for layer in diagnosis.layers],
+        "saturated": [cell(layer.saturated, ".0%") if layer.activation else "" for layer in diagnosis.layers],
+        "cosine": [cell(layer.cosine, ".3f").replace("-0.000", "0.000") for layer in diagnosis.layers],
+    }
+    if diagnosis.predicted:
+        columns["theory"] = columns["theory "] = []
     table = Table(box=box.SIMPLE_HEAD, title="step 0, layer by layer", title_justify="left", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("layer", "activation") else "right")
-    for layer in diagnosis.layers:
-        cells = [layer.name, layer.activation, cell(layer.signal, ".3g")]
-        cells += [cell(layer.expected, ".3g")] if expected else []
-        cells += [cell(layer.gradient, ".3g")]
-        cells += [cell(layer.expected_gradient, ".3g")] if slopes else []
-        table.add_row(*cells, *_shares(layer), cell(layer.cosine, ".3f"))
+    table.add_column("layer", no_wrap=True)
+    table.add_column("activation", no_wrap=True)
+    # a column that says nothing would take the room of one that does
+    shown = {heading: cells for heading, cells in columns.items() if set(cells) - {"", "0%"} or heading == "signal"}
+    for heading, cells in shown.items():
+        table.add_column(heading, justify="right", no_wrap=True, min_width=max(map(len, (*cells, heading))))
+    for layer, *cells in zip(diagnosis.layers, *shown.values(), strict=True):
+        table.add_row(layer.name, layer.activation, *cells)
     return table
-
-
-def _shares(layer: LayerFacts) -> tuple[str, str]:
-    return (cell(layer.dead, ".0%"), cell(layer.saturated, ".0%")) if layer.activation else ("", "")
 
 
 def cell(value: float, form: str) -> str:

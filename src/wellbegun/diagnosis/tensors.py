@@ -84,6 +84,7 @@ def _facts(
         matrix=tensor.ndim > 1,
         trained=trained,
         used=taken or name in gradients,
+        reached=not trained or not gradients or name in gradients,
         gradient=gradients.get(name, math.nan),
     )
 

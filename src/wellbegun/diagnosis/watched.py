@@ -18,6 +18,7 @@ class Watched:
         upstream: bits of the layers that its input comes from.
         zero: whether the weight is zero throughout.
         joined: whether its output is added to something else that was computed, as in a residual branch.
+        branch: whether it stands in a branch that begins and ends in a residual stream.
         twin_gradients: share of units whose gradient equals another unit's; only where the weight is zero.
         received: whether a gradient arrived.
     """
@@ -43,6 +44,8 @@ class Watched:
     dead: float = 0.0
     saturated: float = 0.0
     joined: bool = False
+    norm: str = ""
+    branch: bool = False
     gradient: float = math.nan
     twin_gradients: float = 0.0
     received: bool = False

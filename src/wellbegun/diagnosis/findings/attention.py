@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from wellbegun.diagnosis.facts import Facts, Finding
+from collections.abc import Sequence
+
+from wellbegun.diagnosis.facts import AttentionFacts, Facts, Finding, LayerFacts
 from wellbegun.diagnosis.findings.words import count, weights_of
 
 SHARP, NEARLY_SHARP = 0.15, 0.4
@@ -29,7 +31,7 @@ def _sharp(facts: Facts) -> list[Finding]:
     )
     remedy = "lower the scale of the query and key weights, so that scores have a standard deviation of about 1"
     level = "error" if first.entropy < SHARP else "warning"
-    layers = [layer for layer in facts.layers if layer.name in {attention.layer for attention in guilty}]
+    layers = _sources(facts, guilty)
     return [Finding("sharp attention", level, first.layer, message, remedy, weights_of(facts, layers))]
 
 
@@ -39,10 +41,16 @@ def _flat(facts: Facts) -> list[Finding]:
         return []
     first = guilty[0]
     message = (
-        f"the attention that {first.layer} feeds weighs {first.places:.0f} places alike (scores with a standard "
+        f"the attention that {first.other} feeds weighs {first.places:.0f} places alike (scores with a standard "
         f"deviation of {first.scores:.1e}, {len(guilty)} of {count(len(facts.attentions), 'attention')}): it averages, "
         "and its queries and keys hardly learn"
     )
     remedy = "give queries and keys a second moment of 1, as auto does; none is needed if this is meant"
-    layers = [layer for layer in facts.layers if layer.name in {attention.layer for attention in guilty}]
-    return [Finding("uniform attention", "warning", first.layer, message, remedy, weights_of(facts, layers))]
+    layers = _sources(facts, guilty)
+    return [Finding("uniform attention", "warning", first.other, message, remedy, weights_of(facts, layers))]
+
+
+def _sources(facts: Facts, attentions: Sequence[AttentionFacts]) -> list[LayerFacts]:
+    """The layers that make their queries and keys."""
+    names = {name for attention in attentions for name in (attention.layer, attention.other)}
+    return [layer for layer in facts.layers if layer.name in names]

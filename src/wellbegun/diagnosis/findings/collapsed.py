@@ -30,7 +30,7 @@ def find(facts: Facts) -> list[Finding]:
     extent = "has forgotten its input" if level == "error" else "all but ignores its input"
     sizes = "the variance is no sign of it" if first.signal and 0.1 < last.signal / first.signal < 10 else ""
     message = (
-        f"different inputs point the same way: mean cosine {start:.2f} at {where}, "
+        f"different inputs point the same way: mean cosine {cosine(start)} at {where}, "
         f"{cosine(last.cosine)} at {last.name}; the network {extent}" + (f"; {sizes}" if sizes else "")
     )
     remedy = "orthogonal or mirrored weights keep the angles: auto"

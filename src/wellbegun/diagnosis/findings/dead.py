@@ -21,5 +21,5 @@ def find(facts: Facts) -> list[Finding]:
         f"{worst.dead:.0%} of the units of {worst.name} are zero for every input of the batch "
         f"({len(guilty)} of {hidden(layers)} with more than {OFTEN:.0%}); a dead unit learns nothing"
     )
-    remedy = "mirrored or orthogonal weights keep inputs apart: auto"
+    remedy = "start biases at zero, and weights mirrored or orthogonal, which keeps inputs apart, as auto does"
     return [Finding("dead", level, guilty[0].name, message, remedy, weights_of(facts, guilty))]

@@ -31,7 +31,7 @@ def find(facts: Facts) -> list[Finding]:
     start, (_, end) = path[0][1], path[-1]
     guilty = next(name for name, likeness in path if likeness > NEARLY_ALIKE)
     message = (
-        f"the tokens of an input become alike: mean cosine {start:.2f} at the start, {cosine(end)} at the end; "
+        f"the tokens of an input become alike: mean cosine {cosine(start)} at the start, {cosine(end)} at the end; "
         "what attention averages, nothing tells apart again"
     )
     remedy = "let residual branches write less than the stream holds, as auto does; without residual sums, add them"

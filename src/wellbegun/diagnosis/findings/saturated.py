@@ -25,4 +25,6 @@ def find(facts: Facts) -> list[Finding]:
         + ", and hardly any gradient passes a flat unit"
     )
     remedy = f"lower the scale of the {'normalisation' if first.normalised else 'weights, as Xavier or auto do'}"
-    return [Finding("saturated", level, first.name, message, remedy, weights_of(facts, guilty))]
+    scales = tuple(layer.norm for layer in guilty if layer.normalised and layer.norm)
+    weights = weights_of(facts, [layer for layer in guilty if not layer.normalised])
+    return [Finding("saturated", level, first.name, message, remedy, (*weights, *scales))]

@@ -28,16 +28,18 @@ DOMINANT = 0.5
 def find(facts: Facts) -> list[Finding]:
     """Return what happens to the signal on its way forward, and to the gradient on its way back."""
     signal = _signal(facts)
-    return [*(signal or _one_layer(facts)), *_gradient(facts)]
+    apart = [[layer for layer in facts.hidden if layer.branch is inside] for inside in (False, True)]
+    return [*(signal or _one_layer(facts)), *(finding for layers in apart for finding in _gradient(facts, layers))]
 
 
 def _signal(facts: Facts) -> list[Finding]:
     # the scale before a normalisation means nothing, and a zero that training leaves is no sign of decay
-    way = [layer for layer in facts.hidden if not layer.normalised and not layer.starts_at_zero]
+    way = [x for x in facts.hidden if not x.normalised and not x.starts_at_zero and not x.branch]
     if len(way) < 2 or not math.isfinite(way[-1].signal) or not math.isfinite(way[0].signal):
         return []
     if way[-1].signal == 0:
-        return _gone(facts, "signal", way, next(layer for layer in way if layer.signal == 0))
+        before, first = next((a, b) for a, b in pairwise([way[0], *way]) if b.signal == 0)
+        return _gone(facts, "signal", way, before if before.dead == 1 else first)
     # a first layer may keep the size of its data or bring them to 1: whichever it did, that is the start
     starts = [size for size in (way[0].inflow, 1.0) if size > 0 and math.isfinite(size)]
     start = min(starts, key=lambda size: abs(math.log(way[-1].signal / size)))
@@ -47,7 +49,7 @@ def _signal(facts: Facts) -> list[Finding]:
     steps = [math.log(after / before) for before, after in pairwise(sizes)]
     at = max(range(len(way)), key=lambda i: steps[i] * math.copysign(1, sum(steps)))
     total = sum(steps)
-    level = _level(total, len(way), way)
+    level = _level(total, steps, way)
     if not level:
         return []
     alone = abs(steps[at]) > DOMINANT * abs(total) and len(way) > 2
@@ -60,9 +62,10 @@ def _signal(facts: Facts) -> list[Finding]:
     return [_finding("signal", level, total, len(steps), way, guilty[0], weights_of(facts, mended), alone)]
 
 
-def _gradient(facts: Facts) -> list[Finding]:
-    layers = [x for x in facts.hidden if not math.isnan(x.gradient) and not (x.gradient == 0 and x.waits_for)]
-    way = layers[::-1]  # as the gradient meets them
+def _gradient(facts: Facts, layers: Sequence[LayerFacts]) -> list[Finding]:
+    """Of layers in residual branches, or of those outside: what a small branch gets says nothing about the others."""
+    known = [x for x in layers if not math.isnan(x.gradient) and not (x.gradient == 0 and x.waits_for)]
+    way = known[::-1]  # as the gradient meets them
     if len(way) < 2 or not way[0].gradient > 0 or not all(math.isfinite(layer.gradient) for layer in way):
         return []
     if way[-1].gradient == 0:
@@ -71,7 +74,7 @@ def _gradient(facts: Facts) -> list[Finding]:
         return []
     steps = [math.log(after.gradient / before.gradient) for before, after in pairwise(way)]
     total = sum(steps)
-    level = _level(total, len(steps), way)
+    level = _level(total, [total / len(steps)] * len(steps), way)  # other parts of a model may lie between two layers
     if not level:
         return []
     at = max(range(len(steps)), key=lambda i: steps[i] * math.copysign(1, total))
@@ -104,12 +107,14 @@ def _one_layer(facts: Facts) -> list[Finding]:
     return []
 
 
-def _level(total: float, steps: int, way: Sequence[LayerFacts]) -> str:
+def _level(total: float, steps: Sequence[float], way: Sequence[LayerFacts]) -> str:
     chance = math.sqrt(sum(SPREAD / max(layer.width, 1) for layer in way)) if all(x.width for x in way) else 0.0
     beyond = abs(total) - 3 * chance
     if beyond <= WARNING:
         return ""
-    return "error" if beyond > ERROR or abs(total) / steps > STEEP else "warning"
+    one = max(step * math.copysign(1, total) for step in steps)  # a layer that does as much alone is a mistake
+    steep = abs(total) / len(steps) > STEEP or one - 3 * chance > WARNING
+    return "error" if beyond > ERROR or steep else "warning"
 
 
 def _between(facts: Facts, way: Sequence[LayerFacts], at: int, total: float) -> LayerFacts:

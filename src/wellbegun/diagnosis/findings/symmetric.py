@@ -12,7 +12,8 @@ MOSTLY = 0.5
 def find(facts: Facts) -> list[Finding]:
     """Return the first layer most of whose units are copies."""
     layers = facts.layers[:-1]
-    guilty = [layer for layer in layers if layer.twins > MOSTLY and not layer.starts_at_zero]
+    # where nothing flows in, the guilty layer is an earlier one
+    guilty = [layer for layer in layers if layer.twins > MOSTLY and not layer.starts_at_zero and layer.inflow != 0]
     if not guilty:
         return []
     first = guilty[0]

@@ -39,6 +39,8 @@ def cosine(value: float) -> str:
     >>> cosine(0.9700001), cosine(1 - 1e-9)
     ('0.97', '1 - 1e-09')
     """
+    if abs(value) < 0.005:
+        return "0.00"
     return f"{value:.2f}" if value < 0.995 else f"1 - {max(1 - value, 0):.1g}" if value < 1 else "1"
 
 
