@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -41,6 +41,12 @@ class Batch:
         """The number of inputs: the first size of the first tensor."""
         return next((len(leaf) for leaf in self.tensors if leaf.ndim), None)
 
+    def copied(self) -> Batch:
+        """The same in copies that a forward pass may write into; one tensor in two places stays one."""
+        copies = {id(leaf): leaf.detach().clone() for leaf in self.tensors}
+        inputs = tree_map_only(torch.Tensor, lambda leaf: copies[id(leaf)], (self.arguments, self.keywords))
+        return replace(self, arguments=inputs[0], keywords=inputs[1])
+
     @property
     def example(self) -> Any:
         """The inputs as `wb.plan` takes them."""
@@ -48,7 +54,7 @@ class Batch:
 
 
 def read_batch(batch: Any) -> Batch:
-    """Return the inputs, in copies that a forward pass may write into, and the targets.
+    """Return the inputs and the targets.
 
     Raises:
         ArgumentError: neither inputs nor a pair (inputs, targets).
@@ -65,15 +71,8 @@ def read_batch(batch: Any) -> Batch:
             f"batch must be inputs or a pair (inputs, targets), or a spec such as 'vector:64', got "
             f"{type(batch).__name__}"
         )
-    copies = {id(leaf): leaf.detach().clone() for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)}
-    copied = tree_map_only(
-        torch.Tensor, lambda leaf: copies[id(leaf)], dict(batch) if isinstance(batch, Mapping) else tuple(batch)
-    )
-    count = next((len(leaf) for leaf in tree_leaves(copied) if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
-    source = "the batch" if count is None else f"a batch of {count}"
-    if isinstance(copied, dict):
-        return Batch((), copied, targets, source)
-    return Batch(copied, {}, targets, source)
+    found = Batch((), dict(batch), targets, "") if isinstance(batch, Mapping) else Batch(tuple(batch), {}, targets, "")
+    return replace(found, source="the batch" if found.count is None else f"a batch of {found.count}")
 
 
 def _is_tensor(value: Any) -> bool:

@@ -56,10 +56,10 @@ def _alike(parameters: Mapping[str, torch.Tensor]) -> Iterator[list[str]]:
             names = [name for name in names[1:] if name not in equal]
 
 
-def _is_random(tensor: torch.Tensor) -> bool:
+def _is_random(tensor: torch.Tensor, looked_at: int = 4096) -> bool:
     rows = tensor.squeeze()
     repeats = any(bool((rows == rows.select(axis, 0).unsqueeze(axis)).all()) for axis in range(rows.ndim))
-    return not repeats and len(set(tensor.reshape(-1)[:4096].tolist())) > 2
+    return not repeats and len(set(tensor.reshape(-1)[:looked_at].tolist())) > 2
 
 
 def _shared_blocks(parameters: Mapping[str, torch.Tensor]) -> dict[tuple[str, str], int]:
@@ -107,7 +107,7 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def _blocks(tensor: torch.Tensor) -> torch.Tensor | None:
     """A view, or for rows shorter than a block a strided view, of [blocks, 64] elements; None if there are no two."""
-    if tensor.numel() < 2 * BLOCK or not _is_random(tensor[:BLOCK].float()):
+    if tensor.numel() < 2 * BLOCK or not _is_random(tensor[:BLOCK].float(), BLOCK):
         return None
     tensor = tensor.contiguous()
     columns = tensor.numel() // len(tensor)

@@ -96,7 +96,7 @@ def _measure(
     with left_as_it_was(model, probe.written):
         with torch.enable_grad():
             with probe:
-                output = run(model, batch)
+                output = run(model, batch.copied())
             value = loss_of(output, batch, loss)
             moments = _gradients(value, named)
         number = float(value.loss.detach())

@@ -30,7 +30,7 @@ def jacobian_facts(model: torch.nn.Module, batch: Batch) -> JacobianFacts:
     chosen = data[0].detach().clone().requires_grad_()
 
     def swapped(leaf: torch.Tensor) -> Any:
-        return chosen if leaf is data[0] else leaf
+        return chosen.clone() if leaf is data[0] else leaf.clone()  # a forward pass may write into its inputs
 
     inputs = tree_map_only(torch.Tensor, swapped, (batch.arguments, batch.keywords))
     with torch.enable_grad():
