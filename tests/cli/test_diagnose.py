@@ -49,7 +49,7 @@ def test_a_sound_network_exits_with_0(invoke: Run, here: Path, width: int) -> No
 def test_a_faulty_network_exits_with_1_and_is_repaired(invoke: Run, here: Path) -> None:
     done = invoke("diagnose", "mine:deep", "--json", "found.json", "--repair", "better.json", cwd=here)
     assert done.returncode == 1, done.stderr
-    assert done.stdout.startswith("not sound: vanishing at 0.weight")
+    assert done.stdout.startswith("not sound: vanishing at 0.weight, collapsed at ")
     record = json.loads((here / "found.json").read_text())
     assert record["schema"] == "wellbegun.diagnosis/1"
     assert record["healthy"] is False

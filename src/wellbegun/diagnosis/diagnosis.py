@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "wellbegun.diagnosis/1"
 
+_TOLD = 3
+"""Findings that the verdict names."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -63,10 +66,9 @@ class Diagnosis:
         errors = sum(finding.level == "error" for finding in serious)
         if not serious:
             return "sound: no faults found" if not self.findings else "sound: nothing but notes"
-        first = serious[0]
-        place = f" at {first.layer}" if first.layer else ""
-        more = f", and {len(serious) - 1} more" if len(serious) > 1 else ""
-        return f"{'not sound' if errors else 'sound, with warnings'}: {first.kind}{place}{more}"
+        said = [f"{f.kind} at {f.layer}" if f.layer else f.kind for f in serious[:_TOLD]]
+        more = f", and {len(serious) - _TOLD} more" if len(serious) > _TOLD else ""
+        return f"{'not sound' if errors else 'sound, with warnings'}: {', '.join(said)}{more}"
 
     def repair(self, *, seed: int = 0) -> Plan:
         """Return the plan that mends what initialisation can mend: apply it with `overwrite=True`.

@@ -28,10 +28,11 @@ def find(facts: Facts) -> list[Finding]:
     guilty = next(layer for layer in known if layer.cosine > NEARLY_FORGOTTEN)
     level = "error" if last.cosine > FORGOTTEN else "warning"
     extent = "has forgotten its input" if level == "error" else "all but ignores its input"
-    sizes = "the variance is no sign of it" if first.signal and 0.1 < last.signal / first.signal < 10 else ""
+    kept = first.signal > 0 and 0.1 < last.signal / first.signal < 10
+    sizes = f"; the variance is no sign of it (second moments {first.signal:.2g} and {last.signal:.2g})" if kept else ""
     message = (
         f"different inputs point the same way: mean cosine {cosine(start)} at {where}, "
-        f"{cosine(last.cosine)} at {last.name}; the network {extent}" + (f"; {sizes}" if sizes else "")
+        f"{cosine(last.cosine)} at {last.name}; the network {extent}" + sizes
     )
     remedy = "orthogonal or mirrored weights keep the angles: auto"
     layers = facts.layers[: facts.layers.index(last) + 1]
