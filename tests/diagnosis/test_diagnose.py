@@ -229,6 +229,8 @@ def test_bad_input_says_what_to_do(batch) -> None:
         wb.diagnose(mlp(nn.Tanh, 1), 64)
     with pytest.raises(ArgumentError, match="cannot read the input spec 'digits'"):
         wb.diagnose(mlp(nn.Tanh, 1), "digits")
+    with pytest.raises(ArgumentError, match="without elements"):
+        wb.diagnose(mlp(nn.Tanh, 1), batch[0][:0])
     with pytest.raises(ArgumentError, match="plan must be a plan"):
         wb.diagnose(mlp(nn.Tanh, 1), batch, plan="auto")
     with pytest.raises(ArgumentError, match=r"needs a torch\.nn\.Module"):

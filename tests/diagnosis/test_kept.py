@@ -146,3 +146,5 @@ def test_inference_surroundings_do_not_matter() -> None:
     expected = wb.diagnose(model, ROWS)
     with torch.no_grad():
         assert wb.diagnose(model, ROWS) == expected
+    with torch.inference_mode():
+        assert wb.diagnose(model, ROWS.clone()) == expected

@@ -214,3 +214,26 @@ def test_few_inputs_tell_nothing_of_dead_units_and_angles() -> None:
     one = wb.diagnose(model, ROWS[:1])
     assert not any(f.kind in ("dead", "collapsed") for f in one.findings)
     assert "nan" not in str(one)
+
+
+def test_experts_that_get_no_input_say_nothing() -> None:
+    class Routed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.head = nn.Linear(8, 4), nn.Linear(8, 3)
+            self.experts = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            shares = self.gate(x).softmax(-1)
+            chosen, y = shares.argmax(-1).clamp(max=1), torch.zeros_like(x)
+            for number, expert in enumerate(self.experts):
+                mine = chosen == number
+                y[mine] = torch.relu(expert(x[mine])) * shares[mine, number, None]
+            return self.head(y)
+
+    torch.manual_seed(0)
+    found = wb.diagnose(Routed(), ROWS)
+    assert not [finding for finding in found.findings if finding.level == "error"], found
+    signals = {layer.name: layer.signal for layer in found.layers}
+    assert math.isnan(signals["experts.2.weight"])
+    assert signals["experts.0.weight"] > 0

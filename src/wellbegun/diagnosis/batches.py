@@ -71,6 +71,8 @@ def read_batch(batch: Any) -> Batch:
             f"batch must be inputs or a pair (inputs, targets), or a spec such as 'vector:64', got "
             f"{type(batch).__name__}"
         )
+    if not all(leaf.numel() for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)):
+        raise ArgumentError("the batch holds a tensor without elements; there is nothing to measure on it")
     found = Batch((), dict(batch), targets, "") if isinstance(batch, Mapping) else Batch(tuple(batch), {}, targets, "")
     return replace(found, source="the batch" if found.count is None else f"a batch of {found.count}")
 

@@ -55,6 +55,7 @@ def left_as_it_was(model: torch.nn.Module, written: Written) -> Iterator[_Held]:
     with ExitStack() as stack:
         stack.enter_context(attributes_kept(model))
         stack.enter_context(seeded(0, tensors))
+        stack.enter_context(torch.inference_mode(False))  # or nothing would have a gradient
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         torch.backends.mha.set_fastpath_enabled(False)  # a whole encoder layer as one operation hides its parts

@@ -110,6 +110,8 @@ def dead_share(value: torch.Tensor, unit_axis: int) -> float:
 
 def twin_share(value: torch.Tensor, unit_axis: int, *, moving: bool = False) -> float:
     """Share of units that equal another unit, bit for bit, on every input; of those that are not zero, if `moving`."""
+    if value.numel() == 0:
+        return 0.0
     units = _by_unit(value, unit_axis)
     units = units[:_UNITS, :: max(1, units.shape[1] // _UNIT_VALUES)][:, :_UNIT_VALUES].float() + 0.0  # -0 is 0
     if moving:

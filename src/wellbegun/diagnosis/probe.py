@@ -360,6 +360,8 @@ class Probe(TorchFunctionMode):
         if result.requires_grad:
 
             def note_gradient(gradient: torch.Tensor) -> None:
+                if gradient.numel() == 0:  # an expert that no input was sent to
+                    return
                 moment = measure.second_moment(gradient)
                 layer.gradient, layer.received = moment if math.isfinite(moment) else math.inf, True
                 if layer.zero:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from wellbegun.diagnosis.facts import Facts, Finding
 from wellbegun.diagnosis.findings.words import count, weights_of
 
@@ -12,7 +14,8 @@ def find(facts: Facts) -> list[Finding]:
     Zeros that training leaves are legal: the last normalisation of a branch, the second factor of a low-rank adapter,
     the modulation of adaLN-Zero, a zero output layer. Zero behind zero is not: no gradient passes either.
     """
-    without = [layer for layer in facts.layers if layer.weight_gradient == 0]
+    # a layer that no input was sent to, as experts may be, has no signal and says nothing
+    without = [layer for layer in facts.layers if layer.weight_gradient == 0 and not math.isnan(layer.signal)]
     found = []
     lost = [layer for layer in without if not layer.waits_for]
     if lost:
