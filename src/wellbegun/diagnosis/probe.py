@@ -12,8 +12,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from wellbegun.diagnosis import attention, measure
-from wellbegun.diagnosis.facts import AttentionFacts, LayerFacts, StreamFacts
+from wellbegun.diagnosis import measure
+from wellbegun.diagnosis.attentions import Attentions
+from wellbegun.diagnosis.facts import LayerFacts
 from wellbegun.diagnosis.functions import (
     ACTIVATIONS,
     ATTENTION,
@@ -28,7 +29,8 @@ from wellbegun.diagnosis.functions import (
     SUMS,
 )
 from wellbegun.diagnosis.kept import Written
-from wellbegun.diagnosis.watched import Gate, Softmax, Stream, Watched
+from wellbegun.diagnosis.streams import Streams
+from wellbegun.diagnosis.watched import Gate, Watched
 
 FEWEST_INPUTS = 8
 """With fewer inputs, a unit that is zero for all of them may be no dead unit, and a mean cosine says little."""
@@ -45,12 +47,10 @@ class Probe(TorchFunctionMode):
     def __init__(self, parameters: Mapping[str, torch.Tensor], buffers: Iterable[torch.Tensor] = ()) -> None:
         super().__init__()
         self.layers: list[Watched] = []
-        self.attentions: list[AttentionFacts] = []
         self.taken: set[str] = set()
         self.written = Written(parameters.values())
         self._seen: set[str] = set()
         self._gates: list[Gate] = []
-        self._streams: list[Stream] = []
         self._parameters = parameters
         self._buffers = {id(buffer): buffer for buffer in buffers}  # held, so that no other tensor takes their ids
         self._known = {id(parameter): (name,) for name, parameter in parameters.items()}
@@ -58,9 +58,8 @@ class Probe(TorchFunctionMode):
         self._followed: MutableMapping[torch.Tensor, _Followed] = WeakTensorKeyDictionary()
         self._upstream: MutableMapping[torch.Tensor, int] = WeakTensorKeyDictionary()
         self._moments: MutableMapping[torch.Tensor, float] = WeakTensorKeyDictionary()
-        self._products: MutableMapping[torch.Tensor, tuple[int, ...]] = WeakTensorKeyDictionary()
-        self._softmaxes: MutableMapping[torch.Tensor, Softmax] = WeakTensorKeyDictionary()
-        self._held: MutableMapping[torch.Tensor, Stream] = WeakTensorKeyDictionary()
+        self.attentions = Attentions(lambda tensor: self._upstream.get(tensor, 0))
+        self.streams = Streams(self._moment)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -87,14 +86,6 @@ class Probe(TorchFunctionMode):
         open_gates = [gate for gate in self._gates if any(moments.get(name, 0.0) > 0 for name in gate.names)]
         few = inputs is not None and inputs < FEWEST_INPUTS
         return tuple(self._facts(layer, moments, open_gates, few) for layer in self.layers)
-
-    def streams(self) -> tuple[StreamFacts, ...]:
-        """Return the residual streams with two additions or more."""
-        return tuple(
-            StreamFacts(tuple(s.writers), tuple(s.branches), tuple(s.sums), tuple(s.tokens))
-            for s in self._streams
-            if len(s.writers) > 1
-        )
 
     def unseen(self) -> tuple[str, ...]:
         """Return the parameters of two or more dimensions that no function took that the probe understands."""
@@ -172,11 +163,11 @@ class Probe(TorchFunctionMode):
             if name in PRODUCTS and len(data) > 1:
                 self._note_zero_signals(data)
             if name in SUMS and len(data) == 2:
-                self._add(data, result)
+                self.streams.add(data, [self._upstream.get(tensor, 0) for tensor in data], result, self.layers)
             if name in PASSES:
                 self._follow(name, data, results, _scales(name, kwargs, weights))
             else:
-                self._attend(data, args, kwargs)
+                self.attentions.fused(data, args, kwargs)
         elif name in RECURRENT and matrices:
             self._note_gates(matrices, upstream)
             upstream |= self._watch_recurrent(name, args, matrices, data, result, upstream)
@@ -190,9 +181,9 @@ class Probe(TorchFunctionMode):
             if name in ACTIVATIONS:
                 self._activate(name, data, result)
             elif name == "softmax":
-                self._soften(args, kwargs, data[0], result)
+                self.attentions.soften(args, kwargs, data[0], result)
             elif name in MATRIX_PRODUCTS and len(data) > 1:
-                self._multiply(data, result)
+                self.attentions.multiply(data, result)
         if upstream:
             for result in results:
                 self._upstream[result] = upstream | self._upstream.get(result, 0)
@@ -218,11 +209,9 @@ class Probe(TorchFunctionMode):
     def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor], scales: _Weights) -> None:
         """Carry what is known of the inputs over to the results."""
         rescaled = name in NORMS
-        single = name not in SUMS and not rescaled
-        for known in (self._products, self._softmaxes, *((self._held,) if single else ())):
-            found = next((known[tensor] for tensor in data if tensor in known), None)
-            for result in results if found is not None else ():
-                known[result] = found
+        self.attentions.carry(data, results)
+        if name not in SUMS and not rescaled:
+            self.streams.carry(data, results)
         if name in PRODUCTS and len(data) > 1:
             whole = [tensor for tensor in data if tensor.numel() == results[0].numel()]
             if len(whole) != 1:
@@ -256,55 +245,6 @@ class Probe(TorchFunctionMode):
         if found is None:
             found = self._moments[tensor] = measure.second_moment(tensor)
         return found
-
-    def _add(self, data: list[torch.Tensor], result: torch.Tensor) -> None:
-        """A sum of a residual stream and a branch that began in it."""
-        if data[0].shape != data[1].shape or data[0].ndim < 2:
-            return
-        masks = [self._upstream.get(tensor, 0) for tensor in data]
-        place = 0 if masks[0] & ~masks[1] == 0 and masks[0] != masks[1] else 1
-        trunk, branch = data[place], data[1 - place]
-        new = masks[1 - place] & ~masks[place]
-        if masks[place] & ~masks[1 - place] or not new or (trunk is result or branch is result):
-            return  # two branches, or a sum in place, whose summands are gone
-        for layer in self.layers:
-            layer.branch |= bool(new >> layer.index & 1)
-        stream = self._held.get(trunk)
-        if stream is None:
-            stream = Stream([self._moment(trunk)], [measure.place_cosine(trunk)])
-            self._streams.append(stream)
-        stream.branches.append(self._moment(branch))
-        stream.writers.append(self.layers[new.bit_length() - 1].name)
-        stream.sums.append(self._moment(result))
-        stream.tokens.append(measure.place_cosine(result))
-        self._held[result] = stream
-
-    def _soften(self, args: Any, kwargs: Any, scores: torch.Tensor, result: torch.Tensor) -> None:
-        axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        if scores.ndim > 2 and isinstance(axis, int) and scores in self._products:
-            self._softmaxes[result] = Softmax(attention.of_scores(scores, axis), self._products[scores])
-
-    def _multiply(self, data: list[torch.Tensor], result: torch.Tensor) -> None:
-        """A product of two signals: scores of an attention, or its weights times the values."""
-        for tensor in data:
-            if tensor in self._softmaxes:
-                softmax = self._softmaxes[tensor]
-                self._note_attention(softmax.measured, softmax.sources)
-                return
-        self._products[result] = self._sources(data)
-
-    def _attend(self, data: list[torch.Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._note_attention(attention.of_products(args, kwargs), self._sources(data[:2]))
-
-    def _sources(self, data: list[torch.Tensor]) -> tuple[int, ...]:
-        """The last layer before each tensor."""
-        return tuple(self._upstream.get(tensor, 0).bit_length() - 1 for tensor in data)
-
-    def _note_attention(self, measured: tuple[float, float, float], sources: tuple[int, ...]) -> None:
-        layers = [self.layers[index] for index in sources if index >= 0]
-        if layers and not math.isnan(measured[0]):
-            layers.sort(key=lambda layer: layer.signal)
-            self.attentions.append(AttentionFacts(layers[-1].name, layers[0].name, *measured))
 
     def _watch_recurrent(
         self,
