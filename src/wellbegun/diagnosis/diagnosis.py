@@ -79,7 +79,7 @@ class Diagnosis:
         >>> batch = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
         >>> plan = wb.diagnose(model, batch).repair()
         >>> plan["0.weight"].law, plan["2.weight"].law
-        (Normal(std=0.35967237), Keep())
+        (Normal(std=0.3398836), Keep())
         >>> _ = wb.apply(plan, model)
         >>> wb.diagnose(model, batch).healthy
         True
