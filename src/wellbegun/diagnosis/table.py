@@ -42,7 +42,7 @@ def sparkline(values: Sequence[float]) -> str:
     """Draw numbers as bars on a logarithmic scale of at least three decades; a dot for zero and what is no number.
 
     >>> sparkline([1.0, 1e-3, 1e-6, 0.0])
-    '█▄▁·'
+    '█▅▁·'
     """
     logs = [math.log10(value) if 0 < value < math.inf else math.nan for value in values]
     known = [value for value in logs if not math.isnan(value)]
