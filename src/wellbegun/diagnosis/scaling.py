@@ -11,6 +11,13 @@ import numpy as np
 SURE = 0.975
 """A slope counts as too steep when it is so with this confidence, on one side."""
 
+READOUT_GROWS = 0.25
+"""Slope from which on a readout that does not start at zero counts as growing.
+
+Under muP its start falls like width^-1/2, while the first steps make it the same at every width (Yang et al. 2022,
+table 8); the mixture of both has no slope of its own. What is wrong grows like width^1/2 or more.
+"""
+
 
 @dataclass(frozen=True)
 class Slope:
@@ -83,7 +90,7 @@ def loglog_slope(x: Sequence[float], y: Sequence[float]) -> Slope:
 
 
 def judge_sizes(
-    widths: Sequence[int], sizes: Sequence[float], slope: Slope, tolerance: float, *, may_fall: bool
+    widths: Sequence[int], sizes: Sequence[float], slope: Slope, tolerance: float, *, mixed: bool
 ) -> tuple[str, str]:
     """Return what is wrong with a layer's sizes over the widths, and what is in doubt; "" for nothing.
 
@@ -91,8 +98,7 @@ def judge_sizes(
         widths, sizes: of every run.
         slope: fitted to them.
         tolerance: largest slope, up or down, that counts as none.
-        may_fall: whether sizes that fall are right: those of a readout that does not start at zero. Its start
-            falls like width^-1/2 under muP (Yang et al. 2022, table 8), and steps of size one come on top.
+        mixed: whether this is a readout that does not start at zero: it may fall, see `READOUT_GROWS`.
     """
     bad = sorted({width for width, size in zip(widths, sizes, strict=True) if not math.isfinite(size)})
     if bad:
@@ -101,7 +107,7 @@ def judge_sizes(
     if zero:
         # zero at every width is how a readout or a residual writer may well start
         return ("" if set(zero) == set(widths) else f"zero at width {_listed(zero)}, and not at every width"), ""
-    beyond = slope.value - tolerance if slope.value > 0 else 0.0 if may_fall else -slope.value - tolerance
+    beyond = slope.value - max(tolerance, READOUT_GROWS) if mixed else abs(slope.value) - tolerance
     if beyond <= 0:
         return "", ""
     way = "grows" if slope.value > 0 else "falls"

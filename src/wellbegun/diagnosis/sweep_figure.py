@@ -88,9 +88,9 @@ def sweep_figure(sweep: Sweep, *, dark: bool = False) -> Figure:
                 paint(axes)
             names = row[len(panels) - 1]
             if names.get_legend_handles_labels()[0]:
-                names.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, labelcolor=look.ink)
-        for step in range(1, sweep.steps and len(rows[0])):
-            grid[0][step].sharey(grid[0][0])
+                legend = names.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, handlelength=2.6)
+                for text in legend.get_texts():
+                    text.set_color(look.fault if text.get_text().startswith("✗") else look.ink)
     return figure
 
 
@@ -124,25 +124,29 @@ def _width_panels(sweep: Sweep, scalings: Sequence[Scaling], look: Look) -> list
 def _painter(
     sweep: Sweep, scalings: Sequence[Scaling], what: str, title: str, look: Look, *, logs: bool
 ) -> Callable[[Axes], None]:
+    """Draw a line for each layer, with crosses if it fails at this step, and in the legend if it ever does."""
+
     def paint(axes: Axes) -> None:
         axes.set_title(title, fontsize=10.5, loc="left", color=look.ink)
         axes.set_xlabel("width", fontsize=9)
-        named = _evenly(len(scalings))
-        drawn = False
+        at_depth = [s for s in sweep.scalings if s.depth == scalings[0].depth]
+        failing = {s.layer for s in at_depth if s.fault}
+        named = _evenly(len(scalings)) | {place for place, s in enumerate(scalings) if s.layer in failing}
         for place, scaling in enumerate(scalings):
             values = [v if math.isfinite(v) and (v > 0 or not logs) else math.nan for v in getattr(scaling, what)]
-            drawn = drawn or any(math.isfinite(value) for value in values)
-            fails = bool(scaling.fault) and what == "sizes"
-            label = (f"{scaling.layer} ✗" if fails else scaling.layer) if fails or place in named else "_"
-            colour = look.fault if fails else look.colour(place, len(scalings))
-            dashes = ("-", "--", ":", "-.")[place % 4]
+            label = "_" if place not in named else f"✗ {scaling.layer}" if scaling.layer in failing else scaling.layer
+            colour, dashes = look.colour(place, len(scalings)), ("-", "--", ":", "-.")[place % 4]
             axes.plot(sweep.widths, values, color=colour, linestyle=dashes, label=label, **_LINE)
+            if scaling.fault and what == "sizes":
+                axes.plot(sweep.widths, values, "x", color=look.fault, markersize=6, markeredgewidth=1.6, zorder=3)
         axes.set_xscale("log", base=2)
         axes.set_xticks(sweep.widths, [str(width) for width in sweep.widths])
         axes.minorticks_off()
-        if logs and drawn:
-            _log_axis(axes)
-        elif not logs:
+        if logs:
+            # with training, all steps share one axis, so that they can be compared
+            shown = at_depth if sweep.steps else scalings
+            _log_axis(axes, [value for scaling in shown for value in getattr(scaling, what)])
+        else:
             axes.set_ylim(min(-0.05, axes.get_ylim()[0]), 1.05)
 
     return paint
@@ -185,13 +189,20 @@ def _about_one(axes: Axes, look: Look) -> None:
     axes.set_ylim(0, max(1.25, top) if math.isfinite(top) else 1.25)
 
 
-def _log_axis(axes: Axes) -> None:
+def _log_axis(axes: Axes, values: Sequence[float]) -> None:
     """A logarithmic axis over at least a decade: a slope of none must look like none."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    logs = [math.log10(value) for value in values if 0 < value < math.inf]
+    if not logs:
+        return
+    low, high = min(logs), max(logs)
+    edge = max(0.06 * (high - low), (1 - (high - low)) / 2)
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    if high / low < 10:
-        middle = math.sqrt(low * high)
-        axes.set_ylim(middle / math.sqrt(10), middle * math.sqrt(10))
+    axes.set_ylim(10 ** (low - edge), 10 ** (high + edge))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high - low + 2 * edge < 2.2 else (1,), numticks=8))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _evenly(number: int) -> set[int]:

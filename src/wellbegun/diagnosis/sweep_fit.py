@@ -80,7 +80,7 @@ def _scaling(points: Sequence[Point], tolerance: float, readout: bool, starts_at
     sizes = [math.sqrt(point.signal) if point.signal >= 0 else math.nan for point in points]
     gradients = [math.sqrt(point.gradient) if point.gradient >= 0 else math.nan for point in points]
     slope = loglog_slope(runs, sizes)
-    fault, doubt = judge_sizes(runs, sizes, slope, tolerance, may_fall=readout and not starts_at_zero)
+    fault, doubt = judge_sizes(runs, sizes, slope, tolerance, mixed=readout and not starts_at_zero)
     by_width = sorted(set(runs))
     return Scaling(
         layer=points[0].layer,

@@ -59,24 +59,30 @@ def width_sentences(sweep: Sweep) -> list[tuple[str, str]]:
     """Return the verdict over the widths and a sentence for each layer that fails or is unclear, with its style."""
     span = f"from width {sweep.widths[0]} to {sweep.widths[-1]}"
     within = f"slopes within ±{sweep.tolerance:g}"
-    failing, unclear = sweep.failing, sweep.unclear
-    if not failing and not unclear:
-        when = f" at t = 0 to {sweep.steps}" if sweep.steps else ""
-        exempt = any(s.readout and not s.starts_at_zero for s in sweep.scalings)
-        aside = "; the readout does not start at zero and may fall" if exempt else ""
-        return [(f"every layer's output has the same size {span}{when} ({within}{aside})", "green")]
+    failing = sweep.failing
+    when = f" at t = 0 to {sweep.steps}" if sweep.steps else ""
     lines = []
     if failing:
         layers = "1 layer" if len(failing) == 1 else f"{len(failing)} layers"
         lines.append((f"the size of {layers} goes with the width, {span} (wanted: {within})", "bold red"))
+    elif sweep.unclear:
+        lines.append((f"no layer's size clearly goes with the width, {span}{when}", "yellow"))
+    else:
+        lines.append((f"every layer's output has the same size {span}{when} ({within})", "green"))
     for layer in failing:
-        worst = next(s for s in sweep.scalings if s.layer == layer and s.fault)
-        at_depth = f", depth {worst.depth}" if worst.depth is not None else ""
-        lines.append((f"  {layer}: {worst.fault}, first at t = {worst.step}{at_depth}", "red"))
-    for layer in unclear:
+        first = next(s for s in sweep.scalings if s.layer == layer and s.fault)
+        at_depth = f", depth {first.depth}" if first.depth is not None else ""
+        lines.append((f"  {layer}: {first.fault}, first at t = {first.step}{at_depth}", "red"))
+    for layer in sweep.unclear:
         first = next(s for s in sweep.scalings if s.layer == layer and s.doubt)
         doubt = f"  {layer}: unclear, {first.doubt} at t = {first.step}; more seeds or widths would tell"
         lines.append((doubt, "yellow"))
+    for readout in dict.fromkeys(s.layer for s in sweep.scalings if s.readout and not s.starts_at_zero):
+        if readout not in failing:
+            lines.append((f"  {readout}: the readout does not start at zero; its size may fall with the width", "dim"))
+    if sweep.left_out:
+        names = ", ".join(sweep.left_out[:6]) + (" ..." if len(sweep.left_out) > 6 else "")
+        lines.append((f"  not used at every width, so not followed: {names}", "yellow"))
     return lines
 
 

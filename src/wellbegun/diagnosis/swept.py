@@ -81,7 +81,7 @@ class Sweep:
 
         A slope fails if it is beyond the tolerance, and not by chance: the one-sided 97.5% bound (Student's t, from
         the scatter of the networks about the line) is beyond it too. A readout that does not start at zero may fall
-        with the width.
+        with the width, and fails if it grows with a slope of more than 0.25.
         """
         return _layers(scaling for scaling in self.scalings if scaling.fault)
 
@@ -91,12 +91,20 @@ class Sweep:
         failing = set(self.failing)
         return tuple(layer for layer in _layers(s for s in self.scalings if s.doubt) if layer not in failing)
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Layers that some width does not have or did not use, so that they could not be followed."""
+        followed = {(scaling.depth, scaling.layer) for scaling in self.scalings}
+        missing = (p.layer for p in self.points if self.widths and (p.depth, p.layer) not in followed)
+        return tuple(dict.fromkeys(missing))
+
     def __iter__(self) -> Iterator[Point]:
         return iter(self.points)
 
     def to_record(self) -> dict[str, Any]:
         """Return everything as plain data; numbers that JSON does not know are null."""
         found = {"wellbegun_sweep": FORMAT, **asdict(self), "failing": self.failing, "unclear": self.unclear}
+        found["left_out"] = self.left_out
         record: dict[str, Any] = plain(found)
         return record
 
