@@ -69,10 +69,10 @@ def _last_layers(points: Iterable[Point]) -> set[str]:
     return {point.layer for point in last.values()}
 
 
-def _keeps_outputs(points: Iterable[Point]) -> bool:
-    """Whether only one axis of the weight goes with the width: of the last layer, that is its inputs'."""
-    shapes = {point.shape for point in points}
-    return sum(len(set(sizes)) > 1 for sizes in zip(*shapes, strict=True)) == 1
+def _keeps_outputs(points: Sequence[Point]) -> bool:
+    """Whether the network's output has one size, and one axis of the weight goes with the width: its inputs'."""
+    shapes, outputs = {point.shape for point in points}, {point.outputs for point in points}
+    return len(outputs) == 1 and sum(len(set(sizes)) > 1 for sizes in zip(*shapes, strict=True)) == 1
 
 
 def _scaling(points: Sequence[Point], tolerance: float, readout: bool, starts_at_zero: bool) -> Scaling:

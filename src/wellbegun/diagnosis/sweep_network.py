@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from wellbegun.diagnosis.diagnose import diagnose
+from wellbegun.diagnosis.facts import LayerFacts
 from wellbegun.diagnosis.sweep_inputs import call_with_sizes, inputs_of, make_batch
 from wellbegun.diagnosis.swept import Point
 from wellbegun.errors import ArgumentError
@@ -53,11 +55,11 @@ def measure_network(
         stepper = _stepper(optimizer, whole) if optimizer is not None else None
         points: list[Point] = []
         for step in range(steps + 1):
-            with _gradients(model) as gradients:
+            with _caught(model) as caught:
                 layers = diagnose(model, batch, loss=loss).layers
-            points += _points(model, layers, sizes, seed, step)
+            points += _points(model, layers, sizes, seed, step, caught.outputs)
             if stepper is not None and step < steps:
-                _take_step(model, stepper, gradients)
+                _take_step(model, stepper, caught.gradients)
     return points
 
 
@@ -78,19 +80,32 @@ def _stepper(optimizer: Callable[[torch.nn.Module], torch.optim.Optimizer], mode
     return made
 
 
+@dataclass
+class _Caught:
+    """What passes by during a diagnosis."""
+
+    gradients: dict[torch.nn.Parameter, torch.Tensor] = field(default_factory=dict)
+    outputs: int = 0
+
+
 @contextmanager
-def _gradients(model: torch.nn.Module) -> Iterator[dict[torch.nn.Parameter, torch.Tensor]]:
-    """Catch the gradients that a diagnosis takes, so that a step needs no pass of its own, and has the same loss."""
-    found: dict[torch.nn.Parameter, torch.Tensor] = {}
+def _caught(model: torch.nn.Module) -> Iterator[_Caught]:
+    """Catch the gradients that a diagnosis takes, so that a step needs no pass of its own and has the same loss."""
+    found = _Caught()
 
     def catcher(parameter: torch.nn.Parameter) -> Callable[[torch.Tensor], None]:
         def catch(gradient: torch.Tensor) -> None:
-            found[parameter] = gradient.detach().clone()
+            found.gradients[parameter] = gradient.detach().clone()
 
         return catch
 
+    def count(_module: torch.nn.Module, _arguments: Any, output: Any) -> None:
+        main = output[0] if isinstance(output, (tuple, list)) else getattr(output, "logits", output)
+        found.outputs = main.numel() if isinstance(main, torch.Tensor) else 0
+
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     handles = [parameter.register_hook(catcher(parameter)) for parameter in trained]  # type: ignore[no-untyped-call]
+    handles.append(model.register_forward_hook(count))
     try:
         yield found
     finally:
@@ -108,7 +123,9 @@ def _take_step(
         parameter.grad = None
 
 
-def _points(model: torch.nn.Module, layers: Any, sizes: Mapping[str, int], seed: int, step: int) -> list[Point]:
+def _points(
+    model: torch.nn.Module, layers: Sequence[LayerFacts], sizes: Mapping[str, int], seed: int, step: int, outputs: int
+) -> list[Point]:
     parameters = dict(model.named_parameters())
     uses: Counter[str] = Counter()
     points = []
@@ -129,6 +146,7 @@ def _points(model: torch.nn.Module, layers: Any, sizes: Mapping[str, int], seed:
                 cosine=layer.cosine,
                 shape=tuple(weight.shape),
                 zero=not bool(weight.any()),
+                outputs=outputs,
             )
         )
     return points

@@ -35,6 +35,7 @@ class Point:
         cosine: mean cosine between the layer's outputs for different inputs.
         shape: of the layer's weight.
         zero: whether that weight is zero throughout.
+        outputs: number of elements of the network's output.
     """
 
     width: int | None
@@ -48,6 +49,7 @@ class Point:
     cosine: float
     shape: tuple[int, ...]
     zero: bool
+    outputs: int
 
 
 @dataclass(frozen=True)
