@@ -157,4 +157,7 @@ def _steps(steps: Any, optimizer: Any) -> int:
 def _recipe_name(recipe: Any) -> str:
     if recipe is None:
         return "as the factory made them"
-    return getattr(recipe, "__name__", "a function") if callable(recipe) else find_recipe(recipe).name
+    if callable(recipe):
+        return getattr(recipe, "__name__", "a function")
+    name = find_recipe(recipe).name
+    return str(recipe).strip() if "(" in recipe else name  # with the arguments of a method

@@ -47,8 +47,8 @@ def sweep_renderables(sweep: Sweep) -> list[RenderableType]:
         shown += [_title(f"from layer to layer: {_seeds(sweep)}, weights {_weights(sweep)}"), _depth_table(sweep)]
         shown.append(
             Text(
-                "Factor of the second moment from each layer to the next (signal) or to the one before (gradient); the "
-                "readout is left out.\nCosine: between different inputs, in the last layer before the readout.",
+                "Factor of the second moment to the next layer (signal) or back to the one before (gradient), without "
+                "the readout.\nCosine: between different inputs, in the last layer before the readout.",
                 style="dim",
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -85,13 +85,12 @@ class Sweep:
         the scatter of the networks about the line) is beyond it too. A readout that does not start at zero may fall
         with the width, and fails if it grows with a slope of more than 0.25.
         """
-        return _layers(scaling for scaling in self.scalings if scaling.fault)
+        return self._layers({scaling.layer for scaling in self.scalings if scaling.fault})
 
     @property
     def unclear(self) -> tuple[str, ...]:
         """The other layers whose slope is beyond the tolerance, perhaps by chance: more seeds or widths would tell."""
-        failing = set(self.failing)
-        return tuple(layer for layer in _layers(s for s in self.scalings if s.doubt) if layer not in failing)
+        return self._layers({scaling.layer for scaling in self.scalings if scaling.doubt} - set(self.failing))
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -148,6 +147,6 @@ class Sweep:
     def _repr_html_(self) -> str:
         return f'<pre style="line-height:1.3;overflow-x:auto">{escape(str(self))}</pre>'
 
-
-def _layers(scalings: Iterable[Scaling]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(scaling.layer for scaling in scalings))
+    def _layers(self, chosen: Collection[str]) -> tuple[str, ...]:
+        """Names in the order of execution, which that of the scalings is at each step."""
+        return tuple(layer for layer in dict.fromkeys(s.layer for s in self.scalings) if layer in chosen)
