@@ -390,3 +390,39 @@ def test_numbers_of_torch_and_numpy_will_do() -> None:
     assert found.widths == (8, 16)
     assert found.seeds == (3, 4)
     assert {type(size) for size in (*found.widths, *found.seeds)} == {int}
+
+
+@pytest.mark.slow
+def test_a_fixed_standard_deviation_shows_in_gpt2() -> None:
+    """std 0.02 at every width: what reads the normalised stream grows like width^0.5."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    def build(width):
+        sizes = {"n_embd": width, "n_layer": 1, "n_head": 2, "vocab_size": 50, "n_positions": 16}
+        return GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0, **sizes))
+
+    tokens = torch.randint(50, (8, 12), generator=torch.Generator().manual_seed(0))
+    found = wb.sweep(build, ({"input_ids": tokens}, tokens), widths=[32, 64, 128], seeds=2, recipe="gpt2@1")
+    by_layer = {scaling.layer.removeprefix("transformer."): scaling for scaling in found.scalings}
+    for name in ("h.0.attn.c_attn.weight", "h.0.mlp.c_fc.weight", "wte.weight (use 2)"):
+        assert by_layer[name].size.value == pytest.approx(0.5, abs=0.08)
+        assert by_layer[name].fault
+    assert by_layer["wte.weight"].size.value == pytest.approx(0, abs=0.04)
+    assert [scaling.layer for scaling in found.scalings if scaling.readout] == ["transformer.wte.weight (use 2)"]
+
+
+def test_images_and_frozen_layers() -> None:
+    def build(width):
+        model = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10),
+        )  # fmt: skip
+        model[0].requires_grad_(False)
+        return model
+
+    found = wb.sweep(build, "image:3x8x8", widths=[16, 32, 64], optimizer=adam, steps=1)
+    assert [scaling.layer for scaling in found.scalings if scaling.step == 1] == ["0.weight", "3.weight", "7.weight"]
+    frozen = [point.signal for point in found if point.layer == "0.weight"]
+    assert frozen[::2] == frozen[1::2]  # the step left it as it was
+    moved = [point.signal for point in found if point.layer == "3.weight"]
+    assert all(before != after for before, after in pairwise(moved))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wellbegun.diagnosis.swept import Sweep
 
 NAMED = 12
-"""Layers that a legend has room for; of more, those at even distances are named."""
+"""Layers that a legend names; of more, those at even distances, and those that fail unless there are many."""
 
 _LINE: Any = {"marker": "o", "markersize": 3.5, "linewidth": 1.8}
 
@@ -131,7 +131,10 @@ def _painter(
         axes.set_xlabel("width", fontsize=9)
         at_depth = [s for s in sweep.scalings if s.depth == scalings[0].depth]
         failing = {s.layer for s in at_depth if s.fault}
-        named = _evenly(len(scalings)) | {place for place, s in enumerate(scalings) if s.layer in failing}
+        failing_places = {place for place, s in enumerate(scalings) if s.layer in failing}
+        named = _evenly(len(scalings))
+        if len(named | failing_places) <= 2 * NAMED:
+            named |= failing_places
         for place, scaling in enumerate(scalings):
             values = [v if math.isfinite(v) and (v > 0 or not logs) else math.nan for v in getattr(scaling, what)]
             label = "_" if place not in named else f"✗ {scaling.layer}" if scaling.layer in failing else scaling.layer
