@@ -108,10 +108,12 @@ def test_numbers_of_one_tensor_in_another_are_named() -> None:
     plan, model = started()
     with torch.no_grad():
         model[3].weight[10:14] = model[1].weight[20:24]
-    faults = wb.verify(plan, model).faults
-    assert [(fault.kind, fault.name) for fault in faults] == [("values", "3.weight")]
+    values, copies = wb.verify(plan, model).faults
+    assert (values.kind, values.name) == ("values", "3.weight")
+    assert (copies.kind, copies.name) == ("copies", "3.weight")
+    assert "4 blocks of 64 numbers are also in 1.weight" in copies.message
     with torch.no_grad():
-        model[1].weight[0] += 1e-3  # now neither is as planned, and what they share is told
+        model[1].weight[0] += 1e-3  # now neither is as planned
     faults = wb.verify(plan, model).faults
     assert [(fault.kind, fault.name) for fault in faults] == [
         ("values", "1.weight"),
@@ -119,6 +121,19 @@ def test_numbers_of_one_tensor_in_another_are_named() -> None:
         ("copies", "1.weight"),
     ]
     assert "4 blocks of 64 numbers are also in 3.weight" in faults[2].message
+
+
+def test_a_block_of_a_large_sound_tensor_is_found_wherever_it_lies() -> None:
+    rules = {"*": wb.Normal(std=0.02)}
+    model = nn.ModuleDict({"large": nn.Linear(640, 4096, bias=False), "small": nn.Linear(640, 8, bias=False)})
+    model.forward = lambda x: model["small"](x) + model["large"](x).sum(-1, keepdim=True)  # type: ignore[method-assign]
+    plan = wb.plan(model, "vector:640", seed=1, rules=rules)
+    wb.apply(plan, model)
+    with torch.no_grad():
+        model["small"].weight[3] = model["large"].weight[2777]
+    values, copies = wb.verify(plan, model).faults
+    assert "[3, 0]" in values.message
+    assert "10 blocks of 64 numbers are also in large.weight" in copies.message
 
 
 def test_shapes_that_differ_are_told() -> None:
@@ -233,7 +248,8 @@ def test_a_bounded_number_of_blocks_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         for tensor in model.parameters():
             tensor += 1
     assert len(wb.verify(plan, model).faults) >= 4
-    ((_, _, strange),) = seen
+    (_, _, strange), found = seen
+    assert sum(map(len, found.values())) <= 64 + 64
     assert sum(map(len, strange.values())) <= 64 + 64
 
 

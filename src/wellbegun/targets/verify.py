@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wellbegun.errors import ApplyError, ArgumentError
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.compare import Difference, compare_part, count_infinite
-from wellbegun.targets.fingerprints import BLOCK, BLOCKS, blocks_of, digest
+from wellbegun.targets.fingerprints import BLOCK, BLOCKS, blocks_among, blocks_of, digest
 from wellbegun.targets.fit import check_names, check_plan, present_entries
 from wellbegun.targets.fsdp import GATHERED
 from wellbegun.targets.job import Job
@@ -115,7 +118,8 @@ class _Seen:
     tensors: int = 0
     elements: int = 0
     held: dict[str, str] = field(default_factory=dict)
-    strange: dict[str, list[int]] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
+    strange: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
     unchecked: list[str] = field(default_factory=list)
 
     def add(self, name: str, parts: tuple[Part, ...]) -> None:
@@ -123,13 +127,15 @@ class _Seen:
         for part in parts:
             self.elements += part.size
             if part.size:
-                self.held[f"{name}\0{part.blocks}"] = " ".join(digest(part.tensor[index]) for index, _ in part.blocks)
+                place = f"{name}\0{part.blocks}"
+                self.parts[place] = part
+                self.held[place] = " ".join(digest(part.tensor[index]) for index, _ in part.blocks)
 
     def add_strange(self, name: str, parts: tuple[Part, ...]) -> None:
         """Remember the blocks of a tensor that does not hold its own numbers: are they another's?"""
         for part in parts:
             if part.size and self.blocks_left > 0:
-                blocks = list(blocks_of(part))
+                blocks = blocks_of(part)
                 self.blocks_left -= len(blocks)
                 self.strange[f"{name}\0{part.blocks}"] = blocks
 
@@ -209,20 +215,31 @@ def _judged(faults: list[Fault], seen: _Seen, group: Any) -> Verification:
         others = sum(place in held for _, held, _ in answers.values()) - len(wrong)
         message = f"differs from what {others} other process{'es hold' if others > 1 else ' holds'} of the same part"
         everything.append(Fault("replicas", name, message, wrong))
-    everything += _copies({rank: strange for rank, (_, _, strange) in answers.items()}, several)
+    strange = {place: keys for _, _, places in answers.values() for place, keys in places.items()}
+    if strange:  # on every process, as all know the same
+        wanted = np.unique(np.concatenate(list(strange.values())))
+        here = {place: blocks_among(part, wanted) for place, part in seen.parts.items()}
+        found = exchanged({place: keys.tolist() for place, keys in here.items() if len(keys)}, group)
+        everything += _copies(found, set(strange), several)
     return Verification(seen.tensors, seen.elements, tuple(everything), tuple(seen.unchecked))
 
 
-def _copies(strange: dict[int, dict[str, list[int]]], several: bool) -> list[Fault]:
-    """Blocks that are found in two places: two tensors, or the parts of one on two processes."""
+def _copies(holders: dict[int, dict[str, list[int]]], strange: set[str], several: bool) -> list[Fault]:
+    """Blocks that are found in two places: two tensors, or the parts of one on two processes.
+
+    Args:
+        holders: {process: {place: keys of blocks of strange tensors that are there}}.
+        strange: places of tensors that are not as planned: they are the ones to be named.
+        several: whether there are other processes.
+    """
     places: dict[int, dict[str, int]] = defaultdict(dict)
-    for rank, tensors in strange.items():
+    for rank, tensors in holders.items():
         for place, keys in tensors.items():
             for key in keys:
                 places[key].setdefault(place, rank)
     shared: dict[tuple[tuple[str, int], tuple[str, int]], int] = defaultdict(int)
     for found in places.values():
-        (first, *others) = sorted(found.items())
+        first, *others = sorted(found.items(), key=lambda item: (item[0] not in strange, *item))
         for other in others:
             shared[first, other] += 1
     faults = []
