@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
+from wellbegun.targets.flat import check_not_flat
 from wellbegun.targets.parts import Part, parts_of, told_runs
 
 if TYPE_CHECKING:
@@ -74,8 +75,10 @@ class State:
 
         Raises:
             ArgumentError: no model; or `names` or `regions` name what is not there.
+            ApplyError: FSDP1 holds it in flat pieces.
         """
         inside = check_module(model, purpose)
+        check_not_flat(model, purpose)
         from wellbegun.graph.parametrised import find_parametrised
 
         self.slots: dict[str, Slot] = {}

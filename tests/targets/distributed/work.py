@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import torch
 import torch.distributed as processes
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 import wellbegun as wb
+from wellbegun.errors import ApplyError
 
 from .models import GPT, VOCABULARY, stage
 
@@ -256,3 +259,27 @@ def costs(rows: int, columns: int) -> dict[str, int]:
 def _memory(key: str) -> int:
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+
+def flat(plan: str, original: bool) -> dict[str, Any]:
+    """What becomes of a plan that is applied after FSDP1 has wrapped the model, and before."""
+    made, late, early = wb.load_plan(plan), build(0, False), build(0, False)
+    options: dict[str, Any] = {"auto_wrap_policy": ModuleWrapPolicy({type(late.layers["0"])})}
+    options |= {"use_orig_params": original, "device_id": torch.device("cpu")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # FSDP1 says that it is deprecated
+        wrapped = FullyShardedDataParallel(late, **options)
+        before = [parameter.detach().clone() for parameter in wrapped.parameters()]
+        words = []
+        for use in (wb.apply, wb.verify, lambda _, model: wb.verify_replicas(model)):
+            try:
+                use(made, wrapped)
+            except ApplyError as error:
+                words.append(str(error))
+        same = all(torch.equal(old, new) for old, new in zip(before, wrapped.parameters(), strict=True))
+        wb.apply(made, early)
+        wrapped = FullyShardedDataParallel(early, **options)
+        with FullyShardedDataParallel.summon_full_params(wrapped):
+            named = wrapped.named_parameters()
+            whole = {name.replace("_fsdp_wrapped_module.", ""): digest(tensor.clone()) for name, tensor in named}
+    return {"words": words, "untouched": same, "digests": whole}
