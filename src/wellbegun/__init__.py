@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from wellbegun.targets import fill as fill
     from wellbegun.targets import fill_missing as fill_missing
     from wellbegun.targets import initialize as initialize
+    from wellbegun.targets import recording as recording
     from wellbegun.targets import to_jax as to_jax
     from wellbegun.targets import to_numpy as to_numpy
     from wellbegun.targets import verify as verify
     from wellbegun.targets import verify_replicas as verify_replicas
+    from wellbegun.targets import write_checkpoint as write_checkpoint
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
@@ -75,7 +77,8 @@ _HOMES = {
     "recipes": ("plan",),
     "sampler": ("get_num_threads", "set_num_threads"),
     "targets": (
-        "apply", "dummy", "fill", "fill_missing", "initialize", "to_jax", "to_numpy", "verify", "verify_replicas",
+        "apply", "dummy", "fill", "fill_missing", "initialize", "recording", "to_jax", "to_numpy", "verify",
+        "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
     "tuning": ("calibrate",),

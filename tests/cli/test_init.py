@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 import wellbegun as wb
-from wellbegun.cli.init import write_folder
+from wellbegun.cli.whole import write_folder
 from wellbegun.errors import OutputError
 
 GPT2 = {
@@ -86,6 +86,102 @@ def test_a_model_of_ones_own(invoke: Run, here: Path) -> None:
     assert other["files"]["plan.json"] == (here / "b" / "plan.json").stat().st_size
 
 
+def test_shards_in_parts_and_gone_on_with(invoke: Run, here: Path) -> None:
+    """One run, two parts in any order, and a run that lost a file: the same bytes."""
+    arguments = ("init", "llama.json", "--max-shard", "20kB")
+    one = json.loads(invoke(*arguments, "--out", "one", "--seed", "3", "--json", cwd=here).stdout)
+    shards = sorted(name for name in one["files"] if name.endswith(".safetensors"))
+    assert len(shards) > 2
+    assert one["streamed"] is True
+    for part in ("2/2", "1/2"):
+        done = invoke(*arguments, "--out", "parts", "--seed", "3", "--part", part, cwd=here)
+        assert done.returncode == 0, done.stderr
+        assert f", part {part};" in done.stdout
+    lost = invoke(*arguments, "--out", "lost", "--json", cwd=here)
+    seed = json.loads(lost.stdout)["seed"]
+    whole = {name: (here / "lost" / name).read_bytes() for name in names(here / "lost")}
+    (here / "lost" / shards[1]).unlink()
+    (here / "lost" / "model.safetensors.index.json").unlink()
+    again = json.loads(invoke(*arguments, "--out", "lost", "--resume", "--json", cwd=here).stdout)
+    assert again["seed"] == seed  # from the plan that lies there
+    assert again["skipped"] == [name for name in shards if name != shards[1]]
+    assert again["bytes"] == len(whole[shards[1]])
+    assert {name: (here / "lost" / name).read_bytes() for name in names(here / "lost")} == whole
+    assert names(here / "parts") == names(here / "one")
+    for name in names(here / "one"):
+        assert (here / "one" / name).read_bytes() == (here / "parts" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "--seed", "4"], "is another plan (seed 3, auto@0); this one has seed 4, auto@0"),
+        (["--resume", "--recipe", "llama@1"], "is another plan (seed 3, auto@0); this one has seed 3, llama@1"),
+        (["--resume", "--max-shard", "1GB"], "holds files of another checkpoint"),
+        (["--resume", "--dtype", "float32"], "holds files of another checkpoint"),
+        (["--resume", "--force"], "choose one"),
+        (["--max-shard", "20kB", "--part", "1/2", "--seed", "3"], "holds this checkpoint already"),
+        (["--max-shard", "20kB", "--part", "9/99", "--resume"], "choose a smaller max_shard_bytes"),
+        (["--part", "3/2"], "part must be 'i/n'"),
+        (["--max-shard", "large"], "max_shard_bytes must be bytes"),
+        (["--dtype", "bf16"], "dtype must be"),
+    ],
+)
+def test_going_on_with_something_else_changes_nothing(
+    invoke: Run, here: Path, arguments: list[str], message: str
+) -> None:
+    assert invoke("init", "llama.json", "--out", "out", "--seed", "3", "--max-shard", "20kB", cwd=here).returncode == 0
+    before = {name: (here / "out" / name).read_bytes() for name in names(here / "out")}
+    done = invoke("init", "llama.json", "--out", "out", *arguments, cwd=here)
+    assert done.returncode == 2
+    assert message in done.stderr.replace("\n", " ")
+    assert {name: (here / "out" / name).read_bytes() for name in names(here / "out")} == before
+
+
+def test_parts_need_one_seed(invoke: Run, here: Path) -> None:
+    done = invoke("init", "llama.json", "--out", "out", "--part", "1/2", cwd=here)
+    assert done.returncode == 2
+    assert "--part needs --seed: all parts must be drawn with the same one" in done.stderr
+    assert not (here / "out").exists()
+
+
+def test_a_storage_type(invoke: Run, here: Path) -> None:
+    assert invoke("init", "gpt2.json", "--out", "out", "--dtype", "bfloat16", cwd=here).returncode == 0
+    assert json.loads((here / "out" / "config.json").read_text())["dtype"] == "bfloat16"
+    model = AutoModelForCausalLM.from_pretrained(here / "out")
+    assert model.dtype == torch.bfloat16
+    plan = wb.load_plan(here / "out" / "plan.json")
+    table = torch.empty(plan["transformer.wte.weight"].shape, dtype=torch.bfloat16)
+    wb.fill(table, plan["transformer.wte.weight"].law, seed=plan.seed, name="transformer.wte.weight")
+    assert torch.equal(model.transformer.wte.weight, table)
+
+
+def test_a_model_whose_weights_are_computed_is_drawn_in_memory(invoke: Run, here: Path) -> None:
+    """Its state dict holds what the weights are computed from, which no plan lists; that is said."""
+    (here / "mine.py").write_text(
+        "import torch\n"
+        "def build():\n"
+        "    first = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(8, 8))\n"
+        "    return torch.nn.Sequential(first, torch.nn.ReLU(), torch.nn.Linear(8, 8))\n"
+    )
+    done = invoke("init", "mine:build", "--out", "out", "--input", "vector:8", "--seed", "3", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert "the model is drawn in memory: the state dict holds what the plan does not have" in done.stderr
+    assert names(here / "out") == ["model.safetensors", "plan.json"]
+    model = torch.nn.Sequential(
+        torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(8, 8)), torch.nn.ReLU(), torch.nn.Linear(8, 8)
+    )
+    model.load_state_dict(load_file(here / "out" / "model.safetensors"))
+    planned = torch.from_numpy(wb.to_numpy(wb.load_plan(here / "out" / "plan.json"), "0.weight"))
+    assert torch.allclose(model[0].weight, planned, rtol=1e-6)
+    (here / "out" / "model.safetensors.index.json").write_text("{}")
+    again = invoke("init", "mine:build", "--out", "out", "--seed", "4", "--input", "vector:8", "--force", cwd=here)
+    assert again.returncode == 0, again.stderr
+    assert names(here / "out") == ["model.safetensors", "plan.json"]
+    again = invoke("init", "mine:build", "--out", "out", "--seed", "4", "--input", "vector:8", "--resume", cwd=here)
+    assert "need a checkpoint that can be streamed" in again.stderr
+
+
 def test_files_have_the_usual_permissions(invoke: Run, here: Path) -> None:
     assert invoke("init", "gpt2.json", "--out", "out", cwd=here).returncode == 0
     mask = os.umask(0)
@@ -105,8 +201,19 @@ def test_what_is_there_is_kept_unless_it_shall_be_replaced(invoke: Run, here: Pa
     assert done.returncode == 0, done.stderr
     assert (here / "out" / "notes.txt").read_text() == "mine"
     assert "model.safetensors" in names(here / "out")
+    # the index of an older checkpoint would lead readers to files that are gone: it goes with that checkpoint
     (here / "out" / "model.safetensors.index.json").write_text("{}")
-    assert "in several files" in invoke("init", "gpt2.json", "--out", "out", "--force", cwd=here).stderr
+    assert invoke("init", "gpt2.json", "--out", "out", "--force", cwd=here).returncode == 0
+    assert names(here / "out") == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "notes.txt",
+        "plan.json",
+    ]
+    done = invoke("init", "gpt2.json", "--out", "out", cwd=here)
+    assert "is not empty (config.json, generation_config.json, model.safetensors ...)" in done.stderr
+    assert "go on with --resume" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_there_and_back_through_json(values):
         ([[1.0], [1.0, 2.0]], "equal lengths"),
         (["1"], "numbers"),
         ([True], "bool"),
-        (np.zeros(3, np.complex64), "complex64"),
+        (np.array([1j, complex(np.nan, 0)], np.complex64), r"finite complex64 numbers, got \(?nan"),
         (np.zeros(3, np.float16), "float16; convert with dtype='float32'"),
         (torch.zeros(3), "got Tensor"),
         (None, "NoneType"),
@@ -241,3 +241,18 @@ def test_in_a_plan(tmp_path):
     assert "Stored(shape=(6, 4, 3)" in plan.explain("table")
     other = Plan((Entry(**(vars(entry) | {"law": wb.Stored(TABLE + 1)})),), seed=1, recipe="author@0")
     assert other.hash != plan.hash
+
+
+def test_complex_numbers():
+    values = (np.arange(6).reshape(2, 3) * (1 + 2j)).astype(np.complex64)
+    law = wb.Stored(values)
+    assert law_from_record(json.loads(json.dumps(law_to_record(law)))) == law
+    assert law.reach() == 10
+    assert law.moments((2, 3)) == pytest.approx((2.5, np.sqrt(5 * 35 / 12)))
+    assert law.scaled(0.5) == wb.Stored(values / 2)
+    for dtype in (np.complex64, np.complex128):
+        part = np.empty((1, 2), dtype)
+        wb.fill(part, law, seed=1, name="x", shape=(2, 3), offset=(1, 1))
+        np.testing.assert_array_equal(part, values[1:, 1:])
+    with pytest.raises(ArgumentError, match="a tensor of float32 cannot hold the complex numbers of Stored"):
+        wb.fill(np.empty((2, 3), np.float32), law, seed=1, name="x")

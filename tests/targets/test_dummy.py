@@ -79,3 +79,10 @@ def test_outputs_are_finite(kind: type, config: object, dtype: torch.dtype) -> N
         assert skeleton(tokens).logits.isfinite().all()
     for name, tensor in skeleton.named_parameters():
         assert torch.equal(tensor, model.get_parameter(name)), name
+
+
+def test_the_orthogonal_parametrisation_gets_the_one_law_that_it_can_hold() -> None:
+    model = nn.Sequential(nn.utils.parametrizations.orthogonal(nn.Linear(8, 8)), nn.Linear(8, 4))
+    assert wb.dummy(model).written == 4
+    assert model(torch.ones(2, 8)).isfinite().all()
+    assert torch.allclose(model[0].weight @ model[0].weight.T, torch.eye(8), atol=1e-5)

@@ -40,7 +40,8 @@ def run(*command: str) -> str:
 
 
 def test_the_cases() -> None:
-    out = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "tests/targets/jax_cases.py")
+    plain = "addopts=--strict-markers --import-mode=importlib"  # without the one that leaves these cases out
+    out = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "-o", plain, "tests/targets/jax_cases.py")
     assert " passed" in out
     assert "skipped" not in out
 

@@ -49,7 +49,7 @@ def judge(
     made: dict[str, Authorship] = {}
     for name in canonical.values():
         tensor = tensors[name]
-        done = _from_laws(recorder, name, tensor, places.get(id(tensor)), name in seen, first_with)
+        done = from_laws(recorder, name, tensor, places.get(id(tensor)), name in seen, first_with)
         if done is None:
             continue
         made[name] = done
@@ -58,11 +58,11 @@ def judge(
             known.setdefault(id(draw), (name, done.law))
     for name in canonical.values():
         if name not in made:
-            made[name] = _replayed(recorder, name, tensors[name], known)
+            made[name] = replayed(recorder, name, tensors[name], known)
     return Authored({name: made[canonical[id(tensor)]] for name, tensor in tensors.items()})
 
 
-def _from_laws(
+def from_laws(
     recorder: Recorder, name: str, tensor: torch.Tensor, place: Origin | None, seen: bool, first_with: dict[int, str]
 ) -> Authorship | None:
     """What a tensor holds, None if only a replay can tell."""
@@ -88,14 +88,21 @@ def _from_laws(
     return Authorship(law, f"{note}; that code looks at random numbers: {_fixed(recorder)}" if looked else note, looked)
 
 
-def _replayed(recorder: Recorder, name: str, tensor: torch.Tensor, known: Mapping[int, tuple[str, Law]]) -> Authorship:
+def replayed(
+    recorder: Recorder,
+    name: str,
+    tensor: torch.Tensor,
+    known: Mapping[int, tuple[str, Law]],
+    taken: dict[int, str] | None = None,
+) -> Authorship:
+    """What a tensor holds that has no law: carried out from the tape (see `Tape.play`)."""
     ref = recorder.ref(tensor)
     assert isinstance(ref, Ref)
     steps = recorder.tape.slice_for(ref.memory)
     if any(step.writes & recorder.looked_at for step in steps):  # what the code did depends on what it saw
         made = recorder.tape.play(ref, recorder.seed, LOOKED_AT, by_place=True)
     else:
-        made = recorder.tape.play(ref, recorder.seed, name, known)
+        made = recorder.tape.play(ref, recorder.seed, name, known, taken=taken)
     law, origin = stored(made), _origin(recorder.value(tensor))
     if not any(step.is_random for step in steps):
         return _computed(law, origin)
@@ -110,7 +117,7 @@ def _fixed(recorder: Recorder) -> str:
 
 def _computed(law: Law | None, origin: Origin | None) -> Authorship:
     note = f"computed by {origin}" if origin else "computed by its constructor"
-    return Authorship(law, note if law is not None else f"{note}, and holds nan or complex numbers")
+    return Authorship(law, note if law is not None else f"{note}, and holds nan")
 
 
 def _origin(value: Value) -> Origin | None:
@@ -131,17 +138,19 @@ def stored(tensor: torch.Tensor) -> Law | None:
     plain = tensor.detach()
     if plain.layout != torch.strided or plain.is_meta:
         return None
-    if plain.is_complex():  # a real number everywhere, or nothing that a law can say
+    if plain.is_complex():  # a real number everywhere, or the numbers themselves
         one = not plain.imag.any() and plain.numel() > 0 and bool((plain.real == plain.real.reshape(-1)[0]).all())
-        return stored(plain.real) if one else None
+        if one:
+            return stored(plain.real)
     dtype = str(plain.dtype).removeprefix("torch.")
     if plain.numel() == 0:
         return Constant(0.0)
     if plain.dtype.is_floating_point and dtype != "float64":
         plain = plain.float()
-    array = plain.cpu().numpy()
+    array = plain.resolve_conj().cpu().numpy()
     first = array.reshape(-1)[0]
-    if (array == first).all() and math.isfinite(first) and float(np.float32(first)) == first:
+    real = array.dtype.kind != "c"
+    if real and (array == first).all() and math.isfinite(first) and float(np.float32(first)) == first:
         return Constant(float(first))
     if dtype not in WHOLE and np.isnan(array).any():
         return None

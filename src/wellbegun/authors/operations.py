@@ -10,6 +10,7 @@ import torch
 from wellbegun.authors.expression import NOTHING, OPAQUE, Expression, constant
 from wellbegun.authors.memory import Piece, Value
 from wellbegun.authors.region import whole
+from wellbegun.laws import Constant, Law, Normal, TruncatedNormal, Uniform
 
 UNARY = frozenset(
     "exp log neg expm1 log1p sqrt rsqrt abs sin cos tanh sigmoid erfinv reciprocal square round floor ceil sign".split()
@@ -75,6 +76,21 @@ def drawn(kind: str, *numbers: float) -> Expression:
     if (kind == "normal" and numbers[1] == 0) or (kind == "uniform" and numbers[0] == numbers[1]):
         return constant(numbers[0])
     return Expression(kind, tuple(float(number) for number in numbers))
+
+
+def expression_of(law: Law) -> Expression:
+    """Make the draw of a whole tensor that a law describes."""
+    if isinstance(law, Normal):
+        return drawn("normal", law.mean, law.std)
+    if isinstance(law, Uniform):
+        return drawn("uniform", law.low, law.high)
+    if isinstance(law, Constant):
+        return constant(law.value)
+    if isinstance(law, TruncatedNormal):
+        plain = law.law()
+        assert isinstance(plain, TruncatedNormal)
+        return Expression("truncated", (plain.mean, plain.std, plain.low, plain.high))
+    return Expression("law", (law,))
 
 
 def applied(name: str, *parts: Expression) -> Expression:

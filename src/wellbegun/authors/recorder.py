@@ -13,17 +13,20 @@ from torch.utils._pytree import tree_leaves, tree_map
 from wellbegun.authors.complexes import JOINS, joined
 from wellbegun.authors.expression import NOTHING, OPAQUE, Expression, constant
 from wellbegun.authors.memory import Cell, Memory, Piece, Value
-from wellbegun.authors.operations import CONSTANTS, COPIES, EMPTIES, meaning
+from wellbegun.authors.operations import CONSTANTS, COPIES, EMPTIES, expression_of, meaning
 from wellbegun.authors.origin import Origin
 from wellbegun.authors.region import Layout, box_of, whole
 from wellbegun.authors.schema import SMALL, device_of, hollow, is_view, one_number, shapes_of, write_places, written_by
-from wellbegun.authors.tape import Given, Ref, Step, Tape
+from wellbegun.authors.tape import Given, Ref, Step, Tape, write_law
 from wellbegun.authors.wholes import find_whole
+from wellbegun.laws import Law
 
 KEEPS_ORIGIN = COPIES | {"copy"}
 """Operations whose results were made where their argument was."""
 
-FILLS = frozenset("copy_ fill_ zero_ normal_ uniform_ exponential_ trunc_normal_ orthogonal_ sparse_ dirac_".split())
+FILLS = frozenset(
+    "copy_ fill_ zero_ normal_ uniform_ exponential_ trunc_normal_ orthogonal_ sparse_ dirac_ write_law".split()
+)
 """In-place operations that do not read what they overwrite."""
 
 SHARED = KEEPS_ORIGIN | {"normal", "randn", "randn_like", "mul", "div", "empty", "empty_like", "new_empty"}
@@ -180,6 +183,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             drawn = value[0].expression if random and value is not None else None
             self._tape(func, arguments, keywords, targets, drawn)
         return made
+
+    def take(self, target: torch.Tensor, law: Law) -> None:
+        """Write down that a tensor is filled with a law, by a function of wellbegun that writes memory by itself."""
+        expression = expression_of(law)
+        if expression.is_constant:
+            with torch.no_grad():
+                target.fill_(expression.arguments[0])
+            return
+        self._write(target, (Piece(whole(tuple(target.shape)), expression),))
+        self._tape(write_law, (self.ref(target),), {}, [target], expression)
 
     def _write(self, target: torch.Tensor, value: Value, copied: bool = False) -> None:
         if all(piece.expression.kind == "nothing" for piece in value):

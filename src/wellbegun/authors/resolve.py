@@ -53,7 +53,7 @@ def law_of(value: Value, shape: tuple[int, ...]) -> Law | None:
     for law, piece in zip(known, value, strict=True):
         by_law[law] = by_law.get(law, 0) + math.prod(stop - start for start, stop in piece.box)
     base = max(by_law, key=lambda law: by_law[law])
-    patches = sorted((_trimmed(p.box, shape), law) for p, law in zip(value, known, strict=True) if law != base)
+    patches = sorted((trimmed(p.box, shape), law) for p, law in zip(value, known, strict=True) if law != base)
     return Patched(base, tuple(patches))
 
 
@@ -245,7 +245,7 @@ def _orthogonal(laws: list[Law], boxes: list[Box], shape: tuple[int, ...]) -> La
     return None
 
 
-def _trimmed(box: Box, shape: tuple[int, ...]) -> Box:
+def trimmed(box: Box, shape: tuple[int, ...]) -> Box:
     """Without trailing dimensions that are taken whole."""
     kept = len(box)
     while kept > 1 and box[kept - 1] == (0, shape[kept - 1]):

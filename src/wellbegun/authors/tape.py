@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from wellbegun.authors.expression import Expression
 from wellbegun.authors.region import Layout
-from wellbegun.laws import Law, Stored
+from wellbegun.errors import ArgumentError
+from wellbegun.laws import Law, Stored, TruncatedNormal
 from wellbegun.sampler import WHOLE, Draw, Stream, write
 
 
@@ -38,7 +39,8 @@ class Step:
     """One operation: a function of torch, its arguments with tensors as Ref or Given, and where its results lie.
 
     `drawn` is the draw that it makes, where that is one; `covers` says that it fills a whole memory without a look at
-    what was there.
+    what was there; `key` names its random numbers in replays that go by place, where something better than its place
+    on the tape is known.
     """
 
     function: Callable[..., Any]
@@ -48,6 +50,7 @@ class Step:
     writes: frozenset[int]
     drawn: Expression | None = None
     covers: bool = False
+    key: str = ""
 
     @property
     def is_random(self) -> bool:
@@ -82,11 +85,12 @@ class Tape:
         name: str,
         known: Mapping[int, tuple[str, Law]] | None = None,
         by_place: bool = False,
+        taken: dict[int, str] | None = None,
     ) -> torch.Tensor:
         """Carry out what decides a tensor, on the CPU, with the random numbers of (seed, name).
 
-        The k-th draw takes its normal and uniform numbers from the sampler's stream "name/k"; other numbers
-        (permutations, Bernoulli) come from a torch generator whose seed is one of that stream's words.
+        The k-th draw takes its numbers from the sampler's stream "name/k" where it is a law; others (permutations,
+        Bernoulli) come from a torch generator whose seed is one of that stream's words.
 
         Args:
             wanted: the tensor.
@@ -94,19 +98,31 @@ class Tape:
             known: by id of a draw, the tensor that it ends up in, and its law: the numbers are then that tensor's, so
                 that the gains of a weight normalisation are the norms of the directions that will be written.
             by_place: count draws by their place on the tape, so that they have these numbers in every replay.
+            taken: {id of a step: stream of its numbers} in earlier replays, which it keeps in this one; new ones are
+                added.
         """
-        player = _Player(seed, name, known or {}, self.sizes)
-        places = {id(step): place for place, step in enumerate(self.steps)} if by_place else {}
+        player = _Player(seed, name, known or {}, self.sizes, taken if taken is not None else {})
+        if by_place:
+            player.taken = {
+                id(step): f"{name}/{step.key or place}" for place, step in enumerate(self.steps) if step.is_random
+            }
         for step in self.slice_for(wanted.memory):
-            player.run(step, places.get(id(step)))
+            player.run(step)
         return player.tensor(wanted).clone()
 
 
 class _Player:
     """Memory of a replay."""
 
-    def __init__(self, seed: int, name: str, known: Mapping[int, tuple[str, Law]], sizes: Mapping[int, int]) -> None:
-        self.known, self.sizes = known, sizes
+    def __init__(
+        self,
+        seed: int,
+        name: str,
+        known: Mapping[int, tuple[str, Law]],
+        sizes: Mapping[int, int],
+        taken: dict[int, str],
+    ) -> None:
+        self.known, self.sizes, self.taken = known, sizes, taken
         self.seed, self.name, self.draws = seed, name, 0
         self.stream = Stream.of(seed, name)
         self.storages: dict[int, torch.UntypedStorage] = {}
@@ -118,9 +134,9 @@ class _Player:
         size, stride, offset = ref.layout
         return torch.empty(0, dtype=ref.dtype).set_(self.storages[ref.memory], offset, size, stride)
 
-    def run(self, step: Step, place: int | None) -> None:
+    def run(self, step: Step) -> None:
         if step.is_random:
-            self.stream = Stream.of(self.seed, f"{self.name}/{self.draws if place is None else place}")
+            self.stream = Stream.of(self.seed, self.taken.setdefault(id(step), f"{self.name}/{self.draws}"))
             self.draws += 1
         if self._known(step) or self._draw(step):
             return
@@ -146,15 +162,29 @@ class _Player:
         return True
 
     def _draw(self, step: Step) -> bool:
-        """Write normal and uniform numbers of the sampler."""
-        if step.drawn is None or step.drawn.kind not in ("normal", "uniform") or len(step.results) != 1:
+        """Write numbers of the sampler, where the draw is a law."""
+        if step.drawn is None or len(step.results) != 1:
             return False
         target = self.tensor(step.results[0])
-        values = np.empty(target.numel(), np.float64 if target.dtype == torch.float64 else np.float32)
+        if step.drawn.kind in ("law", "truncated"):
+            try:
+                write_law(target, _whole_law(step.drawn), self.stream)
+            except ArgumentError:  # a window that nothing lies in: torch's own function says what it thinks of it
+                return False
+            return True
+        if step.drawn.kind not in ("normal", "uniform"):
+            return False
         make = Draw.normal if step.drawn.kind == "normal" else Draw.uniform
-        write(values, make(*step.drawn.arguments), self.stream, 0)
-        target.copy_(torch.from_numpy(values).view(target.shape))
+        _write_draw(target, make(*step.drawn.arguments), self.stream)
         return True
+
+
+def _whole_law(drawn: Expression) -> Law:
+    if drawn.kind == "law":
+        law: Law = drawn.arguments[0]
+        return law
+    mean, std, low, high = drawn.arguments
+    return TruncatedNormal(std, low, high, mean, match_std=False)
 
 
 def write_law(target: torch.Tensor, law: Law, stream: Stream) -> None:
@@ -162,19 +192,34 @@ def write_law(target: torch.Tensor, law: Law, stream: Stream) -> None:
     shape = tuple(target.shape)
     whole = str(target.dtype).removeprefix("torch.") in WHOLE
     precision = np.float64 if target.dtype == torch.float64 or whole else np.float32
+    points = None if law.structured else law.points(shape)
+    if not law.structured and points is None:
+        _write_draw(target, law.element_draw(), stream)
+        return
     if isinstance(law, Stored):
         values = np.array(law.values)
     elif law.structured:
         values = np.array(law.block(stream, shape, precision))
     else:
+        assert points is not None
         values = np.zeros(shape, precision)
-        points = law.points(shape)
-        if points is None:
-            law.draw(values.reshape(-1), stream, 0)
-        else:
-            values.reshape(-1)[points[0]] = points[1]
+        values.reshape(-1)[points[0]] = points[1]
     with torch.no_grad():
         target.copy_(torch.from_numpy(values))
+
+
+def _write_draw(target: torch.Tensor, draw: Draw, stream: Stream) -> None:
+    """Write an element-wise draw; both parts of a complex number."""
+    wide = target.dtype in (torch.float64, torch.complex128) or not (
+        target.dtype.is_floating_point or target.is_complex()
+    )
+    parts = []
+    for part in draw.complex_parts() if target.is_complex() else (draw,):
+        parts.append(np.empty(target.numel(), np.float64 if wide else np.float32))
+        write(parts[-1], part, stream, 0)
+    values = [torch.from_numpy(part).view(target.shape) for part in parts]
+    with torch.no_grad():
+        target.copy_(torch.complex(*values) if target.is_complex() else values[0])
 
 
 @contextmanager

@@ -54,21 +54,32 @@ def staged(
         yield
 
 
+class Attributes:
+    """What the modules of a model hold at a moment: their attributes, and what is in the containers among them."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._kept = [(module, dict(vars(module))) for module in model.modules()]
+        held = [value for _, attributes in self._kept for value in attributes.values() if type(value) in _CONTAINERS]
+        self._contents = [(value, value.copy() if value else ()) for value in held]
+
+    def restore(self) -> None:
+        """Put everything back."""
+        for module, attributes in self._kept:
+            vars(module).clear()
+            vars(module).update(attributes)
+        for value, content in self._contents:
+            value.clear()
+            value.extend(content) if isinstance(value, list) else value.update(content)
+
+
 @contextmanager
 def attributes_kept(model: torch.nn.Module) -> Iterator[None]:
     """Undo what a forward pass sets on modules (a cache, hooks), also in the containers that they hold."""
-    kept = [(module, dict(vars(module))) for module in model.modules()]
-    held = [value for _, attributes in kept for value in attributes.values() if type(value) in _CONTAINERS]
-    contents = [(value, value.copy() if value else ()) for value in held]
+    kept = Attributes(model)
     try:
         yield
     finally:
-        for module, attributes in kept:
-            vars(module).clear()
-            vars(module).update(attributes)
-        for value, content in contents:
-            value.clear()
-            value.extend(content) if isinstance(value, list) else value.update(content)
+        kept.restore()
 
 
 def put_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:

@@ -31,6 +31,7 @@ class Variable:
         parametrised: how it is computed from other tensors ("weight_norm"), which are then not listed; "" if it is not.
         carrier: canonical name of the one of those tensors that has its shape, and holds its law.
         learns: whether it takes gradients.
+        persistent: whether the model's state dict holds it, under any of its names.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Variable:
     parametrised: str = ""
     carrier: str = ""
     learns: bool = True
+    persistent: bool = True
 
 
 def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
@@ -60,6 +62,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
     owners: dict[str, torch.nn.Module] = {}
     computed = {weight.path + carrier: weight for weight in find_parametrised(model) for carrier in weight.carriers}
     kind_of: dict[str, tuple[str, str]] = {}
+    persistent: set[str] = set()
     for kind, actual, tensor in listed:
         name, weight = canonical[actual], computed.get(actual)
         if weight is not None:
@@ -68,8 +71,12 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 continue
             name = name.removesuffix(main) + weight.name
             kind_of[name] = weight.kind, canonical[actual]
-        owners.setdefault(name, weight.module if weight else model.get_submodule(actual.rpartition(".")[0]))
-        key = _identity(tensor)
+        path, _, attribute = actual.rpartition(".")
+        holder = model.get_submodule(path)
+        owners.setdefault(name, weight.module if weight else holder)
+        if attribute not in holder._non_persistent_buffers_set:
+            persistent.add(name)
+        key = identity(tensor)
         names.setdefault(key, []).append(name)
         tensors.setdefault(key, tensor)
         kinds.setdefault(key, kind)
@@ -91,6 +98,7 @@ def collect_variables(model: torch.nn.Module) -> tuple[Variable, ...]:
                 parametrised=kind_of.get(first, ("", ""))[0],
                 carrier=kind_of.get(first, ("", ""))[1],
                 learns=tensor.requires_grad,
+                persistent=not persistent.isdisjoint((first, *others)),
             )
         )
     return tuple(made)
@@ -102,7 +110,7 @@ def _types(module: torch.nn.Module) -> tuple[str, ...]:
     return tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in bases[: bases.index(torch.nn.Module) + 1])
 
 
-def _identity(tensor: torch.Tensor) -> object:
+def identity(tensor: torch.Tensor) -> object:
     """Equal for two names of one tensor, also where two Parameters share all of their storage."""
     sharded = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
     if sharded is not None and isinstance(tensor, sharded):

@@ -276,6 +276,15 @@ class Keep(Law):
     Keep()
     """
 
+    @property
+    def keeps(self) -> bool:
+        """All of it."""
+        return True
+
+    def writes(self, shape: tuple[int, ...]) -> int:  # noqa: ARG002
+        """Nothing."""
+        return 0
+
     def element_draw(self) -> Draw:
         """Refuse: there is nothing to write."""
         raise ArgumentError("Keep() leaves a tensor's own value: there is nothing to fill; use it in a plan's rules")

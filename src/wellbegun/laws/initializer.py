@@ -57,6 +57,15 @@ class Law(Initializer):
         return write(out, self.element_draw(), stream, start, step)
 
     @property
+    def keeps(self) -> bool:
+        """Whether it leaves the tensor's own value in any element."""
+        return False
+
+    def writes(self, shape: tuple[int, ...]) -> int:
+        """Number of elements that it writes into a tensor of this shape."""
+        return math.prod(shape)
+
+    @property
     def companion(self) -> str | None:
         """Name of another tensor of the plan whose values this law needs, or None."""
         return None

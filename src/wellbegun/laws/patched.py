@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Patched(Law):
     Use it for: several weights or biases in one tensor that need different laws.
     Not for: several tensors: each has an entry of its own. Orthogonal gates of equal size: Orthogonal(blocks=4).
     Args:
-        base: of every element that no patch holds.
+        base: of every element that no patch holds; with Keep() those stay as they are, and patches must not overlap.
         patches: pairs (region, law), later ones win. A region holds (start, stop) for each leading dimension. The laws
             of patches are those whose elements do not depend on one another (constant, normal, uniform, truncated).
     Source: the order of gates in one tensor follows PyTorch's documentation of nn.LSTM (input, forget, cell, output).
@@ -46,11 +47,29 @@ class Patched(Law):
                 f"base must be a law such as Normal(std=0.02), and not patched itself; got {self.base!r}"
             )
         object.__setattr__(self, "patches", tuple(_patch(pair) for pair in self.patches))
+        if self.keeps:
+            for (one, _), (other, _) in itertools.combinations(self.patches, 2):
+                if all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=False)):
+                    raise ArgumentError(f"patches over Keep() must not overlap, {one} and {other} do")
 
     @property
     def companion(self) -> str | None:
         """That of the base."""
         return self.base.companion
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what no patch holds keeps its value."""
+        return self.base.keeps
+
+    def writes(self, shape: tuple[int, ...]) -> int:
+        """Every element, or those in patches where the others keep their values."""
+        if not self.keeps:
+            return math.prod(shape)
+        return sum(
+            math.prod(stop - start for start, stop in region) * math.prod(shape[len(region) :])
+            for region, _ in self.patches
+        )
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise ArgumentError for regions that do not lie in the tensor."""

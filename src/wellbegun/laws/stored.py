@@ -19,7 +19,8 @@ SHOWN = 16
 """Numbers that a repr shows; a longer array is named by its shape and hash."""
 
 _FLOATS = ("float32", "float64")
-_DTYPES = (*_FLOATS, *WHOLE)
+_COMPLEX = ("complex64", "complex128")
+_DTYPES = (*_FLOATS, *_COMPLEX, *WHOLE)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -34,7 +35,8 @@ class Stored(Law):
     Two are equal if shape, dtype and every bit of the numbers are.
 
     Args:
-        values: a NumPy array of float32, float64, whole numbers or flags, which is copied, or nested lists of numbers.
+        values: a NumPy array of float32, float64, complex numbers, whole numbers or flags, which is copied, or nested
+            lists of numbers.
         dtype: "float32" or "float64", to convert values of another type (each number rounded once). Left out: the
             array's own, or float32 for lists.
     """
@@ -45,17 +47,19 @@ class Stored(Law):
 
     def __post_init__(self) -> None:
         given = _array(self.values)
-        if self.dtype is not None and self.dtype not in (*_FLOATS, given.dtype.name):
+        others = _COMPLEX if given.dtype.kind == "c" else _FLOATS
+        if self.dtype is not None and self.dtype not in (*others, given.dtype.name):
             raise ArgumentError(f"dtype must be 'float32' or 'float64', or the array's own, got {self.dtype!r}")
         dtype = self.dtype or (given.dtype.name if isinstance(self.values, np.ndarray) else "float32")
         if dtype not in _DTYPES:
             raise ArgumentError(
-                f"values must be of float32, float64 or whole numbers, got {dtype}; convert with dtype='float32'"
+                f"values must be of float32, float64, complex or whole numbers, got {dtype}; convert with "
+                "dtype='float32'"
             )
         with np.errstate(over="ignore"):  # what overflows is found below
             little = given.astype(np.dtype(dtype).newbyteorder("<"))
-        bad = np.isnan(little) if little.dtype.kind == "f" else np.zeros(little.shape, bool)
-        if given.dtype.kind == "f":
+        bad = np.isnan(little) if little.dtype.kind in "fc" else np.zeros(little.shape, bool)
+        if given.dtype.kind in "fc":
             bad |= np.isinf(little) & ~np.isinf(given)  # a mask's infinities are meant, an overflow is not
         if bad.any():
             raise ArgumentError(f"values must be finite {dtype} numbers, got {_first_bad(little, bad)}")
@@ -82,7 +86,7 @@ class Stored(Law):
     def __repr__(self) -> str:
         if self.values.size > SHOWN or (self.values.size == 0 and self.values.ndim != 1):
             return f"Stored(shape={self.values.shape}, dtype={self.dtype!r}, sha256='{self.sha256[:16]}...')"
-        if self.dtype in WHOLE:
+        if self.dtype in WHOLE or self.dtype in _COMPLEX:
             return f"Stored(values=numpy.array({_text(self.values)}, {self.dtype!r}))"
         dtype = f", dtype={self.dtype!r}" if self.dtype != "float32" else ""
         return f"Stored(values={_text(self.values)}{dtype})"
@@ -108,18 +112,24 @@ class Stored(Law):
         """The largest magnitude among the numbers."""
         if self.values.size == 0:
             return 0.0
+        if self.values.dtype.kind == "c":
+            return max(float(np.abs(part).max()) for part in (self.values.real, self.values.imag))
         return max(abs(float(edge)) for edge in (self.values.min(), self.values.max()))
 
     def scaled(self, factor: float) -> Law:
         """The numbers times the factor, rounded once."""
-        return Stored(self.values.astype(np.float64) * scale(factor), self.dtype)
+        exact = np.complex128 if self.values.dtype.kind == "c" else np.float64
+        return Stored(self.values.astype(exact) * scale(factor), self.dtype)
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:  # noqa: ARG002
         """Mean and standard deviation of the numbers, summed in float64; nan where a mask holds infinities."""
         if self.values.size == 0:
             return 0.0, 0.0
-        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
+        if self.values.dtype.kind in "fc" and not np.isfinite(self.values).all():
             return math.nan, math.nan
+        if self.values.dtype.kind == "c":  # the real part of the mean; E|x - mean|² counts both parts
+            mean = self.values.mean(dtype=np.complex128)
+            return float(mean.real), math.sqrt(float(np.mean(np.abs(self.values - mean) ** 2)))
         return float(self.values.mean(dtype=np.float64)), float(self.values.std(dtype=np.float64))
 
     def record(self) -> dict[str, Any]:
@@ -168,7 +178,7 @@ def _array(values: object) -> NDArray[Any]:
         raise ArgumentError("values must be lists of equal lengths, or a NumPy array") from None
     if array.size == 0 and not isinstance(values, np.ndarray):
         array = array.astype(np.float32)
-    if array.dtype.kind not in ("biuf" if isinstance(values, np.ndarray) else "iuf"):
+    if array.dtype.kind not in ("biufc" if isinstance(values, np.ndarray) else "iuf"):
         raise ArgumentError(f"values must be numbers, got an array of {array.dtype}")
     return array
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch._subclasses import FakeTensor
 
+from wellbegun.authors.active import active_recorder
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Law
+from wellbegun.laws import Constant, Law
 from wellbegun.sampler import Stream
 from wellbegun.targets import fill_tensor
 
@@ -82,6 +83,10 @@ def _write(
     # a law made of plain numbers is the same one each time; others (tensors) may change between calls
     made = _made(law, *numbers) if _NUMBERS.issuperset(map(type, numbers)) else law(*numbers)
     if untouched(tensor):
+        return tensor
+    recorder = active_recorder()
+    if recorder is not None:  # written down and not drawn: no generator is advanced
+        recorder.take(tensor, made if isinstance(made, Law) else Constant(made))
         return tensor
     seed = take_seed(generator)
     if isinstance(made, Law):

@@ -30,6 +30,7 @@ class Entry:
         uses: how often one forward pass multiplies with the same part of it; a recurrent loop does so at every step.
         measured: second moment behind the operation that calibration reached on its batch, without a bias that has a
             mean of its own.
+        persistent: whether the model's state dict, and so a checkpoint, holds it; some buffers are not kept there.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Entry:
     zero_row: int | None = None
     uses: int = 1
     measured: float | None = None
+    persistent: bool = True
 
     def __post_init__(self) -> None:
         if not self.stream:

@@ -183,7 +183,7 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
-    values = {"uses": 1, "measured": None} | item  # plans of the first releases do not have these
+    values = {"uses": 1, "measured": None, "persistent": True} | item  # plans of the first releases do not have these
     for name in _TEXTS:
         if not isinstance(values[name], str):
             raise PlanFileError(f"{name} must be text, got {values[name]!r}")
@@ -200,6 +200,8 @@ def _entry(item: dict[str, Any]) -> Entry:
     uses = values["uses"]
     if not isinstance(uses, int) or isinstance(uses, bool) or uses < 1:
         raise PlanFileError(f"{values['name']}: uses must be a whole number of at least 1, got {uses!r}")
+    if not isinstance(values["persistent"], bool):
+        raise PlanFileError(f"{values['name']}: persistent must be true or false, got {values['persistent']!r}")
     row, rows = values["zero_row"], shape[0] if shape else 0
     if row is not None and (not isinstance(row, int) or isinstance(row, bool) or not 0 <= row < rows):
         raise PlanFileError(f"{values['name']}: zero_row must be null or a row of {list(shape)}, got {row!r}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError, closest_names, join_names
-from wellbegun.laws import Keep, MeanCompensation
+from wellbegun.laws import MeanCompensation
 from wellbegun.plans.entry import Entry
 from wellbegun.plans.identity import entry_identity
 from wellbegun.sampler import SAMPLER_VERSION, check_seed
@@ -49,7 +49,7 @@ class Plan:
             needed = entry.law.companion
             if needed is None:
                 continue
-            if needed not in self or isinstance(self[needed].law, Keep | MeanCompensation):
+            if needed not in self or self[needed].law.keeps or isinstance(self[needed].law, MeanCompensation):
                 raise ArgumentError(f"{entry.name}: {entry.law!r} needs a planned weight of that name")
             entry.law.check_companion(entry.shape, self[needed].shape)
 

@@ -34,7 +34,12 @@ def split_record(record: dict[str, Any], name: str) -> tuple[dict[str, Any], byt
         if len(text) * 3 // 4 <= INLINE:
             return law
         kind = np.dtype(law["dtype"]).newbyteorder("<")
-        taken[law["sha256"]] = np.frombuffer(base64.b64decode(text), kind).reshape(law["shape"])
+        numbers = np.frombuffer(base64.b64decode(text), kind)
+        if kind.kind == "c":  # safetensors knows no complex128: both parts, side by side
+            numbers = numbers.view(f"<f{kind.itemsize // 2}").reshape(-1, 2)
+            taken[law["sha256"]] = numbers.reshape(*law["shape"], 2)
+        else:
+            taken[law["sha256"]] = numbers.reshape(law["shape"])
         return {key: value for key, value in law.items() if key != "base64"}
 
     entries = [entry | {"law": _replaced(entry["law"], "base64", take)} for entry in record["entries"]]

@@ -62,6 +62,7 @@ def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str
         ties=variable.ties,
         zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
         uses=_repetitions(uses),
+        persistent=variable.persistent,
     )
 
 

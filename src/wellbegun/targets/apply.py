@@ -89,7 +89,7 @@ def apply(
         stage: the model is a part of what was planned, a pipeline stage: what it lacks is written elsewhere.
         names: {name of a module or tensor in the model: its name in the plan}, for stages that number modules anew:
             {"0": "layers.4", "1": "layers.5"}.
-        regions: {name: slices}, for ordinary tensors that are parts of planned ones and do not say so themselves, such
+        regions: {name: slices}, for tensors (sharded ones too) that are parts of planned ones and do not say so, such
             as hand-written tensor parallelism: {"up.weight": (slice(0, 512), slice(None))}.
 
     Raises:
@@ -153,7 +153,7 @@ def carry_out(job: Job, device: str | None, skipped: int) -> Applied:
     for entry in job.written:
         parts = job.state.parts(job.sources[entry.name], entry.shape)
         elements += _write(job, entry, parts, mark)
-        planned += sum(part.size for part in parts)
+        planned += sum(part.planned(entry.law, entry.shape) for part in parts)
         whole += needs_whole(entry.law) and not all(part.is_whole for part in parts)
     if elements != planned:
         raise ApplyError(f"{elements} elements were written, {planned} planned; this is a fault in wellbegun")

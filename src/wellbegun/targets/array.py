@@ -54,7 +54,7 @@ def fill_array(
         if master is not None:
             _fill_points(master, *points, shape, offset)
     elif law.structured:
-        exact = out.dtype.kind in "biu"  # stored whole numbers, which float32 would round
+        exact = out.dtype.kind in "biuc"  # stored whole numbers, which float32 would round, and complex ones
         precision = out.dtype if exact or out.dtype == np.float64 else np.float32
         in_place = out.shape == shape and out.dtype == precision and out.flags.carray
         whole = law.block(stream, shape, precision, companion, out if in_place else None)
@@ -185,7 +185,8 @@ def _fill_patched(
     master: Array | None,
 ) -> int:
     """Write the base, then each patch over it: as a rectangle, or, in a flat range, where the range meets it."""
-    written = fill_array(out, law.base, stream, shape, offset, companion, master)
+    written = 0 if law.keeps else fill_array(out, law.base, stream, shape, offset, companion, master)
+    patched = 0
     if out.shape == shape:
         offset = (0,) * len(shape)
     for region, patch in law.patches:
@@ -193,7 +194,8 @@ def _fill_patched(
             found = overlap(region, out.shape, offset)
             if found is not None:
                 part, corner = found
-                fill_array(out[part], patch, stream, shape, corner, None, None if master is None else master[part])
+                inner = None if master is None else master[part]
+                patched += fill_array(out[part], patch, stream, shape, corner, None, inner)
             continue
         for first in range(0, out.size, SHARE):
             start = offset + first
@@ -206,7 +208,8 @@ def _fill_patched(
                     drawn = np.empty(len(inside), target.dtype)
                     fill_array(drawn, patch, stream, shape, start)
                     target[index] = drawn[inside]
-    return written
+            patched += len(index[0])
+    return patched if law.keeps else written
 
 
 def _slices(part: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:

@@ -53,11 +53,11 @@ class Difference:
     infinite: int
 
 
-def compare_part(part: Part, plan: Plan, entry: Entry) -> Difference | None:
+def compare_part(part: Part, plan: Plan, entry: Entry, tolerance: float = 0.0) -> Difference | None:
     """Return how what a process holds differs from the plan, bit for bit; None if it does not.
 
     Values whose last bits depend on the machine's libraries (orthogonal matrices, biases that follow one, what an
-    author's code computes) may differ by `TOLERANCE` and a rounding.
+    author's code computes) may differ by `TOLERANCE` and a rounding; all of them by `tolerance`, if one is given.
     """
     found: Difference | None = None
     whole = None
@@ -69,11 +69,11 @@ def compare_part(part: Part, plan: Plan, entry: Entry) -> Difference | None:
         fill_entry(whole, plan, entry, (0,) * len(entry.shape))
     for held, offset in _pieces(part):
         if whole is None:
-            expected = np.empty(held.shape, held.dtype)
+            expected = held.copy() if entry.law.keeps else np.empty(held.shape, held.dtype)
             fill_entry(expected, plan, entry, offset)
         else:
             expected = _cut(whole, held.shape, offset)
-        wrong = _wrong(held, expected, _tolerance(entry.law))
+        wrong = _wrong(held, expected, max(_tolerance(entry.law), tolerance))
         count = int(np.count_nonzero(wrong))
         if count == 0:
             continue
@@ -88,21 +88,57 @@ def compare_part(part: Part, plan: Plan, entry: Entry) -> Difference | None:
 
 
 def host_array(tensor: torch.Tensor) -> NDArray[Any]:
-    """A tensor's values on the CPU as an array, over its own memory where it is there."""
-    return tensor_array(tensor.detach().cpu())
+    """A copy of a tensor's values on the CPU, as an array.
+
+    Never over the tensor's own memory: NumPy would hold on to it for good, and FSDP2 could not free it any more.
+    """
+    return tensor_array(tensor.detach().to("cpu", copy=True))
 
 
 def _pieces(part: Part) -> Iterator[tuple[NDArray[Any], Offset]]:
-    """The blocks of a part, cut into chunks along their first dimension."""
+    """The blocks of a part as arrays, a chunk at a time."""
+    for memory, offset in _memory(part):
+        yield host_array(memory), offset
+
+
+def _memory(part: Part) -> Iterator[tuple[torch.Tensor, Offset]]:
+    """The blocks of a part, a chunk at a time."""
     for index, offset in part.blocks:
         memory = part.tensor.detach()[index]
         if memory.ndim == 0:
-            yield host_array(memory), offset
-            continue
-        rows = max(CHUNK // max(math.prod(memory.shape[1:]), 1), 1)
-        for row in range(0, len(memory), rows):
-            start = offset + row if isinstance(offset, int) else (offset[0] + row, *offset[1:])
-            yield host_array(memory[row : row + rows]), start
+            yield memory, offset
+        else:
+            yield from _chunks(memory, offset, 0)
+
+
+def count_infinite(part: Part) -> int:
+    """Number of elements of a part that are infinite or not a number."""
+    import torch
+
+    kind = part.tensor.dtype
+    if not (kind.is_floating_point or kind.is_complex):
+        return 0
+    found = 0
+    for held, _ in _memory(part):
+        wide = held.float() if kind.itemsize == 1 else held  # torch has no isfinite for eight bits
+        found += int((~torch.isfinite(wide)).sum())
+    return found
+
+
+def _chunks(memory: torch.Tensor, offset: Offset, axis: int) -> Iterator[tuple[torch.Tensor, Offset]]:
+    """Cut along one dimension, and where single rows are too long along the next ones."""
+    run = math.prod(memory.shape[axis + 1 :])
+    rows = max(CHUNK // max(run, 1), 1)
+    for row in range(0, memory.shape[axis], rows):
+        if isinstance(offset, int):
+            start: Offset = offset + row
+        else:
+            start = (*offset[:axis], offset[axis] + row, *offset[axis + 1 :])
+        piece = memory.narrow(axis, row, min(rows, memory.shape[axis] - row))
+        if run > CHUNK:
+            yield from _chunks(piece, start, axis + 1)
+        else:
+            yield piece, start
 
 
 def _wrong(held: NDArray[Any], expected: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:

@@ -48,15 +48,16 @@ def fill_on_device(
     plain = tensor.detach()
     if isinstance(law, Patched) and (part == shape or not isinstance(offset, int)):
         corner = (0,) * len(shape) if isinstance(offset, int) else offset
-        fill_on_device(plain, law.base, stream, shape, offset, companion, master)
+        if not law.keeps:
+            fill_on_device(plain, law.base, stream, shape, offset, companion, master)
+        patched = 0
         for region, patch in law.patches:
             found = overlap(region, part, corner)
             if found is not None:
                 inside, place = found
-                fill_on_device(
-                    plain[inside], patch, stream, shape, place, None, None if master is None else master[inside]
-                )
-        return tensor.numel()
+                inner = None if master is None else master[inside]
+                patched += fill_on_device(plain[inside], patch, stream, shape, place, None, inner)
+        return patched if law.keeps else tensor.numel()
     if isinstance(law, Orthogonal) and name in STORAGE and part == shape:
         drawn = plain if master is None else master
         fill_orthogonal(drawn, law, stream, _draw_run)
@@ -64,15 +65,15 @@ def fill_on_device(
             plain.copy_(master)
         return tensor.numel()
     if law.structured or law.points(shape) is not None:
-        host = plain.new_empty(part, device="cpu")
+        host = plain.to("cpu", copy=True) if law.keeps else plain.new_empty(part, device="cpu")
         values = None if master is None else master.new_empty(part, device="cpu")
-        fill_array(
+        written = fill_array(
             tensor_array(host), law, stream, shape, offset, companion, None if values is None else values.numpy()
         )
         plain.copy_(host)
         if master is not None and values is not None:
             master.copy_(values)
-        return tensor.numel()
+        return written
     draw = law.element_draw()
     if draw.kind == "constant":
         for target in (plain, master):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wellbegun.laws import Constant, Keep, Law, Uniform, Zeros
+from wellbegun.laws import Constant, Keep, Law, Orthogonal, Uniform, Zeros
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.apply import Applied, apply
 from wellbegun.targets.parts import logical_shape
@@ -54,15 +54,19 @@ def _entry(state: State, names: list[str]) -> Entry:
 
     name, *ties = names
     tensor, shape = state.tensor(name), logical_shape(state.tensor(name))
-    law = _law(tensor, shape, name)
+    law = _law(state, shape, name)
     kind = "parameter" if isinstance(tensor, torch.nn.Parameter) else "buffer"
     dtype = str(tensor.dtype).removeprefix("torch.")
     return Entry(name, kind, shape, dtype, "dummy", repr(law), law, "finite, nothing else", ties=tuple(ties))
 
 
-def _law(tensor: torch.Tensor, shape: tuple[int, ...], name: str) -> Law:
+def _law(state: State, shape: tuple[int, ...], name: str) -> Law:
+    tensor = state.tensor(name)
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return Zeros().law() if tensor.is_meta else Keep()
+    weight = state.slots[name].weight
+    if weight is not None and weight.kind == "orthogonal":  # which holds nothing else
+        return Orthogonal()
     last = name.rpartition(".")[2].lower()
     if last.endswith(ZERO_NAMES):
         return Constant(0.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wellbegun.authors.active import check_not_recording
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Fans, Initializer, Law
 from wellbegun.sampler import Stream
@@ -70,6 +71,8 @@ def fill(
     is_array, framework = isinstance(out, np.ndarray), sys.modules.get("torch")
     if not is_array and (framework is None or not isinstance(out, framework.Tensor)):
         raise ArgumentError(f"out must be a NumPy array or a torch tensor, got {type(out).__name__}")
+    if not is_array:
+        check_not_recording("wb.fill")
     stream, law = Stream.of(seed, name), initializer.law(fans)
     logical = tuple(out.shape) if shape is None else tuple(shape)
     if offset is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ApplyError, ArgumentError, closest_names
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
+from wellbegun.targets.fsdp import GATHERED
 from wellbegun.targets.job import Job
 from wellbegun.targets.materialise import MARK, same_memory
 from wellbegun.targets.memory import read_only
@@ -124,6 +125,9 @@ def _problems(job: Job, entry: Entry, overwrite: bool) -> Iterator[str]:
     except ArgumentError as error:
         yield str(error)
         return
+    if any(state.is_gathered(name) for name in job.names(entry)):
+        yield GATHERED
+        return
     told = source in state.regions
     if not told and logical_shape(tensor) != entry.shape:
         hint = f"; if it is a part, say which: regions={{{source!r}: (slice(...), ...)}}"
@@ -144,6 +148,8 @@ def _problems(job: Job, entry: Entry, overwrite: bool) -> Iterator[str]:
             else:
                 yield "is not among the missing, but it is on meta and has no value; load it, or name it as missing"
         return
+    if entry.law.keeps and has_no_values(tensor):
+        yield "is to keep its value in a part, but it is on meta and has none; give it one, or plan it with a rule"
     try:
         check_storage(type_name(tensor.dtype), entry.law)
         entry.law.check_shape(entry.shape)
@@ -169,8 +175,10 @@ def _tie_problems(job: Job, entry: Entry) -> Iterator[str]:
     for other in job.names(entry):
         if other == source:
             continue
-        if logical_shape(state.tensor(other)) != entry.shape and source not in state.regions:
+        if logical_shape(state.tensor(other)) != logical_shape(tensor):
             yield f"{other} is tied to it, but of another shape"
+        elif _other_part(state, entry, source, other):
+            yield f"{other} is tied to it, but `regions` names another part of it; a tied tensor is one part"
         elif state.tensor(other).dtype != tensor.dtype:
             types = [type_name(t.dtype) for t in (state.tensor(other), tensor)]
             yield f"{other} is tied to it, but is {types[0]} and not {types[1]}"
@@ -190,6 +198,17 @@ def _tie_problems(job: Job, entry: Entry) -> Iterator[str]:
     strangers = sorted({name for n in job.names(entry) for name in state.names_of(n)} - set(names))
     if strangers:
         yield f"the model ties it to {', '.join(strangers)}, the plan does not"
+
+
+def _other_part(state: State, entry: Entry, source: str, other: str) -> bool:
+    """Whether the user has said of the names of a tied tensor that they are different parts of it."""
+    if source not in state.regions or other not in state.regions:
+        return False
+    try:
+        here, there = (state.parts(name, entry.shape) for name in (source, other))
+    except ArgumentError:
+        return True
+    return [part.blocks for part in here] != [part.blocks for part in there]
 
 
 def _could_be_part(held: tuple[int, ...], planned: tuple[int, ...]) -> bool:

@@ -18,11 +18,11 @@ def materialise(state: State, name: str, others: tuple[str, ...], device: str | 
     """Give the tensor of a name memory if it has none, and let the other names stand for the same tensor."""
     for slot in state.slots[name].slots():
         if has_no_values(slot.tensor):
-            slot.put(with_memory(slot.tensor, device))
+            state.put(slot, with_memory(slot.tensor, device))
     tensor = state.tensor(name)
     for other in others:
         if not same_memory(state.tensor(other), tensor):
-            state.slots[other].put(tensor)
+            state.put(state.slots[other], tensor)
 
 
 def with_memory(tensor: torch.Tensor, device: str | None) -> torch.Tensor:

@@ -76,6 +76,25 @@ def refresh(weight: Parametrised) -> None:
     setattr(weight.module, weight.name, value)
 
 
+def computed_weight(weight: Parametrised) -> torch.Tensor:
+    """The weight of weight_norm or the orthogonal parametrisation, as the next forward pass will compute it."""
+    import torch
+
+    hook: Any = weight.hook
+    with torch.no_grad():
+        found: torch.Tensor = (
+            getattr(weight.module, weight.name) if hook is None else hook.compute_weight(weight.module)
+        )
+    return found.detach()
+
+
+def rounding(dtype: torch.dtype) -> float:
+    """How far such a weight may be from the planned one, in units of the largest value."""
+    import torch
+
+    return max(TOLERANCE, 4 * torch.finfo(dtype).eps)
+
+
 def estimate_singular_vectors(weight: Parametrised, plan: Plan, entry: Entry) -> None:
     """Estimate u and v of spectral_norm, from a start that the plan's seed and the tensor's name decide."""
     import torch

@@ -12,6 +12,7 @@ from wellbegun.errors import ArgumentError
 from wellbegun.laws import Law, Patched
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.array import fill_entry
+from wellbegun.targets.patches import overlap_size
 from wellbegun.targets.rows import Offset
 from wellbegun.targets.runs import Runs
 from wellbegun.targets.tensor import tensor_array
@@ -42,6 +43,16 @@ class Part:
         """Number of elements that a plan gives it."""
         return sum(math.prod(place.stop - place.start for place in index) if index else 1 for index, _ in self.blocks)
 
+    def planned(self, law: Law, shape: tuple[int, ...]) -> int:
+        """Number of elements that a law writes into it: all, or those in patches where the others keep their values."""
+        if not isinstance(law, Patched) or not law.keeps:
+            return self.size
+        return sum(
+            overlap_size(region, self.tensor[index].shape, offset, shape)
+            for index, offset in self.blocks
+            for region, _ in law.patches
+        )
+
 
 def parts_of(tensor: torch.Tensor, told: Runs | None = None) -> tuple[Part, ...]:
     """Return what this process holds of a tensor, without any communication.
@@ -52,7 +63,8 @@ def parts_of(tensor: torch.Tensor, told: Runs | None = None) -> tuple[Part, ...]
 
     Args:
         tensor: of a model.
-        told: the part of the logical tensor that an ordinary tensor is, where the user has said so.
+        told: the part of the logical tensor that the tensor is, where the user has said so. A DTensor is that part as
+            all its processes hold it together: its placements split the part further.
 
     Raises:
         ArgumentError: the part cannot be known: a pending sum (Partial), a placement that is not torch's own, memory
@@ -61,11 +73,15 @@ def parts_of(tensor: torch.Tensor, told: Runs | None = None) -> tuple[Part, ...]
     if is_partitioned(tensor):
         from wellbegun.targets.zero import partition_of
 
+        if told is not None:
+            raise ArgumentError("is partitioned by ZeRO-3, and `regions` cannot say which part of a tensor it is")
         return (partition_of(tensor),)
     if is_dtensor(tensor):
         from wellbegun.targets.placements import held_of
 
-        return tuple(_part(local, runs, tuple(tensor.shape)) for local, runs in held_of(tensor))
+        whole = Runs.whole(tuple(tensor.shape))
+        held = held_of(tensor, whole if told is None else told)
+        return tuple(_part(local, runs, told is None and runs == whole) for local, runs in held)
     if told is not None:
         return (Part(tensor, tuple(told.blocks())),)
     shape = tuple(tensor.shape)
@@ -86,7 +102,7 @@ def is_partitioned(tensor: torch.Tensor) -> bool:
 
 def logical_shape(tensor: torch.Tensor) -> tuple[int, ...]:
     """The shape of the tensor that all processes hold together."""
-    return tuple(getattr(tensor, "ds_shape", None) or tensor.shape) if is_partitioned(tensor) else tuple(tensor.shape)
+    return tuple(tensor.ds_shape if is_partitioned(tensor) else tensor.shape)  # type: ignore[attr-defined]
 
 
 def local_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
@@ -137,12 +153,12 @@ def _cut(whole: torch.Tensor, like: torch.Tensor, offset: Offset) -> torch.Tenso
     return whole[tuple(slice(first, first + size) for first, size in zip(offset, like.shape, strict=True))]
 
 
-def _part(local: torch.Tensor, runs: Runs, shape: tuple[int, ...]) -> Part:
+def _part(local: torch.Tensor, runs: Runs, is_whole: bool) -> Part:
     if runs.shape != tuple(local.shape):
         raise ArgumentError(
             f"its placements give this process a part of shape {list(runs.shape)}, and it holds {list(local.shape)}"
         )
-    return Part(local, tuple(runs.blocks()), runs == Runs.whole(shape))
+    return Part(local, tuple(runs.blocks()), is_whole)
 
 
 def told_runs(told: Iterable[Any], shape: tuple[int, ...], held: tuple[int, ...]) -> Runs:

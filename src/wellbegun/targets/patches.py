@@ -7,7 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from wellbegun.targets.rows import Offset
+
 Region = tuple[tuple[int, int], ...]
+
+CHUNK = 1 << 18
+"""Elements of a flat range whose places are worked out at a time."""
 
 
 def overlap(
@@ -45,3 +50,21 @@ def within(region: Region, shape: tuple[int, ...], first: int, count: int) -> ND
         [(place >= start) & (place < stop) for place, (start, stop) in zip(places, region, strict=False)], axis=0
     )
     return np.asarray(inside)
+
+
+def overlap_size(region: Region, part: tuple[int, ...], offset: Offset, shape: tuple[int, ...]) -> int:
+    """Count the elements that a region and a part of a tensor have in common.
+
+    >>> overlap_size(((2, 4),), (3, 5), (3, 0), (8, 5))  # row 3
+    5
+    >>> overlap_size(((2, 4),), (7,), 13, (8, 5))  # elements 13 to 19; rows 2 and 3 are 10 to 19
+    7
+    """
+    if not isinstance(offset, int):
+        found = overlap(region, tuple(part), offset)
+        return math.prod(place.stop - place.start for place in found[0]) if found is not None else 0
+    size, count = math.prod(part), 0
+    for first in range(0, size, CHUNK):
+        inside = within(region, shape, offset + first, min(CHUNK, size - first))
+        count += 0 if inside is None else int(np.count_nonzero(inside))
+    return count

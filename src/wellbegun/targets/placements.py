@@ -13,10 +13,14 @@ from wellbegun.errors import ArgumentError
 from wellbegun.targets.runs import Runs
 
 
-def held_of(tensor: Any) -> list[tuple[torch.Tensor, Runs]]:
+def held_of(tensor: Any, together: Runs) -> list[tuple[torch.Tensor, Runs]]:
     """Return the memory of this process and the indices that lie there; nothing if it is not in the mesh.
 
     torch's own list of chunks is not used: it has one chunk where a general _StridedShard has several runs of rows.
+
+    Args:
+        tensor: a DTensor.
+        together: the indices of the logical tensor that all processes hold together.
 
     Raises:
         ArgumentError: a placement that does not say where elements lie.
@@ -35,16 +39,16 @@ def held_of(tensor: Any) -> list[tuple[torch.Tensor, Runs]]:
     else:
         here = mesh.get_coordinate()
         found = [(local, None if here is None else list(here))]
-    shape, order = tuple(tensor.shape), _order(tensor)
+    order = _order(tensor)
     return [
-        (part, runs_of(shape, tuple(mesh.shape), coordinate, placements, order))
+        (part, runs_of(together, tuple(mesh.shape), coordinate, placements, order))
         for part, coordinate in found
         if coordinate is not None
     ]
 
 
 def runs_of(
-    shape: tuple[int, ...],
+    runs: Runs,
     mesh: tuple[int, ...],
     coordinate: list[int],
     placements: tuple[Any, ...],
@@ -53,18 +57,17 @@ def runs_of(
     """Return the indices that the process at a place of the mesh holds.
 
     Args:
-        shape: of the logical tensor.
+        runs: the indices that all processes hold together.
         mesh: number of processes in each dimension of the mesh.
         coordinate: of the process.
         placements: one for each dimension of the mesh: Shard, _StridedShard or Replicate.
         order: of the mesh's dimensions, in which they split; their own if left out.
     """
-    runs = Runs.whole(shape)
     for axis in order if order is not None else range(len(mesh)):
         placement = placements[axis]
         if not isinstance(placement, Replicate):
             factor = int(placement.split_factor) if isinstance(placement, _StridedShard) else 1
-            dim = placement.dim % len(shape)
+            dim = placement.dim % len(runs.axes)
             runs = runs.split(dim, parts=mesh[axis], number=int(coordinate[axis]), factor=factor)
     return runs
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wellbegun.authors.active import check_not_recording
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
-from wellbegun.targets.flat import check_not_flat
-from wellbegun.targets.parts import Part, parts_of, told_runs
+from wellbegun.targets.fsdp import check_not_flat, managed_parameters
+from wellbegun.targets.parts import Part, logical_shape, parts_of, told_runs
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +56,7 @@ class State:
 
     Attributes:
         slots: {canonical name: where the tensor is held}, every name of a tied tensor.
-        regions: {canonical name: slices} of ordinary tensors that are parts of what is planned.
+        regions: {canonical name: slices} of tensors that are parts of what is planned.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class State:
             ArgumentError: no model; or `names` or `regions` name what is not there.
             ApplyError: FSDP1 holds it in flat pieces.
         """
+        check_not_recording(purpose)
         inside = check_module(model, purpose)
         check_not_flat(model, purpose)
         from wellbegun.graph.parametrised import find_parametrised
@@ -102,19 +104,19 @@ class State:
         if names:
             self._rename(names)
         self.regions = {name: regions[given[0]] for name, given in self.resolve(regions).items()} if regions else {}
+        self._managed = managed_parameters(inside)
         self._names: dict[int, list[str]] = {}
         for name, slot in self.slots.items():
             self._names.setdefault(id(slot.tensor), []).append(name)
+        for name, told in list(self.regions.items()):  # one tensor is one part, under whichever name it was said
+            for other in self.names_of(name):
+                self.regions.setdefault(other, told)
 
     def _rename(self, names: Mapping[str, str]) -> None:
         used: set[str] = set()
         renamed: dict[str, str] = {}
         for name in self.slots:
-            fitting = [given for given in names if name == given or name.startswith(f"{given}." if given else "")]
-            longest = max(fitting, key=len, default=None)
-            rest = name if longest is None else name[len(longest) :].removeprefix(".")
-            parts = [part for part in (names[longest] if longest is not None else "", rest) if part]
-            renamed[name] = ".".join(parts)
+            renamed[name], longest = new_name(name, names)
             used |= {longest} if longest is not None else set()
         unused = [given for given in names if given not in used]
         if unused or len(set(renamed.values())) < len(renamed):
@@ -135,11 +137,24 @@ class State:
             ArgumentError: it cannot be known where the parts lie.
         """
         tensor, told = self.tensor(name), self.regions.get(name)
-        return parts_of(tensor, None if told is None else told_runs(told, shape, tuple(tensor.shape)))
+        return parts_of(tensor, None if told is None else told_runs(told, shape, logical_shape(tensor)))
 
     def tensor(self, name: str) -> torch.Tensor:
         """Return the tensor of a canonical name."""
         return self.slots[name].tensor
+
+    def is_gathered(self, name: str) -> bool:
+        """Whether FSDP2 has put something that is made of the shards in their place."""
+        slot = self.slots[name]
+        managed = self._managed.get((id(slot.module), slot.attribute))
+        return managed is not None and managed.is_gathered
+
+    def put(self, slot: Slot, tensor: torch.Tensor) -> None:
+        """Put another tensor into a slot, and tell FSDP2 so."""
+        slot.put(tensor)
+        managed = self._managed.get((id(slot.module), slot.attribute))
+        if managed is not None:
+            managed.read_again()
 
     def names_of(self, name: str) -> list[str]:
         """Return all names of the tensor that a canonical name stands for."""
@@ -165,3 +180,16 @@ class State:
         if unknown:
             raise ArgumentError("the model has no tensors of these names:\n" + "\n".join(unknown))
         return found
+
+
+def new_name(name: str, names: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return a tensor's name in a plan, and the one of `names` that decides it, None where none does.
+
+    >>> new_name("0.up.weight", {"0": "layers.4"})
+    ('layers.4.up.weight', '0')
+    """
+    fitting = [given for given in names if name == given or name.startswith(f"{given}." if given else "")]
+    longest = max(fitting, key=len, default=None)
+    if longest is None:
+        return name, None
+    return ".".join(part for part in (names[longest], name[len(longest) :].removeprefix(".")) if part), longest

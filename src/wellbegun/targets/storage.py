@@ -21,8 +21,12 @@ def check_storage(dtype: str, law: Law) -> None:
         most, reach = LARGEST[dtype], law.reach()
         if most < reach < math.inf:
             raise ArgumentError(f"{law!r} reaches {reach:.4g}, and {dtype} holds numbers up to {most:.4g}")
-        if dtype.startswith("complex") and not isinstance(law, Constant | Normal | Uniform | Identity | Dirac):
-            raise ArgumentError(f"a complex tensor takes constant, uniform and normal laws and identities, not {law!r}")
+        if dtype.startswith("complex") and not isinstance(law, Constant | Normal | Uniform | Identity | Dirac | Stored):
+            raise ArgumentError(
+                f"a complex tensor takes constant, uniform and normal laws, identities and stored numbers, not {law!r}"
+            )
+        if isinstance(law, Stored) and law.values.dtype.kind == "c" and not dtype.startswith("complex"):
+            raise ArgumentError(f"a tensor of {dtype} cannot hold the complex numbers of {law!r}")
         return
     if dtype in WHOLE and isinstance(law, Constant) and law.value.is_integer():
         return

@@ -67,8 +67,9 @@ def fill_part(out: NDArray[Any], plan: Plan, entry: Entry, corner: tuple[int, ..
 
 def why_not(entry: Entry, dtype: str) -> str:
     """Return why a planned tensor cannot be had as an array of this storage type; "" if it can."""
-    if isinstance(entry.law, Keep):
-        return "keeps the value that the model gives it; the plan does not hold it"
+    if entry.law.keeps:
+        part = "" if isinstance(entry.law, Keep) else ", in a part,"
+        return f"keeps{part} the value that the model gives it; the plan does not hold it"
     if entry.dtype.startswith("complex") != dtype.startswith("complex"):
         return f"is planned as {entry.dtype}; {dtype} would be other numbers, not the same ones rounded"
     try:

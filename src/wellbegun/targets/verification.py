@@ -39,17 +39,21 @@ class Verification:
         tensors: that were looked at by this process.
         elements: that were looked at by this process.
         faults: found on any process; the same on every one.
+        unchecked: tensors that could not be looked at: sharded weights that are computed from others (weight_norm).
     """
 
     tensors: int
     elements: int
     faults: tuple[Fault, ...]
+    unchecked: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return not self.faults
 
     def __str__(self) -> str:
         looked = f"{self.tensors:,} tensors, {self.elements:,} numbers"
+        if self.unchecked:
+            looked += f" (not looked at: {', '.join(self.unchecked)})"
         if not self.faults:
             return f"verified: {looked}, all as they should be"
         lines = [f"{len(self.faults)} faults in {looked}:"] if len(self.faults) > 1 else [f"1 fault in {looked}:"]

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ApplyError, ArgumentError
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
-from wellbegun.targets.compare import Difference, compare_part
-from wellbegun.targets.fingerprints import BLOCK, blocks_of, digest
+from wellbegun.targets.compare import Difference, compare_part, count_infinite
+from wellbegun.targets.fingerprints import BLOCK, BLOCKS, blocks_of, digest
 from wellbegun.targets.fit import check_names, check_plan, present_entries
+from wellbegun.targets.fsdp import GATHERED
 from wellbegun.targets.job import Job
 from wellbegun.targets.materialise import same_memory
-from wellbegun.targets.parts import Part, has_no_values, logical_shape
-from wellbegun.targets.replicas import differing, exchanged
+from wellbegun.targets.parametrised import computed_weight, rounding
+from wellbegun.targets.parts import Part, has_no_values, logical_shape, parts_of
+from wellbegun.targets.replicas import differing, exchanged, world_size
 from wellbegun.targets.state import State
+from wellbegun.targets.storage import check_storage
+from wellbegun.targets.tensor import check_class, type_name
 from wellbegun.targets.verification import Fault, Verification
 
 if TYPE_CHECKING:
@@ -50,7 +54,8 @@ def verify(
     values weight
 
     Every number is drawn again, a chunk at a time, and compared bit for bit (orthogonal matrices and what follows them:
-    to 1e-5 of their largest value). Where torch.distributed is initialised, digests of what the processes hold are
+    to 1e-5 of their largest value; weights that weight_norm or the orthogonal parametrisation compute: to 1e-4, or four
+    roundings). Where torch.distributed is initialised, digests of what the processes hold are
     exchanged: every process must call this, and gets the same faults with the processes where they are.
 
     Args:
@@ -72,7 +77,7 @@ def verify(
         faults += [_missing(line.strip()) for line in lines if line.startswith("  ")]
     entries = present_entries(plan, state)
     job = Job(plan, state, entries, {}, frozenset())
-    seen = _Seen()
+    seen = _Seen(blocks_left=BLOCKS // world_size(group))
     for entry in entries:
         faults += _check_entry(job, entry, seen)
     return _judged(faults, seen, group)
@@ -93,11 +98,12 @@ def verify_replicas(model: torch.nn.Module, *, group: Any = None) -> Verificatio
     """
     state = State(model, "verifying replicas")
     seen, done = _Seen(), set()
-    for name in state.slots:
-        tensor = state.tensor(name)
-        if id(tensor) not in done and not has_no_values(tensor):
-            done.add(id(tensor))
-            seen.add(name, state.parts(name, logical_shape(tensor)))
+    for name, main in state.slots.items():
+        for slot in main.slots():  # the norm of weight_norm too
+            tensor = slot.tensor
+            if id(tensor) not in done and not has_no_values(tensor):
+                done.add(id(tensor))
+                seen.add(name if slot is main else f"{name} ({slot.attribute})", parts_of(tensor))
     return _judged([], seen, group)
 
 
@@ -105,23 +111,27 @@ def verify_replicas(model: torch.nn.Module, *, group: Any = None) -> Verificatio
 class _Seen:
     """What a process has looked at: digests by place, and the tensors that are not as planned."""
 
+    blocks_left: int = 0
     tensors: int = 0
     elements: int = 0
     held: dict[str, str] = field(default_factory=dict)
     strange: dict[str, list[int]] = field(default_factory=dict)
+    unchecked: list[str] = field(default_factory=list)
 
     def add(self, name: str, parts: tuple[Part, ...]) -> None:
         self.tensors += 1
         for part in parts:
             self.elements += part.size
             if part.size:
-                self.held[f"{name}\0{part.blocks}"] = digest(part.tensor)
+                self.held[f"{name}\0{part.blocks}"] = " ".join(digest(part.tensor[index]) for index, _ in part.blocks)
 
     def add_strange(self, name: str, parts: tuple[Part, ...]) -> None:
         """Remember the blocks of a tensor that does not hold its own numbers: are they another's?"""
         for part in parts:
-            if part.size:
-                self.strange[f"{name}\0{part.blocks}"] = list(blocks_of(part))
+            if part.size and self.blocks_left > 0:
+                blocks = list(blocks_of(part))
+                self.blocks_left -= len(blocks)
+                self.strange[f"{name}\0{part.blocks}"] = blocks
 
 
 def _check_entry(job: Job, entry: Entry, seen: _Seen) -> list[Fault]:
@@ -129,6 +139,8 @@ def _check_entry(job: Job, entry: Entry, seen: _Seen) -> list[Fault]:
     first = state.tensor(names[0])
     torn = [name for name in names[1:] if not same_memory(state.tensor(name), first)]
     faults = [Fault("tie", entry.name, f"{name} should be one tensor with {names[0]}, and is another") for name in torn]
+    if any(state.is_gathered(name) for name in names):
+        return [*faults, Fault("layout", entry.name, GATHERED)]
     try:
         parts = state.parts(names[0], entry.shape)
     except ArgumentError as error:
@@ -138,13 +150,24 @@ def _check_entry(job: Job, entry: Entry, seen: _Seen) -> list[Fault]:
         return [*faults, Fault("layout", entry.name, found)]
     if has_no_values(first):
         return [*faults, Fault("missing", entry.name, "is on meta and has no values")]
-    weight = state.slots[names[0]].weight
-    if weight is not None and weight.kind in ("weight_norm", "orthogonal", "spectral_norm"):
-        return faults  # what these are computed from is not what was planned
+    weight, tolerance = state.slots[names[0]].weight, 0.0
+    if weight is not None and weight.kind in ("weight_norm", "orthogonal"):  # made of others: look at what comes out
+        if not all(part.is_whole for part in parts):
+            seen.unchecked.append(entry.name)
+            return faults
+        parts = (replace(parts[0], tensor=computed_weight(weight)),)
+        tolerance = rounding(parts[0].tensor.dtype)
+    try:
+        for part in parts:
+            check_class(part.tensor)
+        if not isinstance(entry.law, Keep):
+            check_storage(type_name(first.dtype), entry.law)
+    except ArgumentError as error:
+        return [*faults, Fault("layout", entry.name, str(error))]
     seen.add(entry.name, parts)
     if isinstance(entry.law, Keep):
         return faults + _infinite(entry.name, parts)
-    compared = [compare_part(part, job.plan, entry) for part in parts]
+    compared = [compare_part(part, job.plan, entry, tolerance) for part in parts]
     differences = [difference for difference in compared if difference is not None]
     if differences:
         seen.add_strange(entry.name, parts)
@@ -163,9 +186,7 @@ def _different(entry: Entry, found: Difference) -> Fault:
 
 
 def _infinite(name: str, parts: tuple[Part, ...]) -> list[Fault]:
-    import torch
-
-    count = sum(int((~torch.isfinite(part.tensor.detach())).sum()) for part in parts)
+    count = sum(count_infinite(part) for part in parts)
     return [Fault("non-finite", name, f"{count:,} numbers are infinite or not a number")] if count else []
 
 
@@ -179,23 +200,23 @@ def _judged(faults: list[Fault], seen: _Seen, group: Any) -> Verification:
     answers = exchanged((faults, seen.held, seen.strange), group)
     several = len(answers) > 1
     ranks: dict[Fault, list[int]] = defaultdict(list)
-    for rank, (own, _, _) in enumerate(answers):
+    for rank, (own, _, _) in answers.items():
         for fault in own:
             ranks[fault].append(rank)
     everything = [Fault(f.kind, f.name, f.message, tuple(where) if several else ()) for f, where in ranks.items()]
-    for place, wrong in differing([held for _, held, _ in answers]).items():
+    for place, wrong in differing({rank: held for rank, (_, held, _) in answers.items()}).items():
         name = place.partition("\0")[0]
-        others = sum(place in held for _, held, _ in answers) - len(wrong)
+        others = sum(place in held for _, held, _ in answers.values()) - len(wrong)
         message = f"differs from what {others} other process{'es hold' if others > 1 else ' holds'} of the same part"
         everything.append(Fault("replicas", name, message, wrong))
-    everything += _copies([strange for _, _, strange in answers], several)
-    return Verification(seen.tensors, seen.elements, tuple(everything))
+    everything += _copies({rank: strange for rank, (_, _, strange) in answers.items()}, several)
+    return Verification(seen.tensors, seen.elements, tuple(everything), tuple(seen.unchecked))
 
 
-def _copies(strange: list[dict[str, list[int]]], several: bool) -> list[Fault]:
+def _copies(strange: dict[int, dict[str, list[int]]], several: bool) -> list[Fault]:
     """Blocks that are found in two places: two tensors, or the parts of one on two processes."""
     places: dict[int, dict[str, int]] = defaultdict(dict)
-    for rank, tensors in enumerate(strange):
+    for rank, tensors in strange.items():
         for place, keys in tensors.items():
             for key in keys:
                 places[key].setdefault(place, rank)

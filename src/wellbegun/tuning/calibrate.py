@@ -124,11 +124,11 @@ def _is_weight(entry: Entry) -> bool:
 
 
 def _is_zero(entry: Entry) -> bool:
-    return not isinstance(entry.law, Keep) and entry.law.moments(entry.shape) == (0.0, 0.0)
+    return not entry.law.keeps and entry.law.moments(entry.shape) == (0.0, 0.0)
 
 
 def _can_scale(entry: Entry) -> bool:
-    return not isinstance(entry.law, Keep) and not _is_zero(entry)
+    return not entry.law.keeps and not _is_zero(entry)
 
 
 def _entry(

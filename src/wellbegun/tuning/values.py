@@ -60,10 +60,9 @@ def _check(plan: Plan, model: torch.nn.Module, held: Mapping[str, torch.Tensor])
         entry, tensor = planned[name], held[name]
         if tuple(tensor.shape) != entry.shape:
             problems.append(f"{name}: planned shape {list(entry.shape)}, the model has {list(tensor.shape)}")
-        elif isinstance(entry.law, Keep):
-            if tensor.is_meta:
-                problems.append(f"{name}: is to keep its value, but it is on meta and has none")
-        else:
+        elif entry.law.keeps and tensor.is_meta:
+            problems.append(f"{name}: is to keep its value, but it is on meta and has none")
+        elif not isinstance(entry.law, Keep):
             try:
                 check_storage(type_name(tensor.dtype), entry.law)
                 entry.law.check_shape(entry.shape)
@@ -76,6 +75,9 @@ def _check(plan: Plan, model: torch.nn.Module, held: Mapping[str, torch.Tensor])
 def _values(plan: Plan, entry: Entry, tensor: torch.Tensor) -> torch.Tensor:
     if isinstance(entry.law, Keep):
         return tensor.detach().clone()
-    memory = torch.empty(entry.shape, dtype=tensor.dtype, device="cpu")
+    if entry.law.keeps:
+        memory = tensor.detach().to("cpu", copy=True)
+    else:
+        memory = torch.empty(entry.shape, dtype=tensor.dtype, device="cpu")
     fill_entry(tensor_array(memory), plan, entry, (0,) * len(entry.shape))
     return memory if tensor.is_meta else memory.to(tensor.device)

@@ -173,6 +173,15 @@ def test_faults_name_their_processes(
         assert sorted({rank for where in found for rank in where}) == list(ranks)
 
 
+def test_processes_of_a_group_have_their_ranks_in_the_whole_world(worlds: Worlds) -> None:
+    answers = worlds(4).run("in_group")
+    assert answers[:2] == [[], []]
+    for kinds in answers[2:]:
+        assert kinds[0] == ("values", (3,))
+        assert kinds[1][0] == "replicas"
+        assert set(kinds[1][1]) <= {2, 3}
+
+
 def test_a_process_draws_its_own_part_in_the_memory_of_the_part(worlds: Worlds) -> None:
     for answer in worlds(2).run("costs", rows=4096, columns=8193):
         assert answer["local"] == 2048 * 8193

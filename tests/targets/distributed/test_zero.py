@@ -13,6 +13,7 @@ from torch import nn
 
 import wellbegun as wb
 from wellbegun.errors import ApplyError
+from wellbegun.targets.parts import logical_shape
 
 from .models import GPT
 from .work import gathered
@@ -75,3 +76,10 @@ def test_what_cannot_be_filled_is_refused(attributes: dict[str, object], message
         wb.apply(plan, model)
     if model.weight.ds_tensor is not None:
         assert not model.weight.ds_tensor.any()
+
+
+def test_a_partitioned_scalar_is_a_scalar() -> None:
+    model = nn.Module()
+    model.scale = nn.Parameter(torch.tensor(1.0))
+    model.scale.ds_shape, model.scale.data = torch.Size([]), torch.empty(0)
+    assert logical_shape(model.scale) == ()

@@ -283,3 +283,77 @@ def flat(plan: str, original: bool) -> dict[str, Any]:
             named = wrapped.named_parameters()
             whole = {name.replace("_fsdp_wrapped_module.", ""): digest(tensor.clone()) for name, tensor in named}
     return {"words": words, "untouched": same, "digests": whole}
+
+
+def part_sharded() -> dict[str, Any]:
+    """Shard rows 4 to 7 of a weight of 8 rows, and apply the plan of the whole."""
+    whole, part = nn.Linear(5, 8, bias=False), nn.Linear(5, 4, bias=False)
+    plan, regions = wb.plan(whole, "vector:5", seed=1), {"weight": (slice(4, 8), slice(None))}
+    fully_shard(part, mesh=init_device_mesh("cpu", (processes.get_world_size(),)))
+    done = wb.apply(plan, part, regions=regions)
+    wb.apply(plan, whole)
+    return {
+        "equal": torch.equal(part.weight.full_tensor(), whole.weight[4:]),
+        "elements": done.elements,
+        "verified": bool(wb.verify(plan, part, regions=regions)),
+    }
+
+
+def _pair() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(8, 6), nn.Linear(6, 5))
+
+
+def gathered_now() -> dict[str, Any]:
+    """Apply a plan while FSDP2 has left whole tensors in the place of their shards."""
+    whole, model = _pair(), _pair()
+    plan, data = wb.plan(whole, "vector:8", seed=1), torch.ones(2, 8)
+    wb.apply(plan, whole)
+    fully_shard(model, mesh=init_device_mesh("cpu", (processes.get_world_size(),)), reshard_after_forward=False)
+    model(data)
+    kinds = [fault.kind for fault in wb.verify(plan, model).faults]
+    refused = ""
+    try:
+        wb.apply(plan, model)
+    except ApplyError as error:
+        refused = str(error)
+    wb.verify_replicas(model)
+    model.reshard()
+    wb.apply(plan, model)
+    loss = (model(data) - whole(data)).abs().sum()
+    loss.backward()
+    return {
+        "refused": refused,
+        "kinds": kinds,
+        "equal": all(
+            torch.equal(a.full_tensor(), b) for a, b in zip(model.parameters(), whole.parameters(), strict=True)
+        ),
+        "trains": float(loss.detach()) < 1e-5,
+    }
+
+
+def emptied() -> dict[str, Any]:
+    """Move a model to meta after a forward pass, and apply a plan."""
+    whole, model = _pair(), _pair()
+    plan, data = wb.plan(whole, "vector:8", seed=1), torch.ones(2, 8)
+    wb.apply(plan, whole)
+    fully_shard(model, mesh=init_device_mesh("cpu", (processes.get_world_size(),)))
+    model(data)
+    model.to("meta")
+    wb.apply(plan, model)
+    equal = all(torch.equal(a.full_tensor(), b) for a, b in zip(model.parameters(), whole.parameters(), strict=True))
+    return {"equal": equal, "output": torch.allclose(model(data), whole(data), atol=1e-6)}
+
+
+def in_group() -> list[tuple[str, tuple[int, ...]]]:
+    """Verify in the group of the last two processes, of which the last has a flipped bit."""
+    rank, size = processes.get_rank(), processes.get_world_size()
+    group = processes.new_group([size - 2, size - 1])
+    model = _pair()
+    plan = wb.plan(model, "vector:8", seed=1)
+    wb.apply(plan, model)
+    if rank < size - 2:
+        return []
+    if rank == size - 1:
+        with torch.no_grad():
+            model[0].weight.view(torch.int32)[0, 5] ^= 1
+    return [(fault.kind, fault.ranks) for fault in wb.verify(plan, model, group=group).faults]
