@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from wellbegun import nn_init as nn_init
     from wellbegun.authors import skeleton as skeleton
     from wellbegun.diagnosis import diagnose as diagnose
+    from wellbegun.diagnosis import sweep as sweep
     from wellbegun.lab import compare as compare
     from wellbegun.laws import Computed as Computed
     from wellbegun.laws import Constant as Constant
@@ -65,7 +66,7 @@ __version__ = "0.1.0"
 # Where each public name lives. Loaded on first use, so that `import wellbegun` loads no framework, Numba or SciPy.
 _HOMES = {
     "authors": ("skeleton",),
-    "diagnosis": ("diagnose",),
+    "diagnosis": ("diagnose", "sweep"),
     "lab": ("compare",),
     "laws": (
         "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",

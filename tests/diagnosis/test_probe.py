@@ -140,43 +140,66 @@ def test_the_layers_of_a_residual_sum_share_its_activation() -> None:
     assert [layer.activation for layer in wb.diagnose(PreActivation(), ROWS).layers] == ["relu", "tanh", "sigmoid", ""]
 
 
+class OwnLayer(nn.Module):
+    """Multiplies with a vector, which is no layer over a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 8) / 8**0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.mv(self.weight, x.mean(0))
+
+
 def test_weights_that_were_not_seen_are_named() -> None:
-    class Attends(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first = nn.Linear(8, 8)
-            self.lstm = nn.LSTM(8, 8)
-            self.attention = nn.MultiheadAttention(8, 2)
-            self.head = nn.Linear(8, 3)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            h = self.lstm(torch.tanh(self.first(x)))[0]
-            return self.head(self.attention(h, h, h)[0])
-
     torch.manual_seed(0)
-    found = wb.diagnose(Attends(), ROWS)
-    (finding,) = [f for f in found.findings if f.kind == "not judged"]
-    assert finding.level == "note"
-    assert finding.message.startswith("4 weights")
-    assert "lstm.weight_ih_l0, lstm.weight_hh_l0, attention.in_proj_weight, ..." in finding.message
-    assert "out_proj" not in finding.message
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), OwnLayer(), nn.Linear(8, 3))
+    found = wb.diagnose(model, ROWS)
+    assert [(f.kind, f.level) for f in found.findings] == [("not judged", "note")]
+    assert found.findings[0].message.startswith("1 weight goes")
+    assert "2.weight" in found.findings[0].message
     assert found.healthy
     assert "no faults found" not in str(found)
 
 
 def test_a_model_of_which_nothing_was_seen_gets_a_warning() -> None:
-    class OnlyAttends(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.attention = nn.MultiheadAttention(8, 2)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.attention(x, x, x)[0]
-
-    for model in (OnlyAttends(), nn.Sequential(nn.LayerNorm(8))):
+    for model in (OwnLayer(), nn.Sequential(nn.LayerNorm(8))):
         found = wb.diagnose(model, ROWS)
         assert [(f.kind, f.level) for f in found.findings] == [("not judged", "warning")]
         assert found.healthy
+
+
+def test_recurrent_layers_and_what_attention_is_made_of_are_seen() -> None:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(8, 8)
+            self.lstm = nn.LSTM(8, 8)
+            self.cell = nn.GRUCell(8, 8)
+            self.attention = nn.MultiheadAttention(8, 2)
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.cell(self.lstm(torch.tanh(self.first(x)).unsqueeze(1))[0][:, 0]).unsqueeze(1)
+            return self.head(self.attention(h, h, h)[0])
+
+    torch.manual_seed(0)
+    for training in (True, False):
+        found = wb.diagnose(Attends().train(training), ROWS)
+        assert [(layer.name, layer.kind) for layer in found.layers] == [
+            ("first.weight", "linear"),
+            ("lstm.weight_ih_l0", "recurrent"),
+            ("cell.weight_ih", "recurrent"),
+            ("attention.in_proj_weight", "linear"),
+            ("attention.out_proj.weight", "linear"),
+            ("head.weight", "linear"),
+        ]
+        assert all(layer.weight_gradient > 0 for layer in found.layers)
+        assert not found.facts.unseen
+        (attention,) = found.facts.attentions
+        assert attention.layer == "attention.in_proj_weight"
+        assert attention.places == 16
+        assert 0.9 < attention.entropy <= 1
 
 
 def test_few_inputs_tell_nothing_of_dead_units_and_angles() -> None:
@@ -191,3 +214,26 @@ def test_few_inputs_tell_nothing_of_dead_units_and_angles() -> None:
     one = wb.diagnose(model, ROWS[:1])
     assert not any(f.kind in ("dead", "collapsed") for f in one.findings)
     assert "nan" not in str(one)
+
+
+def test_experts_that_get_no_input_say_nothing() -> None:
+    class Routed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.head = nn.Linear(8, 4), nn.Linear(8, 3)
+            self.experts = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            shares = self.gate(x).softmax(-1)
+            chosen, y = shares.argmax(-1).clamp(max=1), torch.zeros_like(x)
+            for number, expert in enumerate(self.experts):
+                mine = chosen == number
+                y[mine] = torch.relu(expert(x[mine])) * shares[mine, number, None]
+            return self.head(y)
+
+    torch.manual_seed(0)
+    found = wb.diagnose(Routed(), ROWS)
+    assert not [finding for finding in found.findings if finding.level == "error"], found
+    signals = {layer.name: layer.signal for layer in found.layers}
+    assert math.isnan(signals["experts.2.weight"])
+    assert signals["experts.0.weight"] > 0

@@ -224,3 +224,19 @@ def test_theory_does_not_import_torch() -> None:
     code = "import sys, wellbegun.theory as t; t.gain(lambda x: x * (x > 0)); assert 'torch' not in sys.modules"
     code += "; assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": "src"}, timeout=60)
+
+
+@pytest.mark.parametrize("q", [0.01, 1.0, 100.0])
+def test_other_number_formats(q: float) -> None:
+    """float32, whole numbers, truth values; float32 weights in a torch function that refuses to mix."""
+    relu = moments(lambda x: np.maximum(x.astype(np.float32), 0), q)
+    assert relu.second == pytest.approx(q / 2, rel=1e-7)
+    assert relu.slope_second == pytest.approx(0.5, rel=5e-6)
+    assert moments(lambda x: x > 0.3, q).second == pytest.approx(math.erfc(0.3 / math.sqrt(2 * q)) / 2, rel=1e-12)
+    rounded = moments(lambda x: np.round(x).astype(np.int64), q)
+    assert rounded.mean == pytest.approx(0, abs=1e-12)
+    assert rounded.slope_second == 0
+    torch = pytest.importorskip("torch")
+    weight = torch.tensor([0.25])
+    prelu = moments(lambda x: torch.nn.functional.prelu(x, weight), q)
+    assert prelu.second == pytest.approx(moments("prelu", q).second, rel=1e-7)

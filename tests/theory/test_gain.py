@@ -72,3 +72,26 @@ def test_refusals() -> None:
         gain(lambda x: 0 * x)
     with pytest.raises(TheoryError, match="no backward gain"):
         gain(np.sign, kind="backward")
+
+
+# constants in use elsewhere for 1 / sqrt(Var f) (Brock et al. 2021, NFNet)
+ELSEWHERE = {
+    "relu": 1.713959,
+    "gelu": 1.701504,
+    "silu": 1.788129,
+    "tanh": 1.593912,
+    "sigmoid": 4.803835,
+    "softplus": 1.920332,
+    "elu": 1.271600,
+    "selu": 1.000852,
+    "softsign": 2.338853,
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_constants_of_others_are_near(name: str) -> None:
+    assert moments(name).variance ** -0.5 == pytest.approx(ELSEWHERE[name], rel=1e-3)
+
+
+def test_siren_s_elu_constant() -> None:
+    assert gain("elu") ** 2 == pytest.approx(1.5505188080679277, rel=1e-12)

@@ -129,8 +129,17 @@ def test_bad_q(q: object) -> None:
 
 def test_no_answer_is_better_than_a_wrong_one() -> None:
     assert moments("exp", 10.0).fourth == pytest.approx(math.exp(80), rel=1e-11)
+    far = moments("exp", 80.0)
+    assert (far.mean, far.second) == pytest.approx((math.exp(40), math.exp(160)), rel=1e-10)
+    assert far.fourth == pytest.approx(math.exp(640), rel=1e-9)
+    further = moments("exp", 150.0)
+    assert further.second == pytest.approx(math.exp(300), rel=1e-9)
+    assert further.slope_second == pytest.approx(math.exp(300), rel=1e-9)
+    assert further.fourth == further.third == math.inf
+    with pytest.raises(TheoryError, match="not finite everywhere"):
+        moments("exp", 1e4)
     with pytest.raises(TheoryError, match="grows too fast"):
-        moments("exp", 80.0)
+        moments(lambda x: np.exp(x**2 / 4), 1.0)
 
 
 def test_moments_at_a_point_of_the_spread_table() -> None:
@@ -143,3 +152,24 @@ def test_moments_at_a_point_of_the_spread_table() -> None:
         # the erf entry is (pi / 4)² (5)(...) - 1 only to its printed digits
         assert moments(name).spread == pytest.approx(spread, rel=1e-7)
     assert moments("tanh", 0.0457).spread == pytest.approx(0.01146292, rel=1e-3)
+
+
+AWKWARD = json.loads((Path(__file__).parents[1] / "data" / "awkward_activations.json").read_text())["moments"]
+SCALES = {
+    "mean": ("second", 0.5),
+    "third": ("fourth", 0.75),
+    "slope": ("slope_second", 0.5),
+    "product": ("second", 0.5),
+}
+
+
+@pytest.mark.parametrize("key", AWKWARD)
+def test_awkward_activations_at_every_scale(key: str) -> None:
+    """Steep, narrow, far, jumping and oscillating functions, for q from 1e-4 to 1e4, without being told their kinks."""
+    text, q = key.split("|")
+    got, expected = moments(text, float(q)), {field: float(value) for field, value in AWKWARD[key].items()}
+    for field, value in expected.items():
+        # moments that may cancel are held to what cancels in them
+        of, power = SCALES.get(field, (field, 1.0))
+        size = expected[of] ** power * (expected["slope_second"] ** 0.5 if field == "product" else 1.0)
+        assert getattr(got, field) == pytest.approx(value, rel=0, abs=max(1e-9 * size, 1e-300)), field

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -12,14 +13,25 @@ from rich.table import Table
 
 
 def gain_command(
-    activation: Annotated[str, typer.Argument(help="Name of an activation, for example gelu or leaky_relu_0.2.")],
+    activation: Annotated[
+        str, typer.Argument(help='Name (gelu, leaky_relu_0.2) or expression in x ("x * tanh(log1p(exp(x)))").')
+    ],
     variance: Annotated[float, typer.Option(help="Variance q of what flows into the activation.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the phase diagram into this file (.png, .svg, .pdf).")
+    ] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw it on a dark ground.")] = False,
 ) -> None:
     """Show an activation's gains and whether depth is kind to them."""
-    from wellbegun.theory import find_activation, moments, odd_part_slope
+    from wellbegun.theory import find_activation, gain, moments, odd_part_slope
 
     found = find_activation(activation)
+    if figure is not None:
+        from wellbegun.diagnosis.phase_figure import save_phase_figure
+
+        marks = {"forward gain": (gain(found) ** 2, 0.0)}
+        save_phase_figure(found, figure, marks, theme="dark" if dark else "light")
     at = moments(found, variance)
     numbers = {
         "gain forward": (variance / at.second) ** 0.5 if at.second else None,
@@ -29,7 +41,7 @@ def gain_command(
         "mean": at.mean,
         "second moment": at.second,
         "odd part": odd_part_slope(found),
-    }
+    } | _critical_numbers(found)
     if as_json:
         print(json.dumps({"activation": found.name, "variance": variance} | numbers, indent=1))
         return
@@ -41,6 +53,10 @@ def gain_command(
         "mean": "E f(z), z ~ N(0, q)",
         "second moment": "E f(z)²",
         "odd part": "slope of f(u) - f(-u) if it is linear: mirrored weights are exact",
+        "critical q": "length of a stable critical point, where neither signal nor gradient grows or dies",
+        "critical weight variance": "sigma_w² there: weights of variance sigma_w²/fan_in",
+        "critical bias variance": "sigma_b² there",
+        "critical length slope": "chi_q there: a deviation of the length shrinks by this factor in every layer",
     }
     table = Table(title=f"{found.name} at q = {variance:g}", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for heading in ("quantity", "value", "meaning"):
@@ -48,3 +64,16 @@ def gain_command(
     for name, value in numbers.items():
         table.add_row(name, "none" if value is None else f"{value:.10g}", notes[name])
     Console().print(table)
+
+
+def _critical_numbers(activation: Any) -> dict[str, float | None]:
+    """Return the stable critical point's numbers; None where there is none."""
+    from wellbegun.errors import TheoryError
+    from wellbegun.theory import critical
+
+    names = ("critical q", "critical weight variance", "critical bias variance", "critical length slope")
+    try:
+        point = critical(activation)
+    except TheoryError:
+        return dict.fromkeys(names)
+    return dict(zip(names, (point.q, point.weight_variance, point.bias_variance, point.length_slope), strict=True))

@@ -9,6 +9,7 @@ from rich.console import Console
 
 import wellbegun
 from wellbegun.cli.compare import compare_command
+from wellbegun.cli.diagnose import diagnose_command
 from wellbegun.cli.gain import gain_command
 from wellbegun.cli.init import init_command
 from wellbegun.cli.methods import explain_command, methods_command
@@ -31,6 +32,7 @@ def build() -> typer.Typer:
     app.command("compare")(compare_command)
     app.command("plan")(plan_command)
     app.command("init")(init_command)
+    app.command("diagnose")(diagnose_command)
     app.command("methods")(methods_command)
     app.command("explain")(explain_command)
     app.command("gain")(gain_command)

@@ -3,5 +3,7 @@
 from wellbegun.diagnosis.diagnose import diagnose
 from wellbegun.diagnosis.diagnosis import Diagnosis, plain
 from wellbegun.diagnosis.facts import Finding, LayerFacts
+from wellbegun.diagnosis.sweep import sweep
+from wellbegun.diagnosis.swept import Sweep
 
-__all__ = ["Diagnosis", "Finding", "LayerFacts", "diagnose", "plain"]
+__all__ = ["Diagnosis", "Finding", "LayerFacts", "Sweep", "diagnose", "plain", "sweep"]

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.copies import find_copies
 from wellbegun.diagnosis.diagnosis import Diagnosis
+from wellbegun.diagnosis.facts import Facts
 from wellbegun.diagnosis.findings import find_faults
-from wellbegun.diagnosis.loss import loss_of
-from wellbegun.errors import ArgumentError, TraceError
+from wellbegun.diagnosis.loss import Value, loss_of
+from wellbegun.errors import ArgumentError
 from wellbegun.graph.framework import check_module
+from wellbegun.plans import Plan
 
 if TYPE_CHECKING:
     import torch
 
-    from wellbegun.diagnosis.probe import Probe
+    from wellbegun.diagnosis.batches import Batch
 
 
 def diagnose(
-    model: torch.nn.Module, batch: Any, *, loss: Callable[[Any, Any], torch.Tensor] | None = None
+    model: torch.nn.Module,
+    batch: Any = None,
+    *,
+    plan: Plan | None = None,
+    loss: Callable[[Any, Any], torch.Tensor] | None = None,
+    theory: bool = False,
+    jacobian: bool = False,
 ) -> Diagnosis:
-    """Measure the signal and the gradient of every layer before training.
+    """Measure the signal and the gradient of every layer before training, and say what is wrong.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
@@ -30,122 +38,105 @@ def diagnose(
     >>> [layer.name for layer in found.layers]
     ['0.weight', '2.weight']
 
+    The model runs once forward and once backward, in the mode that it is in, with the same random numbers each time
+    (dropout). No activation is kept beyond what the backward pass keeps anyway; all sums are in float64.
+
     Args:
-        model: a torch.nn.Module with real weights. Its weights, gradients, buffers, mode and the random state are
-            as before afterwards, whatever happens.
-        batch: inputs, or a pair (inputs, targets). Inputs: a tensor, a tuple of arguments, or a dictionary of keywords.
-            Two inputs alone, (a, b), would be read as inputs and targets: name them in a dictionary.
-        loss: takes (output, targets); the mean cross-entropy for whole-number targets, the mean square for others,
-            and without targets the output along a fixed random direction.
+        model: a torch.nn.Module. Its weights, gradients, buffers, mode, hooks and the random states are as before
+            afterwards, whatever happens. Of a model on meta (`wb.skeleton()`) nothing can be measured: the second
+            moments are predicted by theory, from the plan, and `Diagnosis.predicted` says so.
+        batch: inputs, or a pair (inputs, targets). Inputs: a tensor, a tuple of arguments, a dictionary of keywords,
+            or a spec ("vector:64", see `wb.plan`), from which random ones are made; None: random ones for what the
+            model takes. Two inputs alone, (a, b), would be read as inputs and targets: name them in a dictionary.
+        plan: what the weights should hold: deviations are findings, and `Diagnosis.repair` changes this plan.
+        loss: takes (output, targets); without it the loss that the output itself brings (transformers, with labels
+            in the batch), else the mean cross-entropy for whole-number targets, the mean square for others, and
+            without targets the output along a fixed random direction.
+        theory: also trace the model and put the second moments that theory expects beside the measured ones.
+        jacobian: also take the singular values of the outputs' slopes with respect to the inputs, on a few random
+            directions (one more forward pass, a few backward ones).
 
     Raises:
         ArgumentError: the batch does not fit, or the loss is no single number.
         TraceError: the model's forward pass fails; its own error is given. Errors in `loss` pass through.
     """
     model = check_module(model, "diagnosing a model")
-    import torch
-
-    from wellbegun.diagnosis.probe import Probe
+    if plan is not None and not isinstance(plan, Plan):
+        raise ArgumentError(f"plan must be a plan (of wb.plan or wb.load_plan), got {type(plan).__name__}")
+    from wellbegun.diagnosis.batches import made_batch, read_batch
 
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
-        raise ArgumentError("the model is on meta and has no weights to measure; wb.initialize it first")
-    arguments, keywords, targets = _split(batch)
+        from wellbegun.diagnosis.skeleton import predict_skeleton
+
+        return predict_skeleton(model, batch, plan)
+    made = batch is None or isinstance(batch, str)
+    return _measure(model, made_batch(model, batch) if made else read_batch(batch), plan, loss, theory, jacobian)
+
+
+def _measure(
+    model: torch.nn.Module,
+    batch: Batch,
+    plan: Plan | None,
+    loss: Callable[[Any, Any], torch.Tensor] | None,
+    theory: bool,
+    with_jacobian: bool,
+) -> Diagnosis:
+    import torch
+
+    from wellbegun.diagnosis import measure
+    from wellbegun.diagnosis.batches import run
+    from wellbegun.diagnosis.kept import left_as_it_was
+    from wellbegun.diagnosis.planned import planned_names
+    from wellbegun.diagnosis.probe import Probe
+    from wellbegun.diagnosis.tensors import tensor_facts
+
     named = dict(model.named_parameters())
-    buffers = _copy_buffers(model)
-    probe = Probe(named, [buffer for _, _, buffer, _ in buffers])
-    devices = sorted({p.device.index for p in named.values() if p.device.type == "cuda"})
-    try:
-        with torch.random.fork_rng(devices=devices), torch.enable_grad():
-            output = _forward(model, arguments, keywords, probe, paired=targets is not None)
-            value, classes = loss_of(output, targets, loss)
-            trained = {name: p for name, p in named.items() if p.requires_grad and value.requires_grad}
-            gradients = torch.autograd.grad(value, list(trained.values()), allow_unused=True) if trained else ()
-    finally:
-        _restore_buffers(buffers)
+    probe = Probe(named, model.buffers())
+    slopes = None
+    with left_as_it_was(model, probe.written):
+        with torch.enable_grad():
+            with probe:
+                output = run(model, batch.copied())
+            value = loss_of(output, batch, loss)
+            moments = _gradients(value, named)
+        number = float(value.loss.detach())
+        del output
+        if with_jacobian:
+            from wellbegun.diagnosis.jacobian import jacobian_facts
+
+            slopes = jacobian_facts(model, batch)
+    data = [tensor for tensor in batch.tensors if tensor.is_floating_point() and tensor.ndim > 1]
+    facts = Facts(
+        layers=probe.facts(moments, batch.count),
+        loss=number,
+        classes=value.classes,
+        prior=value.prior,
+        logits=value.logits,
+        tensors=tensor_facts(named, moments, probe.taken, plan, planned_names(model)),
+        attentions=probe.attentions.facts(probe.layers),
+        streams=probe.streams.facts(),
+        copies=find_copies(named),
+        unseen=probe.unseen(),
+        jacobian=slopes,
+        aliases=probe.made_of(),
+        data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
+    )
+    if theory or plan is not None:
+        from wellbegun.diagnosis.predict import with_theory
+
+        facts = with_theory(facts, model, batch.example, plan, traced=theory)
+    return Diagnosis(facts, find_faults(facts), batch.source, plan, model, batch.example)
+
+
+def _gradients(value: Value, named: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """Second moment of the gradient of every parameter that got one."""
+    import torch
+
     from wellbegun.diagnosis import measure
 
-    moments = {
-        name: measure.second_moment(gradient)
-        for name, gradient in zip(trained, gradients, strict=True)
-        if gradient is not None
-    }
-    layers = probe.facts(moments, _count(arguments, keywords))
-    number = float(value.detach())
-    found = find_faults(layers, number, classes=classes, unseen=probe.unseen(), aside=find_copies(named))
-    return Diagnosis(layers, found, number)
-
-
-def _forward(
-    model: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], probe: Probe, *, paired: bool
-) -> Any:
-    from torch.utils._pytree import tree_leaves
-
-    try:
-        with probe:
-            return model(*arguments, **keywords)
-    except Exception as error:
-        shapes = [str(tuple(leaf.shape)) for leaf in tree_leaves((arguments, keywords)) if hasattr(leaf, "shape")]
-        given = f"inputs of shape {', '.join(shapes)}" if shapes else "these inputs"
-        hint = ""
-        if paired and not _takes(model, arguments, keywords):
-            hint = (
-                "; a pair is read as (inputs, targets): two inputs go as ((a, b), targets), or by name in a "
-                "dictionary, alone or as ({...}, targets)"
-            )
-        kind = type(model).__name__
-        raise TraceError(f"{kind} fails on {given}: {type(error).__name__}: {error}{hint}") from error
-
-
-def _takes(model: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
-    """Whether the forward method takes that many arguments."""
-    try:
-        inspect.signature(model.forward).bind(*arguments, **keywords)
-    except TypeError:
-        return False
-    return True
-
-
-def _count(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int | None:
-    """The number of inputs in the batch: the first size of the first tensor."""
-    import torch
-    from torch.utils._pytree import tree_leaves
-
-    leaves = tree_leaves((arguments, keywords))
-    return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
-
-
-_Held = list[tuple[dict[str, Any], str, "torch.Tensor", "torch.Tensor"]]
-
-
-def _copy_buffers(model: torch.nn.Module) -> _Held:
-    """Each buffer with its place and a copy of its values: a forward pass may write into it or replace it."""
-    return [
-        (module._buffers, name, buffer, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-
-
-def _restore_buffers(held: _Held) -> None:
-    import torch
-
-    with torch.no_grad():
-        for place, name, buffer, values in held:
-            buffer.copy_(values)
-            place[name] = buffer
-
-
-def _split(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-    import torch
-
-    targets = None
-    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], torch.Tensor):
-        batch, targets = batch
-    if isinstance(batch, Mapping):
-        return (), dict(batch), targets
-    if isinstance(batch, (tuple, list)):
-        return tuple(batch), {}, targets
-    if isinstance(batch, torch.Tensor):
-        return (batch,), {}, targets
-    raise ArgumentError(f"batch must be inputs or a pair (inputs, targets), got {type(batch).__name__}")
+    trained = {name: p for name, p in named.items() if p.requires_grad and value.loss.requires_grad}
+    if not trained:
+        return {}
+    gradients = torch.autograd.grad(value.loss, list(trained.values()), allow_unused=True)
+    pairs = zip(trained, gradients, strict=True)
+    return {name: measure.second_moment(gradient) for name, gradient in pairs if gradient is not None}

@@ -1,42 +1,121 @@
-"""A diagnosis: the facts of every layer, the findings, and how they are shown."""
+"""A diagnosis: the facts of every layer, the findings, and the plan that mends them."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.diagnosis.facts import Finding, LayerFacts
+from wellbegun.diagnosis.facts import Facts, Finding, LayerFacts
+from wellbegun.plans import Plan
 
 if TYPE_CHECKING:
+    import torch
     from rich.console import RenderableType
+
+SCHEMA = "wellbegun.diagnosis/1"
+
+_TOLD = 3
+"""Findings that the verdict names."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What one forward and one backward pass showed before training.
+    """What one forward and one backward pass showed before training; of a skeleton, what theory predicts.
 
     Attributes:
-        layers: facts of each layer, in the order of execution.
+        facts: all that was measured, see `Facts`.
         findings: what is wrong, worst first; empty for a sound network.
-        loss: at step 0.
+        source: the inputs that it rests on, in words.
+        plan: that the model was compared with, or None.
     """
 
-    layers: tuple[LayerFacts, ...]
+    facts: Facts
     findings: tuple[Finding, ...]
-    loss: float
+    source: str = "a batch"
+    plan: Plan | None = None
+    _model: torch.nn.Module | None = field(default=None, repr=False, compare=False)
+    _example: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def layers(self) -> tuple[LayerFacts, ...]:
+        """Facts of each layer, in the order of execution."""
+        return self.facts.layers
+
+    @property
+    def loss(self) -> float:
+        """The loss at step 0."""
+        return self.facts.loss
+
+    @property
+    def predicted(self) -> bool:
+        """Whether these are predictions of theory for a model without weights."""
+        return self.facts.predicted
 
     @property
     def healthy(self) -> bool:
         """Whether there is no finding of level "error"."""
         return all(finding.level != "error" for finding in self.findings)
 
+    @property
+    def verdict(self) -> str:
+        """The answer in one line: is the network fit to be trained, and if not, what is wrong where."""
+        serious = [finding for finding in self.findings if finding.level != "note"]
+        errors = sum(finding.level == "error" for finding in serious)
+        if not serious:
+            return "sound: no faults found" if not self.findings else "sound: nothing but notes"
+        said = [f"{f.kind} at {f.layer}" if f.layer else f.kind for f in serious[:_TOLD]]
+        more = f", and {len(serious) - _TOLD} more" if len(serious) > _TOLD else ""
+        return f"{'not sound' if errors else 'sound, with warnings'}: {', '.join(said)}{more}"
+
+    def repair(self, *, seed: int = 0) -> Plan:
+        """Return the plan that mends what initialisation can mend: apply it with `overwrite=True`.
+
+        >>> import torch, wellbegun as wb
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        >>> _ = torch.nn.init.ones_(model[0].weight)
+        >>> batch = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+        >>> plan = wb.diagnose(model, batch).repair()
+        >>> plan["0.weight"].law, plan["2.weight"].law
+        (Normal(std=0.3398836), Keep())
+        >>> _ = wb.apply(plan, model)
+        >>> wb.diagnose(model, batch).healthy
+        True
+
+        The weights that the findings of level error and warning blame, and the biases and scales beside them, get what
+        `auto` plans for them. The rest stays as it is: as in the plan that was given to `wb.diagnose`, or with
+        `Keep()`, the values that the model holds.
+
+        Args:
+            seed: of the new numbers, where no plan was given.
+
+        Raises:
+            ArgumentError: no finding can be mended by other starting values.
+            TraceError, UnplannedError: the model cannot be planned, see `wb.plan`.
+        """
+        from wellbegun.diagnosis.repair import repaired
+
+        assert self._model is not None
+        return repaired(self.findings, self._model, self._example, self.plan, seed)
+
     def to_record(self) -> dict[str, Any]:
         """Return everything as plain data; numbers that JSON does not know are null."""
-        record: dict[str, Any] = plain(asdict(self) | {"healthy": self.healthy})
-        return record
+        facts = asdict(self.facts)
+        record = {
+            "schema": SCHEMA,
+            "healthy": self.healthy,
+            "verdict": self.verdict,
+            "predicted": self.predicted,
+            "inputs": self.source,
+            "loss": self.loss,
+            "findings": [asdict(finding) for finding in self.findings],
+            **{name: facts[name] for name in ("layers", "tensors", "attentions", "streams", "copies", "jacobian")},
+            **{name: facts[name] for name in ("classes", "prior", "logits", "unseen", "data_cosine")},
+        }
+        made: dict[str, Any] = plain(record)
+        return made
 
     def to_json(self) -> str:
         """Return everything as JSON."""
@@ -50,31 +129,10 @@ class Diagnosis:
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
     def renderables(self) -> list[RenderableType]:
-        """Return a table of facts and the findings, for a rich console."""
-        from rich import box
-        from rich.table import Table
+        """Return the verdict, the findings and a table of the layers, for a rich console."""
+        from wellbegun.diagnosis.table import renderables
 
-        table = Table(box=box.SIMPLE_HEAD, title="step 0, layer by layer", title_justify="left", pad_edge=False)
-        for heading in ("layer", "activation", "signal", "gradient", "dead", "saturated", "cosine"):
-            table.add_column(heading, justify="left" if heading in ("layer", "activation") else "right")
-        for layer in self.layers:
-            shares = (_cell(layer.dead, ".0%"), _cell(layer.saturated, ".0%")) if layer.activation else ("", "")
-            sizes = f"{layer.signal:.3g}", _cell(layer.gradient, ".3g")
-            table.add_row(layer.name, layer.activation, *sizes, *shares, _cell(layer.cosine, ".3f"))
-        lines: list[RenderableType] = [table, f"loss at step 0: {self.loss:.4g}"]
-        if not self.findings:
-            lines.append("no faults found")
-        lines += [f"{f.level}: {f.kind}{_place(f)}: {f.message}. Mend: {f.remedy}." for f in self.findings]
-        return lines
-
-
-def _place(finding: Finding) -> str:
-    return f" at {finding.layer}" if finding.layer else ""
-
-
-def _cell(value: float, form: str) -> str:
-    """A number in the table; what was not measured stays empty."""
-    return "" if math.isnan(value) else format(value, form)
+        return renderables(self)
 
 
 def plain(value: Any) -> Any:

@@ -1,13 +1,15 @@
-"""What is measured of one layer at step 0."""
+"""What is measured at step 0: of each layer, parameter, attention and residual stream; and what is wrong."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """Measurements on one layer, in float64, on one batch.
+    """Measurements on one use of one layer, in float64, on one batch; nan where something was not measured.
 
     Attributes:
         name: the layer's weight, as the model names it.
@@ -24,10 +26,18 @@ class LayerFacts:
             for fewer than 8 inputs.
         twins: share of units that equal another unit of the layer on every input.
         finite: whether every output is finite (of a gradient that is not, the second moment tells).
-        normalised: whether a normalisation stands between the layer and its activation.
+        normalised: whether a normalisation stands behind the layer, before its activation and any sum.
         starts_at_zero: whether the layer's weight is zero throughout, and can leave zero by training nevertheless.
         waits_for: a parameter behind the layer that is zero throughout and gets a gradient: until it has moved,
             the layer gets none; "" if there is no such parameter.
+        norm: scale of the normalisation that stands behind the layer; "" if it has none.
+        inflow: second moment of what flows into the layer.
+        width: number of units.
+        tokens: mean cosine between the layer's outputs at different places of the same input.
+        branch: whether it stands in a branch that begins and ends in a residual stream.
+        kind: what the function does: "linear", "convolution", "lookup", "recurrent".
+        expected: second moment of the output by theory, where theory was asked.
+        expected_gradient: that of the gradient, by theory, in the unit of the measured gradient at the last layer.
     """
 
     name: str
@@ -45,6 +55,157 @@ class LayerFacts:
     normalised: bool = False
     starts_at_zero: bool = False
     waits_for: str = ""
+    norm: str = ""
+    inflow: float = math.nan
+    width: int = 0
+    tokens: float = math.nan
+    branch: bool = False
+    kind: str = "linear"
+    expected: float = math.nan
+    expected_gradient: float = math.nan
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """One parameter as it is stored, summed in float64.
+
+    Attributes:
+        name: as the model names it.
+        dtype: storage type ("float32", "bfloat16").
+        size: number of elements.
+        mean, std: of the finite elements.
+        planned: standard deviation that the plan gives it; nan without a plan.
+        bad: elements that are infinite or not a number.
+        largest: share of elements at the largest number that the type holds.
+        tiny: share of elements that are not zero and below the smallest normal number of the type.
+        zero: share of elements that are zero.
+        matrix: whether it has two or more dimensions.
+        trained: whether it takes gradients.
+        used: whether any operation of the forward pass took it.
+        reached: whether the loss depends on what was made of it.
+        gradient: second moment of its gradient; nan if it got none.
+    """
+
+    name: str
+    dtype: str
+    size: int
+    mean: float
+    std: float
+    planned: float = math.nan
+    bad: int = 0
+    largest: float = 0.0
+    tiny: float = 0.0
+    zero: float = 0.0
+    matrix: bool = True
+    trained: bool = True
+    used: bool = True
+    reached: bool = True
+    gradient: float = math.nan
+
+
+@dataclass(frozen=True)
+class AttentionFacts:
+    """One attention, on a sample of its rows.
+
+    Attributes:
+        layer: of the layers that its queries and keys come from, the one with the larger output.
+        other: the one with the smaller output; the same where both come from one.
+        scores: standard deviation of a row's scores, before the softmax; the mean over rows.
+        entropy: entropy of a row over the largest that it can have, ln(places); the mean over rows. 1 is uniform.
+        places: mean number of places that a row may look at.
+    """
+
+    layer: str
+    other: str
+    scores: float
+    entropy: float
+    places: float
+
+
+@dataclass(frozen=True)
+class StreamFacts:
+    """One residual stream: what it held, and what was added to it, one after the other.
+
+    Attributes:
+        writers: the layer that made each addition, the last one before the sum.
+        branches: second moment of each addition.
+        sums: second moment of the stream, first before all additions, then behind each.
+        tokens: mean cosine between the places of one input, for each sum; nan for streams without places.
+    """
+
+    writers: tuple[str, ...]
+    branches: tuple[float, ...]
+    sums: tuple[float, ...]
+    tokens: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class JacobianFacts:
+    """Singular values of the outputs' slopes with respect to the inputs, from random projections.
+
+    Attributes:
+        largest, smallest: of the projected Jacobian, the mean over inputs.
+        probes: number of random directions.
+    """
+
+    largest: float
+    smallest: float
+    probes: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that findings are made of.
+
+    Attributes:
+        layers: in the order of execution; the last one is the output layer.
+        loss: at step 0; nan where none was computed.
+        classes: their number, if the loss is the cross-entropy of the output.
+        prior: entropy of the targets' own frequencies, where there are enough of them; nan otherwise.
+        logits: second moment of the output, about the mean of each row, for classes; nan otherwise.
+        tensors: the parameters.
+        attentions, streams: in the order of execution.
+        copies: names of tensors that hold the same numbers, see `copies`.
+        unseen: weights that nothing is known about.
+        jacobian: where it was asked for.
+        predicted: whether the numbers are theory, and nothing was run.
+        aliases: of a layer's weight, where it is computed from parameters: all of them.
+        data_cosine: mean cosine between the inputs themselves, if they are numbers.
+    """
+
+    layers: tuple[LayerFacts, ...]
+    loss: float
+    classes: int | None = None
+    prior: float = math.nan
+    logits: float = math.nan
+    tensors: tuple[TensorFacts, ...] = ()
+    attentions: tuple[AttentionFacts, ...] = ()
+    streams: tuple[StreamFacts, ...] = ()
+    copies: tuple[Copies, ...] = ()
+    unseen: tuple[str, ...] = ()
+    jacobian: JacobianFacts | None = None
+    predicted: bool = False
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    data_cosine: float = math.nan
+
+    @property
+    def hidden(self) -> tuple[LayerFacts, ...]:
+        """The layers with an activation; of a network without activations, all but the last."""
+        active = tuple(layer for layer in self.layers if layer.activation)
+        return active if active else self.layers[:-1]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Tensors, or parts of them, that hold the same random numbers.
+
+    Attributes:
+        names: the tensors, two or more; one tensor twice if its parts repeat one another.
+        blocks: number of blocks of 64 elements that they share; 0 if the tensors are equal as a whole.
+    """
+
+    names: tuple[str, ...]
+    blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,12 +213,12 @@ class Finding:
     """Something that is wrong, or worth knowing, before training starts.
 
     Attributes:
-        kind: short name of the cause: "symmetric", "vanishing", "exploding", "saturated", "dead", "collapsed",
-            "no gradient", "non-finite", "overconfident", "copies", "not judged".
+        kind: short name of the cause: "vanishing", "dead", ... (the table in docs/diagnosis.md lists them all).
         level: "error", "warning" or "note".
         layer: the first guilty layer.
         message: one sentence with the measured numbers.
         remedy: what to change.
+        weights: the tensors whose laws `Diagnosis.repair` changes; empty if no starting value mends this.
     """
 
     kind: str
@@ -65,3 +226,4 @@ class Finding:
     layer: str
     message: str
     remedy: str
+    weights: tuple[str, ...] = ()

@@ -25,6 +25,16 @@ JOINS = frozenset("cat concat concatenate stack where".split())
 
 CONVOLUTIONS = frozenset("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d".split())
 
+RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
+"""Whole recurrent layers, and one step of them: several weights in one function."""
+
+LOOKUPS = frozenset(("embedding", "embedding_bag"))
+
+MATRIX_PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm baddbmm einsum".split())
+
+COMPOSED = frozenset(("multi_head_attention_forward",))
+"""Functions of torch that are written in Python: what they call is watched in their place."""
+
 ATTENTION = frozenset(("scaled_dot_product_attention",))
 """Takes what parameters made (a mask), and is no layer."""
 

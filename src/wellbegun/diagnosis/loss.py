@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError
@@ -10,18 +12,35 @@ from wellbegun.errors import ArgumentError
 if TYPE_CHECKING:
     import torch
 
+    from wellbegun.diagnosis.batches import Batch
+
 IGNORED = -100
 """A class target that torch's cross-entropy leaves out."""
 
 
-def loss_of(
-    output: Any, targets: Any, loss: Callable[[Any, Any], torch.Tensor] | None
-) -> tuple[torch.Tensor, int | None]:
+@dataclass(frozen=True)
+class Value:
+    """The loss, and what is known of it.
+
+    Attributes:
+        loss: one number.
+        classes: how many, if it is the mean cross-entropy of the output.
+        prior: entropy of the targets' frequencies, where there are ten and more of them for each class; nan otherwise.
+        logits: second moment of the output about the mean of each row, where it is known to be logits; nan otherwise.
+    """
+
+    loss: torch.Tensor
+    classes: int | None = None
+    prior: float = math.nan
+    logits: float = math.nan
+
+
+def loss_of(output: Any, batch: Batch, loss: Callable[[Any, Any], torch.Tensor] | None) -> Value:
     """Return the loss and, for class targets with the default loss, the number of classes.
 
     Args:
         output: what the model returned.
-        targets: whole numbers, other numbers, or None.
+        batch: its targets are whole numbers, other numbers, or None.
         loss: takes (output, targets); None for the default one.
 
     Raises:
@@ -29,24 +48,75 @@ def loss_of(
     """
     import torch
 
-    classes = None
+    targets, classes, prior = batch.targets, None, math.nan
+    named = getattr(output, "logits", None)
+    own = getattr(output, "loss", None)
+    logits = _about_rows(named) if isinstance(named, torch.Tensor) and named.ndim > 1 else math.nan
     if loss is not None:
         value = loss(output, targets)
+    elif targets is None and isinstance(own, torch.Tensor) and own.numel() == 1:
+        value = own
     else:
-        output = output[0] if isinstance(output, (tuple, list)) else getattr(output, "logits", output)
-        if not isinstance(output, torch.Tensor):
-            raise ArgumentError(f"the model returns a {type(output).__name__}; pass loss=... to reduce it to a number")
         if targets is None:
-            # a fixed direction, so that a zero output still has a gradient
-            signs = torch.randint(2, output.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-            value = (output * signs.to(output)).mean()
-        elif targets.is_floating_point():
-            value = _mean_square(output, targets)
+            value = _along_a_direction(output)
         else:
-            value, classes = _cross_entropy(output, targets)
+            made = _main(output)
+            if targets.is_floating_point():
+                value = _mean_square(made, targets)
+            else:
+                value, classes = _cross_entropy(made, targets)
+                prior = _prior(targets, classes)
+                logits = _about_rows(made.movedim(1, -1) if made.shape[-1] != classes else made)
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         raise ArgumentError("the loss must be a tensor of one element")
-    return value, classes
+    return Value(value, classes, prior, logits)
+
+
+def _main(output: Any) -> torch.Tensor:
+    """The first tensor of what a model returns, or its logits."""
+    import torch
+
+    output = output[0] if isinstance(output, (tuple, list)) else getattr(output, "logits", output)
+    if not isinstance(output, torch.Tensor):
+        raise ArgumentError(f"the model returns a {type(output).__name__}; pass loss=... to reduce it to a number")
+    return output
+
+
+def _along_a_direction(output: Any) -> torch.Tensor:
+    """The mean of all that a model returns, along a fixed direction, so that a zero output still has a gradient.
+
+    The direction is on the scale of the output: a mean over many elements has small gradients, and no more than that.
+    """
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    held = getattr(output, "logits", None)
+    leaves = tree_leaves(dict(output) if isinstance(output, dict) else output) if held is None else [held]
+    found = [x for x in leaves if isinstance(x, torch.Tensor) and x.is_floating_point() and x.requires_grad]
+    found = found or [x for x in leaves if isinstance(x, torch.Tensor) and x.is_floating_point() and x.numel()]
+    if not found:
+        raise ArgumentError(f"the model returns a {type(output).__name__}; pass loss=... to reduce it to a number")
+    made = torch.Generator().manual_seed(0)
+    signs = [torch.randint(2, leaf.shape, generator=made) * 2 - 1 for leaf in found]
+    return torch.stack([(leaf * sign.to(leaf)).mean().float() for leaf, sign in zip(found, signs, strict=True)]).sum()
+
+
+def _about_rows(logits: torch.Tensor) -> float:
+    from wellbegun.diagnosis import measure
+
+    found = logits.detach()
+    return measure.second_moment(found - found.mean(-1, keepdim=True)) if found.shape[-1] > 1 else math.nan
+
+
+def _prior(targets: torch.Tensor, classes: int) -> float:
+    """Entropy of the frequencies of the classes, in nats."""
+    import torch
+
+    counted = targets[targets != IGNORED].flatten()
+    if counted.numel() < 10 * classes:
+        return math.nan
+    shares = torch.bincount(counted.long(), minlength=classes).double() / counted.numel()
+    return float(-torch.xlogy(shares, shares).sum())
 
 
 def _mean_square(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

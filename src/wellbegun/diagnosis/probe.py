@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+import types as kinds
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -12,8 +13,23 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from wellbegun.diagnosis import measure
+from wellbegun.diagnosis.attentions import Attentions
 from wellbegun.diagnosis.facts import LayerFacts
-from wellbegun.diagnosis.functions import ACTIVATIONS, ATTENTION, CONVOLUTIONS, NORMS, PASSES, PRODUCTS, SUMS
+from wellbegun.diagnosis.functions import (
+    ACTIVATIONS,
+    ATTENTION,
+    COMPOSED,
+    CONVOLUTIONS,
+    LOOKUPS,
+    MATRIX_PRODUCTS,
+    NORMS,
+    PASSES,
+    PRODUCTS,
+    RECURRENT,
+    SUMS,
+)
+from wellbegun.diagnosis.kept import Written
+from wellbegun.diagnosis.streams import Streams
 from wellbegun.diagnosis.watched import Gate, Watched
 
 FEWEST_INPUTS = 8
@@ -22,13 +38,17 @@ FEWEST_INPUTS = 8
 _Followed = tuple[tuple[Watched, bool], ...]
 """The layers without an activation whose output a tensor holds, each with whether a normalisation was passed."""
 
+_Weights = list[tuple[torch.Tensor, tuple[str, ...]]]
+
 
 class Probe(TorchFunctionMode):
-    """Sees every function that takes a weight, and the activation behind it."""
+    """Sees every function that takes a weight, the activation behind it, attentions and residual sums."""
 
     def __init__(self, parameters: Mapping[str, torch.Tensor], buffers: Iterable[torch.Tensor] = ()) -> None:
         super().__init__()
         self.layers: list[Watched] = []
+        self.taken: set[str] = set()
+        self.written = Written(parameters.values())
         self._seen: set[str] = set()
         self._gates: list[Gate] = []
         self._parameters = parameters
@@ -37,16 +57,23 @@ class Probe(TorchFunctionMode):
         self._derived: MutableMapping[torch.Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
         self._followed: MutableMapping[torch.Tensor, _Followed] = WeakTensorKeyDictionary()
         self._upstream: MutableMapping[torch.Tensor, int] = WeakTensorKeyDictionary()
+        self._moments: MutableMapping[torch.Tensor, float] = WeakTensorKeyDictionary()
+        self.attentions = Attentions(lambda tensor: self._upstream.get(tensor, 0))
+        self.streams = Streams(self._moment)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        changed = args[0] if name == "__setitem__" else result
+        kwargs, full = kwargs or {}, getattr(func, "__name__", "")
+        if full in COMPOSED:
+            with self:
+                return _opened(func)(*args, **kwargs)
+        self.written.before(full, args, kwargs)
+        result = func(*args, **kwargs)
+        changed = args[0] if full == "__setitem__" else result
         results = [leaf for leaf in tree_leaves(changed) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
         if results:
-            self._see(name if name.startswith("__") else name.rstrip("_"), args, kwargs or {}, results)
+            self._see(full if full.startswith("__") else full.rstrip("_"), args, kwargs, results)
         return result
 
     def facts(self, moments: Mapping[str, float], inputs: int | None) -> tuple[LayerFacts, ...]:
@@ -64,15 +91,21 @@ class Probe(TorchFunctionMode):
         """Return the parameters of two or more dimensions that no function took that the probe understands."""
         return tuple(name for name, p in self._parameters.items() if p.ndim > 1 and name not in self._seen)
 
+    def made_of(self) -> dict[str, tuple[str, ...]]:
+        """Return, for each layer's weight that is computed from several parameters, all of them."""
+        return {layer.name: layer.names for layer in self.layers if len(layer.names) > 1}
+
     def _facts(self, layer: Watched, moments: Mapping[str, float], open_gates: Sequence[Gate], few: bool) -> LayerFacts:
         gate = next((gate for gate in open_gates if gate.upstream >> layer.index & 1), None)
         if layer.zero and not layer.joined:
             gate = None  # zero behind zero, one after the other: that is no branch which waits for its turn
         weight_gradient = math.nan
-        if self._parameters[layer.name].requires_grad:
-            weight_gradient = moments.get(layer.name, 0.0)
+        if any(self._parameters[name].requires_grad for name in layer.names):
+            # what the loss does not depend on gets no gradient, which is another matter than one of zero
+            reached = [moments[name] for name in layer.names if name in moments]
+            weight_gradient = max(reached) if reached else math.nan if moments else 0.0
         gradient = layer.gradient
-        if not layer.received and self._trains(layer):
+        if not layer.received and not moments and self._trains(layer):
             gradient = 0.0
         alive = weight_gradient > 0 and layer.twin_gradients <= 0.5
         return LayerFacts(
@@ -91,6 +124,12 @@ class Probe(TorchFunctionMode):
             normalised=layer.normalised,
             starts_at_zero=layer.zero and (alive or gate is not None),
             waits_for=gate.names[0] if gate else "",
+            norm=layer.norm,
+            inflow=layer.inflow,
+            width=layer.width,
+            tokens=layer.tokens,
+            branch=layer.branch,
+            kind=layer.kind,
         )
 
     def _trains(self, layer: Watched) -> bool:
@@ -101,8 +140,9 @@ class Probe(TorchFunctionMode):
     def _see(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[torch.Tensor]) -> None:
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         names = [self._names(tensor) for tensor in tensors]
+        made_of = tuple(dict.fromkeys(one for found in names for one in found or ()))
+        self.taken.update(made_of)
         if tensors and None not in names:  # made of parameters and buffers alone
-            made_of = tuple(dict.fromkeys(one for found in names for one in found or ()))
             for result in results:
                 self._derived[result] = made_of
             return
@@ -115,20 +155,35 @@ class Probe(TorchFunctionMode):
         matrices = [(tensor, found) for tensor, found in weights if tensor.ndim > 1]
         for tensor in results:
             self._buffers.pop(id(tensor), None)  # data was written into it
+            if any(tensor is other for other in data):
+                self._moments.pop(tensor, None)
         if name in PASSES or name in ATTENTION:
             self._seen.update(one for _, found in weights for one in found)
             self._note_gates(_scales(name, kwargs, weights), upstream)
             if name in PRODUCTS and len(data) > 1:
                 self._note_zero_signals(data)
+            if name in SUMS and len(data) == 2:
+                self.streams.add(data, [self._upstream.get(tensor, 0) for tensor in data], result, self.layers)
             if name in PASSES:
-                self._follow(name, data, results)
+                self._follow(name, data, results, _scales(name, kwargs, weights))
+            else:
+                self.attentions.fused(data, args, kwargs)
+        elif name in RECURRENT and matrices:
+            self._note_gates(matrices, upstream)
+            upstream |= self._watch_recurrent(name, args, matrices, data, result, upstream)
         elif matrices and len(results) == 1 and result.ndim > 1:
             self._note_gates(matrices, upstream)
-            upstream |= self._watch(*matrices[0], 1 if name in CONVOLUTIONS else -1, result, upstream)
+            axis, kind = (1, "convolution") if name in CONVOLUTIONS else (-1, "linear")
+            kind = "lookup" if name in LOOKUPS else kind
+            upstream |= self._watch(*matrices[0], axis, kind, data, result, upstream)
         else:
             self._note_gates(matrices, upstream)
             if name in ACTIVATIONS:
                 self._activate(name, data, result)
+            elif name == "softmax":
+                self.attentions.soften(args, kwargs, data[0], result)
+            elif name in MATRIX_PRODUCTS and len(data) > 1:
+                self.attentions.multiply(data, result)
         if upstream:
             for result in results:
                 self._upstream[result] = upstream | self._upstream.get(result, 0)
@@ -151,9 +206,12 @@ class Probe(TorchFunctionMode):
                 gated = [self._upstream.get(other, 0) for other in factors if other is not factor]
                 self._gates += [Gate(zero[-1].names, upstream & ~(1 << zero[-1].index)) for upstream in gated]
 
-    def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor]) -> None:
+    def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor], scales: _Weights) -> None:
         """Carry what is known of the inputs over to the results."""
         rescaled = name in NORMS
+        self.attentions.carry(data, results)
+        if name not in SUMS and not rescaled:
+            self.streams.carry(data, results)
         if name in PRODUCTS and len(data) > 1:
             whole = [tensor for tensor in data if tensor.numel() == results[0].numel()]
             if len(whole) != 1:
@@ -163,6 +221,10 @@ class Probe(TorchFunctionMode):
         if name in SUMS and len(data) > 1:
             for layer, _ in followed:
                 layer.joined = True
+        elif rescaled:
+            for layer, _ in followed:
+                layer.normalised |= not layer.joined
+                layer.norm = next((found[0] for _, found in scales), layer.norm)
         kept = {layer.index: (layer, norm or rescaled) for layer, norm in followed if not layer.activation}
         for result in results if kept else ():
             self._followed[result] = tuple(kept.values())
@@ -171,15 +233,50 @@ class Probe(TorchFunctionMode):
         followed: _Followed = next((self._followed[tensor] for tensor in data if tensor in self._followed), ())
         for layer, normalised in followed:
             if not layer.activation:
-                layer.activation, layer.normalised = name, normalised
-                layer.activated = measure.second_moment(result)
+                layer.activation, layer.normalised = name, normalised or layer.normalised
+                layer.activated = self._moment(result)
                 layer.dead = measure.dead_share(result, layer.unit_axis)
                 layer.saturated = measure.flat_share(name, result)
         self._followed.pop(result, None)  # it worked in place
 
-    def _watch(
-        self, weight: torch.Tensor, names: tuple[str, ...], unit_axis: int, result: torch.Tensor, upstream: int
+    def _moment(self, tensor: torch.Tensor) -> float:
+        """The second moment of a tensor, measured once."""
+        found = self._moments.get(tensor)
+        if found is None:
+            found = self._moments[tensor] = measure.second_moment(tensor)
+        return found
+
+    def _watch_recurrent(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        matrices: _Weights,
+        data: list[torch.Tensor],
+        result: torch.Tensor,
+        upstream: int,
     ) -> int:
+        names = tuple(dict.fromkeys(one for _, found in matrices for one in found))
+        time_first = not name.endswith("_cell") and result.ndim == 3 and args[-1] is False
+        zero = not any(tensor.detach().any() for tensor, _ in matrices)
+        seen = result.transpose(0, 1) if time_first else result
+        made = self._watch(matrices[0][0], names, -1, "recurrent", data, result, upstream, seen=seen)
+        self.layers[-1].zero = zero
+        return made
+
+    def _watch(
+        self,
+        weight: torch.Tensor,
+        names: tuple[str, ...],
+        unit_axis: int,
+        kind: str,
+        data: list[torch.Tensor],
+        result: torch.Tensor,
+        upstream: int,
+        seen: torch.Tensor | None = None,
+    ) -> int:
+        found = measure.sizes(result if seen is None else seen)
+        self._moments[result] = found.second
+        inflow = next((tensor for tensor in data if tensor.is_floating_point()), None)
         layer = Watched(
             index=len(self.layers),
             name=names[0],
@@ -187,11 +284,15 @@ class Probe(TorchFunctionMode):
             upstream=upstream,
             zero=not weight.detach().any(),
             unit_axis=unit_axis,
-            signal=measure.second_moment(result),
-            mean=measure.mean(result),
-            cosine=measure.mean_cosine(result),
+            signal=found.second,
+            mean=found.mean,
+            cosine=found.cosine,
             twins=measure.twin_share(result, unit_axis),
-            finite=measure.is_finite(result),
+            finite=found.finite,
+            kind=kind,
+            inflow=math.nan if inflow is None else self._moment(inflow),
+            width=result.shape[unit_axis],
+            tokens=measure.place_cosine(result if seen is None else seen),
         )
         self.layers.append(layer)
         self._seen.update(names)
@@ -199,6 +300,8 @@ class Probe(TorchFunctionMode):
         if result.requires_grad:
 
             def note_gradient(gradient: torch.Tensor) -> None:
+                if gradient.numel() == 0:  # an expert that no input was sent to
+                    return
                 moment = measure.second_moment(gradient)
                 layer.gradient, layer.received = moment if math.isfinite(moment) else math.inf, True
                 if layer.zero:
@@ -208,9 +311,22 @@ class Probe(TorchFunctionMode):
         return 1 << layer.index
 
 
-def _scales(
-    name: str, kwargs: Mapping[str, Any], weights: list[tuple[torch.Tensor, tuple[str, ...]]]
-) -> list[tuple[torch.Tensor, tuple[str, ...]]]:
+def _opened(function: Any) -> Callable[..., Any]:
+    """The same function without its first question, whether somebody else takes the call: its body runs."""
+    names = [name for name in function.__globals__ if name.startswith("has_torch_function")]
+    answers: dict[str, Any] = dict.fromkeys(names, lambda *_: False)
+    made = kinds.FunctionType(
+        function.__code__,
+        function.__globals__ | answers,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def _scales(name: str, kwargs: Mapping[str, Any], weights: _Weights) -> _Weights:
     """The parameters among a passing function's arguments that multiply its input."""
     if name in PRODUCTS:
         return weights

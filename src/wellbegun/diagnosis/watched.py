@@ -1,9 +1,9 @@
-"""One layer, and one parameter that multiplies, while they are being watched."""
+"""Layers, gates, attentions and residual streams while they are being watched."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Watched:
         upstream: bits of the layers that its input comes from.
         zero: whether the weight is zero throughout.
         joined: whether its output is added to something else that was computed, as in a residual branch.
+        branch: whether it stands in a branch that begins and ends in a residual stream.
         twin_gradients: share of units whose gradient equals another unit's; only where the weight is zero.
         received: whether a gradient arrived.
     """
@@ -33,12 +34,18 @@ class Watched:
     cosine: float
     twins: float
     finite: bool
+    kind: str = "linear"
+    inflow: float = math.nan
+    width: int = 0
+    tokens: float = math.nan
     activation: str = ""
     normalised: bool = False
     activated: float = math.nan
     dead: float = 0.0
     saturated: float = 0.0
     joined: bool = False
+    norm: str = ""
+    branch: bool = False
     gradient: float = math.nan
     twin_gradients: float = 0.0
     received: bool = False
@@ -55,3 +62,26 @@ class Gate:
 
     names: tuple[str, ...]
     upstream: int
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """A softmax whose result may turn out to be the weights of an attention.
+
+    Attributes:
+        measured: spread of scores, relative entropy, number of places.
+        sources: indices of the layers that its queries and keys come from.
+    """
+
+    measured: tuple[float, float, float]
+    sources: tuple[int, ...]
+
+
+@dataclass
+class Stream:
+    """A residual stream: see `StreamFacts`."""
+
+    sums: list[float]
+    tokens: list[float]
+    branches: list[float] = field(default_factory=list)
+    writers: list[str] = field(default_factory=list)

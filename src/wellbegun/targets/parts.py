@@ -58,8 +58,8 @@ def parts_of(tensor: torch.Tensor, told: Runs | None = None) -> tuple[Part, ...]
     """Return what this process holds of a tensor, without any communication.
 
     An ordinary tensor is one part, all of it. A DTensor has the part that its placements give this process (none if
-    the process is not in its mesh), a parameter that ZeRO-3 has partitioned a flat range. A simulated DTensor
-    (LocalTensorMode) has the parts of all processes.
+    the process is not in its mesh), a parameter that ZeRO-3 has partitioned a flat range, and one that it has gathered
+    for a while the whole and the range. A simulated DTensor (LocalTensorMode) has the parts of all processes.
 
     Args:
         tensor: of a model.
@@ -85,7 +85,16 @@ def parts_of(tensor: torch.Tensor, told: Runs | None = None) -> tuple[Part, ...]
     if told is not None:
         return (Part(tensor, tuple(told.blocks())),)
     shape = tuple(tensor.shape)
-    return (Part(tensor, ((tuple(slice(0, size) for size in shape), (0,) * len(shape)),), True),)
+    whole_part = Part(tensor, ((tuple(slice(0, size) for size in shape), (0,) * len(shape)),), True)
+    if (
+        getattr(tensor, "ds_tensor", None) is not None
+    ):  # gathered by ZeRO-3, which goes back to its partition afterwards
+        from wellbegun.targets.zero import partition_of
+
+        partition = partition_of(tensor)
+        if partition.tensor.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
+            return whole_part, partition
+    return (whole_part,)
 
 
 def is_dtensor(tensor: torch.Tensor) -> bool:

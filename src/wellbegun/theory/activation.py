@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wellbegun.errors import ArgumentError, UnknownNameError
-from wellbegun.theory.foreign import array_function, callable_name
+from wellbegun.theory.expression import is_expression, parse_expression
+from wellbegun.theory.foreign import array_function, callable_name, probe
 from wellbegun.theory.formulas import ALIASES, FORMULAS
 from wellbegun.theory.kinks import find_kinks
 
@@ -40,7 +41,7 @@ class Activation:
 
 
 def find_activation(activation: str | Callable[..., Any] | Activation, **parameters: float) -> Activation:
-    """Return the activation of a name or of a callable.
+    """Return the activation of a name, of an expression in x or of a callable.
 
     >>> find_activation("leaky_relu", negative_slope=0.2)
     Activation(name='leaky_relu_0.2', kinks=(0.0,))
@@ -48,13 +49,22 @@ def find_activation(activation: str | Callable[..., Any] | Activation, **paramet
     True
     >>> find_activation(lambda x: np.clip(x, -1, 1)).kinks
     (-1.0, 1.0)
+    >>> find_activation("max(x, 0.2 * x) + (x > 1.2345)").kinks
+    (0.0, 1.2345)
 
-    activation: a name (capitals and underscores do not matter; a number at its end is the first parameter),
-    a NumPy function, a torch function or module, any elementwise callable, or an `Activation` (kept as is).
+    activation: a name (capitals and underscores do not matter; a number at its end is the first parameter), an
+    expression such as "x * tanh(log1p(exp(x)))" (see `parse_expression`; nothing of it is run as Python), a NumPy
+    function, a torch function or module, any elementwise callable, or an `Activation` (kept as is).
     parameters: those of a named activation, such as `negative_slope`, `alpha`, `beta`, `lambd`.
     UnknownNameError: no such name. ArgumentError: an unknown parameter, or a callable that is not an
     elementwise function, finite on [-6, 6].
     """
+    if isinstance(activation, str) and is_expression(activation):
+        if parameters:
+            raise ArgumentError(
+                f"an expression takes no parameters ({', '.join(parameters)}); write the numbers into it"
+            )
+        return _expressed(activation)
     if isinstance(activation, str):
         name, implied = _resolve_name(activation)
         return _named(name, tuple(sorted(_checked(name, {**implied, **parameters}).items())))
@@ -79,6 +89,14 @@ def activation_names() -> tuple[str, ...]:
     True
     """
     return tuple(FORMULAS)
+
+
+@functools.lru_cache(maxsize=256)
+def _expressed(text: str) -> Activation:
+    """Build the activation of an expression; cached so that equal texts give equal values."""
+    function = parse_expression(text)
+    probe(text, function)
+    return Activation(text, function, find_kinks(function))
 
 
 @functools.lru_cache(maxsize=256)

@@ -39,7 +39,7 @@ def array_function(given: Callable[..., Any]) -> ArrayFunction:
 
     A torch function or module is called on float64 CPU tensors without gradients; a module is copied, so
     later changes to its parameters do not show. Any other callable is tried with an array, then (if torch is
-    loaded) with a tensor, then with one number at a time.
+    loaded) with a float64 and a float32 tensor, then with one number at a time.
     ArgumentError: it cannot be called, changes the shape, is not elementwise or not finite on [-6, 6].
     """
     torch = sys.modules.get("torch")
@@ -48,7 +48,7 @@ def array_function(given: Callable[..., Any]) -> ArrayFunction:
     else:
         candidates = [_through_numpy(given)]
         if torch is not None:
-            candidates.append(_through_torch(given, torch))
+            candidates += [_through_torch(given, torch), _through_torch(given, torch, "float32")]
         candidates.append(_one_by_one(given))
     failures: list[Exception] = []
     for candidate in candidates:
@@ -57,7 +57,7 @@ def array_function(given: Callable[..., Any]) -> ArrayFunction:
         except _CALL_ERRORS as failure:
             failures.append(failure)
             continue
-        _probe(given, candidate)
+        probe(callable_name(given), candidate)
         return candidate
     raise ArgumentError(
         f"the activation {callable_name(given)} cannot be called on an array of numbers: "
@@ -104,11 +104,14 @@ def _through_numpy(given: Callable[..., Any]) -> ArrayFunction:
     return function
 
 
-def _through_torch(given: Callable[..., Any], torch: Any) -> ArrayFunction:
+def _through_torch(given: Callable[..., Any], torch: Any, dtype: str = "float64") -> ArrayFunction:
+    """Call a function on tensors; float32 for one that holds float32 weights and refuses others."""
+
     def function(x: Array) -> Array:
         with torch.no_grad():
-            # a copy, for activations that work in place
-            return np.asarray(given(torch.tensor(x, dtype=torch.float64, device="cpu")).numpy(), dtype=np.float64)
+            # a copy, for activations that work in place; double, because NumPy has no bfloat16
+            tensor = torch.tensor(x, dtype=getattr(torch, dtype), device="cpu")
+            return np.asarray(given(tensor).detach().double().numpy(), dtype=np.float64)
 
     return function
 
@@ -120,12 +123,17 @@ def _one_by_one(given: Callable[..., Any]) -> ArrayFunction:
     return function
 
 
-def _probe(given: Callable[..., Any], function: ArrayFunction) -> None:
-    """Refuse what is not an elementwise, finite function of one number."""
-    name = callable_name(given)
+def probe(name: str, function: ArrayFunction) -> None:
+    """Refuse what is not an elementwise, finite function of one number.
+
+    >>> probe("log", np.log1p)
+    Traceback (most recent call last):
+    wellbegun.errors.ArgumentError: the activation log is not finite on [-6, 6]: f(-6) = nan; ...
+    """
     x = np.linspace(-PROBE_REACH, PROBE_REACH, PROBE_POINTS)
     try:
-        y = function(x)
+        with np.errstate(all="ignore"):
+            y = function(x)
     except _CALL_ERRORS as failure:
         raise ArgumentError(
             f"the activation {name} fails on [-6, 6]: {type(failure).__name__}: {failure}; "

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from wellbegun.errors import ArgumentError
 from wellbegun.theory.activation import Activation, find_activation
@@ -19,12 +17,13 @@ from wellbegun.theory.quadrature import gaussian_sample
 class Moments:
     """What one layer does to a Gaussian pre-activation u ~ N(0, q), all as means over u.
 
-    >>> moments("relu").second
+    >>> round(moments("relu").second, 12)
     0.5
 
-    q: variance of u. mean, second, fourth: E f, E f², E f⁴. variance: E f² - (E f)².
+    q: variance of u. mean, second, third, fourth: E f, E f², E f³, E f⁴. variance: E f² - (E f)².
     slope, slope_second, slope_fourth: E f', E f'² (chi at weight variance 1), E f'⁴, with f' almost
     everywhere.
+    product: E f f'. product_second: E f² f'², by which signal and gradient fluctuate together.
     second_growth: d E f² / dq; times the weight variance it is chi_q, the slope of the length map.
     variance_growth: d Var f / dq, the same when the bias removes the mean.
     """
@@ -39,6 +38,9 @@ class Moments:
     slope_fourth: float
     second_growth: float
     variance_growth: float
+    third: float
+    product: float
+    product_second: float
 
     @property
     def spread(self) -> float:
@@ -67,24 +69,25 @@ def moments(activation: str | Callable[..., Any] | Activation, q: float = 1.0, *
 def _moments(found: Activation, variance: float) -> Moments:
     """Cached, because the layers of a network ask for the same few moments again and again."""
     sample = gaussian_sample(found.function, found.kinks, variance)
-    f, slope = sample.values, sample.slopes
     hermite = (sample.z**2 - 1) / (2 * variance)
-    with np.errstate(over="ignore"):
-        mean = sample.mean(f)
-        centred = (f - mean) ** 2
-        return Moments(
-            q=variance,
-            mean=mean,
-            second=sample.mean(f**2),
-            variance=sample.mean(centred),
-            fourth=sample.mean(f**4),
-            slope=sample.mean(slope),
-            slope_second=sample.mean(slope**2),
-            slope_fourth=sample.mean(slope**4),
-            second_growth=sample.mean(f**2 * hermite),
-            # d/dq of E (f - m)² with m held still: at m = E f the motion of m adds nothing
-            variance_growth=sample.mean(centred * hermite),
-        )
+    mean = sample.mean(1)
+    centred = replace(sample, values=sample.values - mean)
+    return Moments(
+        q=variance,
+        mean=mean,
+        second=sample.mean(2),
+        variance=centred.mean(2),
+        fourth=sample.mean(4),
+        slope=sample.mean(0, 1),
+        slope_second=sample.mean(0, 2),
+        slope_fourth=sample.mean(0, 4),
+        second_growth=sample.mean(2, times=hermite),
+        # d/dq of E (f - m)² with m held still: at m = E f the motion of m adds nothing
+        variance_growth=centred.mean(2, times=hermite),
+        third=sample.mean(3),
+        product=sample.mean(1, 1),
+        product_second=sample.mean(2, 2),
+    )
 
 
 def positive(name: str, given: float) -> float:

@@ -38,10 +38,12 @@ def planned(folder: Path, experts: int = 0) -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("real", [pytest.param(False, id="attributes"), REAL])
-@pytest.mark.parametrize("size", [2, 4])
-def test_every_process_fills_its_own_partition(worlds: Worlds, tmp_path: Path, real: bool, size: int) -> None:
+@pytest.mark.parametrize(("size", "gathered"), [(2, False), (4, False), (2, True)])
+def test_every_process_fills_its_own_partition(
+    worlds: Worlds, tmp_path: Path, real: bool, size: int, gathered: bool
+) -> None:
     path, expected = planned(tmp_path, experts=4)
-    for answer in worlds(size).run("partitioned", plan=path, real=real, experts=4):
+    for answer in worlds(size).run("partitioned", plan=path, real=real, experts=4, gathered=gathered):
         assert answer["digests"] == {name: value for name, value in expected.items() if name != "scale"}
         assert answer["collectives"] == 0
         assert answer["elements"] == answer["mine"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +174,7 @@ def verified(plan: str, fault: str) -> dict[str, Any]:
     }
 
 
-def partitioned(plan: str, real: bool, experts: int = 0) -> dict[str, Any]:
+def partitioned(plan: str, real: bool, experts: int = 0, gathered: bool = False) -> dict[str, Any]:
     """Apply a plan to a model whose parameters ZeRO-3 has partitioned; put the pieces together again."""
     made = wb.load_plan(plan)
     if real:
@@ -189,7 +191,7 @@ def partitioned(plan: str, real: bool, experts: int = 0) -> dict[str, Any]:
     assert all(parameter.numel() == 0 for parameter in model.parameters())
     for parameter in model.parameters():
         parameter.ds_tensor.fill_(float("nan"))
-    with CommDebugMode() as seen:
+    with _gathered(model, real) if gathered else nullcontext(), CommDebugMode() as seen:
         done = wb.apply(made, model)
     whole = {}
     for name, parameter in model.named_parameters():
@@ -199,10 +201,27 @@ def partitioned(plan: str, real: bool, experts: int = 0) -> dict[str, Any]:
     return {
         "digests": whole,
         "collectives": seen.get_total_counts(),
-        "elements": done.elements,
+        "elements": done.elements - (sum(p.ds_shape.numel() for p in model.parameters()) if gathered else 0),
         "verified": bool(wb.verify(made, model)),
         "mine": sum(_mine(parameter) for parameter in model.parameters()) + model.scale.numel(),
     }
+
+
+@contextmanager
+def _gathered(model: nn.Module, real: bool) -> Iterator[None]:
+    """All parameters whole for a while; what is written into them is dropped, as DeepSpeed does without a rank."""
+    if real:
+        import deepspeed
+
+        with deepspeed.zero.GatheredParameters(list(model.parameters())):
+            yield
+        return
+    for parameter in model.parameters():
+        parameter.data = torch.full(parameter.ds_shape, float("nan"))
+    yield
+    for parameter in model.parameters():
+        assert not parameter.isnan().any()
+        parameter.data = torch.empty(0)
 
 
 def _partition(parameter: Any) -> None:
