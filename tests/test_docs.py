@@ -21,7 +21,8 @@ METHODS = ROOT / "docs" / "methods"
 
 
 def blocks(page: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    """But for whole scripts, which name their file in the first line; tests/test_guides.py runs those."""
+    return re.findall(r"```python\n(?!# \w+\.py\n)(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)

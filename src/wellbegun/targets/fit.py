@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wellbegun.errors import ApplyError, ArgumentError, closest_names
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
-from wellbegun.targets.fsdp import FLATTENED, GATHERED
+from wellbegun.targets.fsdp import GATHERED
 from wellbegun.targets.job import Job
 from wellbegun.targets.materialise import MARK, same_memory
 from wellbegun.targets.memory import read_only
@@ -82,7 +82,6 @@ def check_names(plan: Plan, state: State, strict: bool, stage: bool = False) -> 
         )
         if not stage and len(planned & present) and not extra:
             hint += "\nstage=True applies a plan to a model that is a part of what was planned (a pipeline stage)"
-        hint += FLATTENED if state.is_flattened else ""
         raise ApplyError("the plan is for another model, nothing was written:\n  " + "\n  ".join(lines) + hint)
     return len(extra)
 
@@ -104,8 +103,7 @@ def check_fit(job: Job, overwrite: bool) -> None:
     written = {name: where for name, where in spans.items() if name.partition(" ")[0] not in job.kept}
     problems += [f"{name}: its memory is read-only (a file opened for reading?)" for name in read_only(written)]
     if problems:
-        hint = FLATTENED if job.state.is_flattened else ""
-        raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems) + hint)
+        raise ApplyError("the plan does not fit the model, nothing was written:\n  " + "\n  ".join(problems))
 
 
 def _held(job: Job) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from wellbegun.authors.active import check_not_recording
 from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.graph.framework import check_module
 from wellbegun.graph.names import canonical_names
-from wellbegun.targets.fsdp import is_flattened, managed_parameters
+from wellbegun.targets.fsdp import check_not_flat, managed_parameters
 from wellbegun.targets.parts import Part, logical_shape, parts_of, told_runs
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ class State:
     Attributes:
         slots: {canonical name: where the tensor is held}, every name of a tied tensor.
         regions: {canonical name: slices} of tensors that are parts of what is planned.
-        is_flattened: whether FSDP1 may have changed names and shapes.
     """
 
     def __init__(
@@ -77,9 +76,11 @@ class State:
 
         Raises:
             ArgumentError: no model; or `names` or `regions` name what is not there.
+            ApplyError: FSDP1 holds it in flat pieces.
         """
         check_not_recording(purpose)
         inside = check_module(model, purpose)
+        check_not_flat(model, purpose)
         from wellbegun.graph.parametrised import find_parametrised
 
         self.slots: dict[str, Slot] = {}
@@ -104,7 +105,6 @@ class State:
             self._rename(names)
         self.regions = {name: regions[given[0]] for name, given in self.resolve(regions).items()} if regions else {}
         self._managed = managed_parameters(inside)
-        self.is_flattened = is_flattened(model)
         self._names: dict[int, list[str]] = {}
         for name, slot in self.slots.items():
             self._names.setdefault(id(slot.tensor), []).append(name)

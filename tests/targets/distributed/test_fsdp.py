@@ -27,9 +27,3 @@ def test_a_gathered_model_is_not_written_and_says_what_to_do(worlds: Worlds) -> 
 def test_memory_that_comes_after_a_first_pass_is_the_memory_that_is_used(worlds: Worlds) -> None:
     for answer in worlds(2).run("emptied"):
         assert answer == {"equal": True, "output": True}
-
-
-def test_the_older_fsdp_is_named_in_the_error(worlds: Worlds) -> None:
-    for texts in worlds(2).run("flattened"):
-        assert len(texts) == 2
-        assert all("nothing was written" in text and "apply the plan before wrapping" in text for text in texts)

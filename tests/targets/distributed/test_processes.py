@@ -94,6 +94,26 @@ def test_a_stage_with_only_the_second_name_of_a_tie_uses_the_first_ones_numbers(
     assert done.written + done.elsewhere + done.kept == len(plan)
 
 
+@pytest.mark.parametrize("original", [True, False])
+def test_flat_parameters_of_fsdp1_are_refused_and_a_plan_before_them_lasts(
+    worlds: Worlds, folder: Path, original: bool
+) -> None:
+    path, expected = planned(folder, GPT(), "gpt.json")
+    for answer in worlds(2).run("flat", plan=path, original=original):
+        assert answer["untouched"]
+        assert len(answer["words"]) == 3
+        for words, purpose in zip(
+            answer["words"], ("applying a plan", "verifying a model", "verifying replicas"), strict=True
+        ):
+            assert words.startswith(
+                f"{purpose}: FullyShardedDataParallel (FSDP1) has laid the tensors of the model, layers.0"
+            )
+            assert "Apply the plan before wrapping the model" in words
+            assert "fully_shard (FSDP2)" in words
+        assert answer["digests"].items() <= expected.items()
+        assert len(answer["digests"]) == len(expected) - 2  # the second name of the tie, and a buffer
+
+
 def test_what_was_loaded_stays_and_what_was_missing_is_that_of_a_full_start(worlds: Worlds, folder: Path) -> None:
     path, expected = planned(folder, GPT(), "gpt.json")
     missing = ["layers.1.qkv.weight", "layers.1.qkv.bias", "layers.3.mlp.down.weight", "tokens.weight", "head.weight"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch.distributed as processes
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
@@ -278,6 +280,30 @@ def _memory(key: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
+def flat(plan: str, original: bool) -> dict[str, Any]:
+    """What becomes of a plan that is applied after FSDP1 has wrapped the model, and before."""
+    made, late, early = wb.load_plan(plan), build(0, False), build(0, False)
+    options: dict[str, Any] = {"auto_wrap_policy": ModuleWrapPolicy({type(late.layers["0"])})}
+    options |= {"use_orig_params": original, "device_id": torch.device("cpu")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # FSDP1 says that it is deprecated
+        wrapped = FullyShardedDataParallel(late, **options)
+        before = [parameter.detach().clone() for parameter in wrapped.parameters()]
+        words = []
+        for use in (wb.apply, wb.verify, lambda _, model: wb.verify_replicas(model)):
+            try:
+                use(made, wrapped)
+            except ApplyError as error:
+                words.append(str(error))
+        same = all(torch.equal(old, new) for old, new in zip(before, wrapped.parameters(), strict=True))
+        wb.apply(made, early)
+        wrapped = FullyShardedDataParallel(early, **options)
+        with FullyShardedDataParallel.summon_full_params(wrapped):
+            named = wrapped.named_parameters()
+            whole = {name.replace("_fsdp_wrapped_module.", ""): digest(tensor.clone()) for name, tensor in named}
+    return {"words": words, "untouched": same, "digests": whole}
+
+
 def part_sharded() -> dict[str, Any]:
     """Shard rows 4 to 7 of a weight of 8 rows, and apply the plan of the whole."""
     whole, part = nn.Linear(5, 8, bias=False), nn.Linear(5, 4, bias=False)
@@ -350,17 +376,3 @@ def in_group() -> list[tuple[str, tuple[int, ...]]]:
         with torch.no_grad():
             model[0].weight.view(torch.int32)[0, 5] ^= 1
     return [(fault.kind, fault.ranks) for fault in wb.verify(plan, model, group=group).faults]
-
-
-def flattened() -> list[str]:
-    """Apply a plan to a model under FSDP1, with and without the original parameters."""
-    texts = []
-    for original in (False, True):
-        model = _pair()
-        plan = wb.plan(model, "vector:8", seed=1)
-        wrapped = FullyShardedDataParallel(model, use_orig_params=original, device_id=torch.device("cpu"))
-        try:
-            wb.apply(plan, wrapped)
-        except ApplyError as error:
-            texts.append(str(error))
-    return texts
