@@ -13,6 +13,7 @@ from wellbegun.plans import Plan
 
 if TYPE_CHECKING:
     import torch
+    from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 SCHEMA = "wellbegun.diagnosis/1"
@@ -133,6 +134,31 @@ class Diagnosis:
         from wellbegun.diagnosis.table import renderables
 
         return renderables(self)
+
+    def figure(self, *, dark: bool = False) -> Figure:
+        """Draw signal, gradient, cosine between inputs, and dead and saturated units, layer by layer.
+
+        >>> import torch, wellbegun as wb
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        >>> figure = wb.diagnose(model, "vector:8", theory=True).figure()
+        >>> [axes.get_title(loc="left") for axes in figure.axes]
+        ['signal', 'gradient', 'cosine between inputs', 'lost units']
+
+        Where `theory=True` was asked, theory is drawn beside the measurement, with the band that the findings allow
+        for around it.
+
+        Args:
+            dark: for a dark background.
+
+        Returns:
+            a matplotlib figure; `figure.savefig(path)` writes it.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from wellbegun.diagnosis.profile_figure import profile_figure
+
+        return profile_figure(self, dark=dark)
 
 
 def plain(value: Any) -> Any:
