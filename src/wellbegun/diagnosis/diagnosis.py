@@ -6,6 +6,8 @@ import io
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.facts import Facts, Finding, LayerFacts
@@ -54,6 +56,11 @@ class Diagnosis:
     def predicted(self) -> bool:
         """Whether these are predictions of theory for a model without weights."""
         return self.facts.predicted
+
+    @property
+    def model_name(self) -> str:
+        """The class of the model; "" where it is not known."""
+        return "" if self._model is None else type(self._model).__name__
 
     @property
     def healthy(self) -> bool:
@@ -159,6 +166,32 @@ class Diagnosis:
         from wellbegun.diagnosis.profile_figure import profile_figure
 
         return profile_figure(self, dark=dark)
+
+    def save_html(self, path: str | Path) -> None:
+        """Write one HTML page with the verdict, the findings, the figure and a table of the layers that sorts.
+
+        >>> import tempfile, torch, wellbegun as wb
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     wb.diagnose(model, "vector:8").save_html(f"{folder}/diagnosis.html")
+        ...     "sound: no faults found</h1>" in Path(f"{folder}/diagnosis.html").read_text("utf-8")
+        True
+
+        The page needs no network and no other file, is light or dark as its reader's screen is, and can be printed.
+
+        Args:
+            path: the file to write, whole or not at all; its folder must exist.
+
+        Raises:
+            MissingExtraError: jinja2 or matplotlib is not installed.
+            OutputError: the folder does not exist or cannot be written.
+        """
+        from wellbegun.diagnosis.page import write_page
+
+        write_page(self, path)
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="line-height:1.3;overflow-x:auto">{escape(str(self))}</pre>'
 
 
 def plain(value: Any) -> Any:

@@ -112,7 +112,7 @@ def panels(diagnosis: Diagnosis) -> dict[str, Panel]:
     Args:
         diagnosis: what to draw.
     """
-    layers, marks = diagnosis.layers, _marks(diagnosis)
+    layers, marks = diagnosis.layers, guilty_places(diagnosis)
     said = "Dotted red: where a finding of level error begins. " if marks else ""
     theory = "Shaded: how far from theory a sound network of these widths may end by chance. "
     known = any(layer.expected > 0 for layer in layers)
@@ -133,8 +133,8 @@ def panels(diagnosis: Diagnosis) -> dict[str, Panel]:
     return found
 
 
-def _marks(diagnosis: Diagnosis) -> list[int]:
-    """Places, from 1 on, of the layers that findings of level error name."""
+def guilty_places(diagnosis: Diagnosis) -> list[int]:
+    """Return the places, from 1 on, of the layers that findings of level error name."""
     guilty = {finding.layer for finding in diagnosis.findings if finding.level == "error"}
     names = [layer.name for layer in diagnosis.layers]
     return sorted(names.index(name) + 1 for name in guilty if name in names)
