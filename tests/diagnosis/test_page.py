@@ -227,7 +227,8 @@ def test_a_sound_network_of_100_layers_fits_far_below_2_mb(tmp_path: Path) -> No
 def test_3000_layers_with_long_names_stay_below_2_mb(deep) -> None:
     named = [f"transformer.blocks.{k}.mixture.experts.{k}.feed_forward.weight" for k in range(3000)]
     layers = tuple(replace(deep.layers[k % 20], name=name) for k, name in enumerate(named))
-    text = render_page(replace(deep, facts=replace(deep.facts, layers=layers)))
+    bands = tuple(deep.facts.bands[k % 20] for k in range(3000))
+    text = render_page(replace(deep, facts=replace(deep.facts, layers=layers, bands=bands)))
     assert len(text.encode()) < 2_000_000
     assert text.count("<tr>") == 3001
 

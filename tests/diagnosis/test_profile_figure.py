@@ -76,20 +76,49 @@ def test_the_lines_are_the_measured_and_the_predicted_numbers(deep) -> None:
     assert signal.get_yscale() == gradient.get_yscale() == "log"
 
 
-def test_the_band_is_what_the_findings_allow_for(deep) -> None:
-    """exp(3 sqrt(5 L/n)) around theory, by hand; it opens forward for the signal, backward for the gradient."""
-    figure, numbers = deep.figure(), np.arange(1, 22)
-    chance = 5 * np.array([20 * [1 / 32] + [1 / 4]])[0]
-    for axes, sums, name in (
-        (figure.axes[0], np.cumsum(chance), "expected"),
-        (figure.axes[1], np.cumsum(chance[::-1])[::-1], "expected_gradient"),
+class Residual(nn.Module):
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Linear(32, 32) for _ in range(depth))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = x + torch.tanh(block(x))
+        return x
+
+
+def edges(axes, theory: list[float]) -> list[tuple[float, float]]:
+    """The band that was filled, at each layer."""
+    (band,) = axes.collections
+    corners = [(float(x), float(y)) for x, y in band.get_paths()[0].vertices]
+    at = [[y for x, y in corners if x == place] for place in range(1, len(theory) + 1)]
+    return [(min(values), max(values)) for values in at]
+
+
+def test_the_band_of_a_chain_is_that_of_its_draws(deep) -> None:
+    assert len(deep.facts.bands) == 21
+    for axes, name, what in zip(
+        deep.figure().axes, ("expected", "expected_gradient"), ("signal", "gradient"), strict=False
     ):
-        theory = np.array([getattr(layer, name) for layer in deep.layers])
-        (band,) = axes.collections
-        corners = {(x, y) for x, y in band.get_paths()[0].vertices}
-        for place, middle, reach in zip(numbers, theory, np.exp(3 * np.sqrt(sums)), strict=True):
-            for edge in (middle / reach, middle * reach):
-                assert any(x == place and y == pytest.approx(edge, rel=1e-9) for x, y in corners)
+        filled = edges(axes, [getattr(layer, name) for layer in deep.layers])
+        for band, drawn_edges in zip(deep.facts.bands, filled, strict=True):
+            assert drawn_edges == pytest.approx(getattr(band, what), rel=1e-9)
+
+
+def test_of_other_networks_it_is_what_the_findings_allow_for() -> None:
+    """exp(3 sqrt(5 L/n)) around theory, by hand; it opens forward for the signal, backward for the gradient."""
+    torch.manual_seed(0)
+    found = wb.diagnose(Residual(6), batch(), theory=True, loss=lambda output, target: output.square().mean())
+    assert found.facts.bands == ()
+    figure, chance = found.figure(), np.cumsum([5 / 32] * 6)
+    for axes, sums, name in (
+        (figure.axes[0], chance, "expected"),
+        (figure.axes[1], chance[::-1], "expected_gradient"),
+    ):
+        theory = [getattr(layer, name) for layer in found.layers]
+        assert min(theory) > 0
+        for middle, reach, filled in zip(theory, np.exp(3 * np.sqrt(sums)), edges(axes, theory), strict=True):
+            assert filled == pytest.approx((middle / reach, middle * reach), rel=1e-9)
 
 
 def test_guilty_layers_are_marked_in_every_panel(deep) -> None:

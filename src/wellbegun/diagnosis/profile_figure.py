@@ -106,8 +106,9 @@ def draw(panel: Panel, axes: Axes, look: ProfileLook) -> None:
 def panels(diagnosis: Diagnosis) -> dict[str, Panel]:
     """Return the panels that a diagnosis has numbers for: of a skeleton, "signal" and "gradient" alone.
 
-    The band around theory is what the findings allow for: a factor exp(3 sqrt(sum of 5 / width)) over the layers that
-    a number has come through (Hanin and Rolnick 2018, arXiv 1803.01719).
+    The band around theory is that of 99 of 100 draws for a plain chain (`wellbegun.theory.predict_chain`), and else
+    what the findings allow for: a factor exp(3 sqrt(sum of 5 / width)) over the layers that a number has come through
+    (Hanin and Rolnick 2018, arXiv 1803.01719).
 
     Args:
         diagnosis: what to draw.
@@ -115,6 +116,8 @@ def panels(diagnosis: Diagnosis) -> dict[str, Panel]:
     layers, marks = diagnosis.layers, guilty_places(diagnosis)
     said = "Dotted red: where a finding of level error begins. " if marks else ""
     theory = "Shaded: how far from theory a sound network of these widths may end by chance. "
+    if diagnosis.facts.bands:
+        theory = "Shaded: where 99 of 100 draws of such weights end, by theory. "
     known = any(layer.expected > 0 for layer in layers)
     tail = (theory if known and all(layer.width for layer in layers) else "") + said
     found = {
@@ -144,24 +147,34 @@ def _moments(diagnosis: Diagnosis, what: str, marks: Sequence[int]) -> Callable[
     layers = diagnosis.layers
     measured = [getattr(layer, what) for layer in layers]
     expected = [layer.expected if what == "signal" else layer.expected_gradient for layer in layers]
-    reach = _reach([layer.width for layer in layers], back=what == "gradient")
+    low, high = _band(diagnosis, what, expected)
 
     def paint(axes: Axes, look: ProfileLook) -> None:
         _across(axes, len(layers), marks, look)
         sizes = [*expected] if diagnosis.predicted else [*measured, *expected]
         if any(value > 0 for value in expected):
-            places, theory = range(1, len(layers) + 1), [value if value > 0 else math.nan for value in expected]
-            low, high = ([value * factor**way for value, factor in zip(theory, reach, strict=True)] for way in (-1, 1))
-            axes.fill_between(places, low, high, color=look.theory, alpha=0.16, linewidth=0)
+            theory = [value if value > 0 else math.nan for value in expected]
+            axes.fill_between(range(1, len(layers) + 1), low, high, color=look.theory, alpha=0.16, linewidth=0)
             _line(axes, theory, "theory", look.theory, linestyle="--", marker="_", markersize=8, zorder=2.5)
-            near = [min(factor, _AXIS_REACH) for factor in reach]
-            sizes += [x * f**way for x, f in zip(theory, near, strict=True) for way in (-1, 1)]
+            sizes += [max(edge, value / _AXIS_REACH) for edge, value in zip(low, theory, strict=True)]
+            sizes += [min(edge, value * _AXIS_REACH) for edge, value in zip(high, theory, strict=True)]
         log_axis(axes, [value for value in sizes if 0 < value < math.inf] or [1.0])
         if not diagnosis.predicted:
             _line(axes, [value if 0 < value < math.inf else math.nan for value in measured], "measured", look.measured)
             _off_the_axis(axes, measured, look)
 
     return paint
+
+
+def _band(diagnosis: Diagnosis, what: str, expected: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Lowest and highest second moment of each layer; nan where theory has none."""
+    if diagnosis.facts.bands:
+        ranges = [getattr(band, what) for band in diagnosis.facts.bands]
+    else:
+        reach = _reach([layer.width for layer in diagnosis.layers], back=what == "gradient")
+        ranges = [(value / factor, value * factor) for value, factor in zip(expected, reach, strict=True)]
+    low, high = ([edges[end] if edges[end] > 0 else math.nan for edges in ranges] for end in (0, 1))
+    return low, high
 
 
 def _reach(widths: Sequence[int], *, back: bool) -> list[float]:
