@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 import wellbegun as wb
 
@@ -71,6 +72,20 @@ def test_a_recipe_a_configuration_and_stdout_alone(invoke: Run, here: Path) -> N
     done = invoke("diagnose", "config.json", cwd=here)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "transformer.h.1.mlp.c_fc.weight" in done.stdout
+
+
+def test_a_page_for_the_browser(invoke: Run, here: Path) -> None:
+    done = invoke("diagnose", "mine:deep", "--html", "found.html", "--json", "found.json", cwd=here)
+    assert done.returncode == 1, done.stderr
+    page, record = (here / "found.html").read_text("utf-8"), json.loads((here / "found.json").read_text())
+    assert f"{record['verdict']}</h1>" in page
+    for finding in record["findings"]:
+        assert escape(finding["message"]) in page
+    assert page.count('<th scope="row">') == len(record["layers"]) == 21
+    done = invoke("diagnose", "mine:deep", "--html", "nowhere/found.html", cwd=here)
+    assert done.returncode == 2
+    assert "cannot write into 'nowhere'" in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize(

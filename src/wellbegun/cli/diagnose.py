@@ -34,6 +34,9 @@ def diagnose_command(
         bool, typer.Option("--jacobian", help="Also measure how the outputs' slopes treat different directions.")
     ] = False,
     json_file: Annotated[str, typer.Option("--json", metavar="FILE", help="Write as JSON; '-' for stdout alone.")] = "",
+    html_file: Annotated[
+        str, typer.Option("--html", metavar="FILE", help="Write as one page for a browser: needs no network.")
+    ] = "",
     repair: Annotated[str, typer.Option(metavar="FILE", help="Write the plan that mends what was found.")] = "",
 ) -> None:
     """Say whether a model is fit to be trained: exit status 0 if it is sound, 1 if not, 2 for a wrong command.
@@ -47,6 +50,11 @@ def diagnose_command(
 
     if recipe and plan is not None:
         raise ArgumentError("--recipe and --plan both say how the model starts; give one of them")
+    if html_file:
+        from wellbegun.diagnosis.page import require_page
+
+        require_page()
+        check_writable(html_file)
     for file in (json_file, repair):
         if file not in ("", "-"):
             check_writable(file)
@@ -63,6 +71,8 @@ def diagnose_command(
         Console().print(*found.renderables(), sep="\n")
     if json_file not in ("", "-"):
         write_text_atomically(json_file, found.to_json() + "\n")
+    if html_file:
+        found.save_html(html_file)
     if repair:
         found.repair(seed=seed).save(repair)
     if not found.healthy:

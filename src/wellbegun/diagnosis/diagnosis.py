@@ -6,6 +6,8 @@ import io
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.facts import Facts, Finding, LayerFacts
@@ -13,6 +15,7 @@ from wellbegun.plans import Plan
 
 if TYPE_CHECKING:
     import torch
+    from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 SCHEMA = "wellbegun.diagnosis/1"
@@ -53,6 +56,11 @@ class Diagnosis:
     def predicted(self) -> bool:
         """Whether these are predictions of theory for a model without weights."""
         return self.facts.predicted
+
+    @property
+    def model_name(self) -> str:
+        """The class of the model; "" where it is not known."""
+        return "" if self._model is None else type(self._model).__name__
 
     @property
     def healthy(self) -> bool:
@@ -111,7 +119,10 @@ class Diagnosis:
             "inputs": self.source,
             "loss": self.loss,
             "findings": [asdict(finding) for finding in self.findings],
-            **{name: facts[name] for name in ("layers", "tensors", "attentions", "streams", "copies", "jacobian")},
+            **{
+                name: facts[name]
+                for name in ("layers", "bands", "tensors", "attentions", "streams", "copies", "jacobian")
+            },
             **{name: facts[name] for name in ("classes", "prior", "logits", "unseen", "data_cosine")},
         }
         made: dict[str, Any] = plain(record)
@@ -133,6 +144,57 @@ class Diagnosis:
         from wellbegun.diagnosis.table import renderables
 
         return renderables(self)
+
+    def figure(self, *, dark: bool = False) -> Figure:
+        """Draw signal, gradient, cosine between inputs, and dead and saturated units, layer by layer.
+
+        >>> import torch, wellbegun as wb
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        >>> figure = wb.diagnose(model, "vector:8", theory=True).figure()
+        >>> [axes.get_title(loc="left") for axes in figure.axes]
+        ['signal', 'gradient', 'cosine between inputs', 'lost units']
+
+        Where `theory=True` was asked, theory is drawn beside the measurement, with a band around it: of a plain chain
+        the range of 99 of 100 draws of its weights, of other networks what the findings allow for.
+
+        Args:
+            dark: for a dark background.
+
+        Returns:
+            a matplotlib figure; `figure.savefig(path)` writes it.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from wellbegun.diagnosis.profile_figure import profile_figure
+
+        return profile_figure(self, dark=dark)
+
+    def save_html(self, path: str | Path) -> None:
+        """Write one HTML page with the verdict, the findings, the figure and a table of the layers that sorts.
+
+        >>> import tempfile, torch, wellbegun as wb
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     wb.diagnose(model, "vector:8").save_html(f"{folder}/diagnosis.html")
+        ...     "sound: no faults found</h1>" in Path(f"{folder}/diagnosis.html").read_text("utf-8")
+        True
+
+        The page needs no network and no other file, is light or dark as its reader's screen is, and can be printed.
+
+        Args:
+            path: the file to write, whole or not at all; its folder must exist.
+
+        Raises:
+            MissingExtraError: jinja2 or matplotlib is not installed.
+            OutputError: the folder does not exist or cannot be written.
+        """
+        from wellbegun.diagnosis.page import write_page
+
+        write_page(self, path)
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="line-height:1.3;overflow-x:auto">{escape(str(self))}</pre>'
 
 
 def plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from wellbegun.diagnosis.chain_bands import chain_bands
 from wellbegun.diagnosis.facts import Facts, LayerFacts
 from wellbegun.errors import TheoryError
 from wellbegun.laws import Constant, Law, Normal
@@ -37,7 +38,7 @@ class Prediction:
 
 
 def with_theory(facts: Facts, model: torch.nn.Module, example: Any, plan: Plan | None, *, traced: bool) -> Facts:
-    """Return the facts with `expected` and `expected_gradient` for the layers that theory reaches.
+    """Return the facts with `expected` and `expected_gradient` for the layers that theory reaches, and with `bands`.
 
     Args:
         facts: measured.
@@ -58,7 +59,16 @@ def with_theory(facts: Facts, model: torch.nn.Module, example: Any, plan: Plan |
 
     graph = trace(model, example)
     held = {names.get(t.name, t.name): (t.mean, t.mean**2 + t.std**2) for t in facts.tensors}
-    return replace(facts, layers=_beside(facts.layers, graph, predict(graph, held), names))
+    made = predict(graph, held)
+    layers, biases = _beside(facts.layers, graph, made, names), _biases(graph, held)
+    bands = chain_bands(
+        layers,
+        graph,
+        {at.index: (*_weight(graph, at, held), biases.get(at.index, 0.0)) for at in graph.weight_operations()},
+        {name: mean for name, (mean, _) in held.items()},
+        next((made.signals[at.index] for at in graph.operations if at.kind == "input"), math.nan),
+    )
+    return replace(facts, layers=layers, bands=bands)
 
 
 def predict(graph: Graph, held: Mapping[str, tuple[float, float]]) -> Prediction:

@@ -84,7 +84,7 @@ def sweep_figure(sweep: Sweep, *, dark: bool = False) -> Figure:
             for axes in row[len(panels) :]:
                 axes.set_visible(False)
             for axes, paint in zip(row, panels, strict=False):
-                _dress(axes, look)
+                dress(axes, look)
                 paint(axes)
             names = row[len(panels) - 1]
             if names.get_legend_handles_labels()[0]:
@@ -94,7 +94,8 @@ def sweep_figure(sweep: Sweep, *, dark: bool = False) -> Figure:
     return figure
 
 
-def _dress(axes: Axes, look: Look) -> None:
+def dress(axes: Axes, look: Look) -> None:
+    """Give axes the house's plain frame and a look's colours."""
     axes.set_facecolor(look.paper)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(look.quiet)
@@ -148,7 +149,7 @@ def _painter(
         if logs:
             # with training, all steps share one axis, so that they can be compared
             shown = at_depth if sweep.steps else scalings
-            _log_axis(axes, [value for scaling in shown for value in getattr(scaling, what)])
+            log_axis(axes, [value for scaling in shown for value in getattr(scaling, what)])
         else:
             axes.set_ylim(min(-0.05, axes.get_ylim()[0]), 1.05)
 
@@ -192,8 +193,8 @@ def _about_one(axes: Axes, look: Look) -> None:
     axes.set_ylim(0, max(1.25, top) if math.isfinite(top) else 1.25)
 
 
-def _log_axis(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis over at least a decade: a slope of none must look like none."""
+def log_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Make a vertical axis logarithmic over at least a decade: a slope of none must look like none."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     logs = [math.log10(value) for value in values if 0 < value < math.inf]

@@ -1,0 +1,58 @@
+"""Panels of a figure as SVG inside a page, in the page's own colours, so that one drawing serves light and dark."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from typing import TYPE_CHECKING
+
+from wellbegun.diagnosis.profile_figure import HEIGHT, LIGHT_PROFILE, WIDTH, draw, set_style
+
+if TYPE_CHECKING:
+    from wellbegun.diagnosis.profile_figure import Panel
+
+COLOURS = ("ink", "quiet", "grid", "fault", "measured", "theory")
+"""Of the look; the page has a variable of the same name for each."""
+
+
+def panel_svg(panel: Panel, key: str) -> str:
+    """Return a panel as an inline SVG element; the same panel and key give the same text.
+
+    Args:
+        panel: what to draw.
+        key: unique within the page, so that ids differ.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        set_style(LIGHT_PROFILE)
+        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": key})
+        figure = Figure(figsize=(WIDTH, HEIGHT), dpi=72, layout="constrained")
+        axes = figure.add_subplot()
+        draw(panel, axes, LIGHT_PROFILE)
+        for patch in (figure.patch, axes.patch):
+            patch.set_visible(False)
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return _with_variables(_element(buffer.getvalue(), panel.title))
+
+
+def _element(file: str, label: str) -> str:
+    """Cut the element out of the file, and leave away ids that nothing refers to."""
+    inside = file[file.index(">", file.index("<svg")) + 1 :]
+    for pattern in (r"<metadata>.*?</metadata>", r"<style .*?</style>", r"<!--.*?-->"):
+        inside = re.sub(pattern, "", inside, flags=re.DOTALL)
+    wanted = set(re.findall(r"#([\w-]+)", inside))
+    inside = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in wanted else "", inside)
+    inside = re.sub(r"\n\s*", "\n", inside.replace("xlink:href", "href")).strip()
+    words, size = html.escape(label), f"0 0 {72 * WIDTH:g} {72 * HEIGHT:g}"
+    return f'<svg viewBox="{size}" role="img" aria-label="{words}"><title>{words}</title>{inside}'
+
+
+def _with_variables(svg: str) -> str:
+    for name in COLOURS:
+        svg = svg.replace(getattr(LIGHT_PROFILE, name), f"var(--{name})")
+    return svg
