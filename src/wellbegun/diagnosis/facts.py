@@ -171,6 +171,8 @@ class Facts:
         predicted: whether the numbers are theory, and nothing was run.
         aliases: of a layer's weight, where it is computed from parameters: all of them.
         data_cosine: mean cosine between the inputs themselves, if they are numbers.
+        differing: of each parameter that should be the same on all processes and is not, the processes that hold other
+            numbers than the first one.
     """
 
     layers: tuple[LayerFacts, ...]
@@ -187,6 +189,7 @@ class Facts:
     predicted: bool = False
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     data_cosine: float = math.nan
+    differing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def hidden(self) -> tuple[LayerFacts, ...]:

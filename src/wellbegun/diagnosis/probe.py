@@ -235,7 +235,8 @@ class Probe(TorchFunctionMode):
             if not layer.activation:
                 layer.activation, layer.normalised = name, normalised or layer.normalised
                 layer.activated = self._moment(result)
-                layer.dead = measure.dead_share(result, layer.unit_axis)
+                layer.dead_units = measure.dead_units(result, layer.unit_axis)
+                layer.dead = float(layer.dead_units.double().mean())
                 layer.saturated = measure.flat_share(name, result)
         self._followed.pop(result, None)  # it worked in place
 
@@ -277,6 +278,7 @@ class Probe(TorchFunctionMode):
         found = measure.sizes(result if seen is None else seen)
         self._moments[result] = found.second
         inflow = next((tensor for tensor in data if tensor.is_floating_point()), None)
+        keys = measure.unit_keys(result, unit_axis)
         layer = Watched(
             index=len(self.layers),
             name=names[0],
@@ -287,9 +289,11 @@ class Probe(TorchFunctionMode):
             signal=found.second,
             mean=found.mean,
             cosine=found.cosine,
-            twins=measure.twin_share(result, unit_axis),
+            twins=measure.repeated_share(keys),
             finite=found.finite,
             kind=kind,
+            count=result.numel(),
+            keys=keys,
             inflow=math.nan if inflow is None else self._moment(inflow),
             width=result.shape[unit_axis],
             tokens=measure.place_cosine(result if seen is None else seen),
