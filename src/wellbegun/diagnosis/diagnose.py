@@ -112,7 +112,8 @@ def _measure(
 
     whole = whole_tensors(model)
     named = {name: whole.get(name, parameter) for name, parameter in model.named_parameters()}
-    probe = Probe(named, (whole.get(name, buffer) for name, buffer in model.named_buffers()))
+    buffers = (whole.get(name, buffer) for name, buffer in model.named_buffers())
+    probe = Probe(named, buffers, inputs=batch.count if company.size > 1 else None)
     slopes = None
     with company.fails_together(), left_as_it_was(model, probe.written):
         put_whole(model, whole)

@@ -28,12 +28,13 @@ class Sums:
     count: int
     keys: torch.Tensor | None
     dead_units: torch.Tensor | None
+    shared_gradient: torch.Tensor | None
 
     @classmethod
     def of(cls, layer: Watched) -> Sums:
         """Return those of a layer, in the memory of the processor."""
-        dead = None if layer.dead_units is None else layer.dead_units.cpu()
-        return cls(layer.count, None if layer.keys is None else layer.keys.cpu(), dead)
+        tensors = (layer.keys, layer.dead_units, layer.shared_gradient)
+        return cls(layer.count, *(None if tensor is None else tensor.cpu() for tensor in tensors))
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,6 @@ def _layer(uses: Sequence[tuple[LayerFacts, Sums, int]], size: int) -> LayerFact
     def mean(attribute: str) -> float:
         return _mean(zip([getattr(layer, attribute) for layer in layers], counts, strict=True))
 
-    arrived = [(layer.gradient, count) for layer, count in zip(layers, counts, strict=True)]
-    gradient = math.nan
-    if any(not math.isnan(value) for value, _ in arrived):
-        gradient = _mean((0.0 if math.isnan(value) else value, count) for value, count in arrived) / size**2
     pairs = [number * (number - 1) for number in inputs]
     return replace(
         first,
@@ -123,7 +120,7 @@ def _layer(uses: Sequence[tuple[LayerFacts, Sums, int]], size: int) -> LayerFact
         activated=mean("activated"),
         inflow=mean("inflow"),
         saturated=mean("saturated"),
-        gradient=gradient,
+        gradient=_gradient(layers, sums, size),
         dead=math.nan if math.isnan(first.dead) else _dead(layers, sums),
         cosine=_known_mean(zip([layer.cosine for layer in layers], pairs, strict=True)),
         tokens=_known_mean(zip([layer.tokens for layer in layers], inputs, strict=True)),
@@ -133,6 +130,18 @@ def _layer(uses: Sequence[tuple[LayerFacts, Sums, int]], size: int) -> LayerFact
         waits_for=next((layer.waits_for for layer in layers if layer.waits_for), ""),
         branch=any(layer.branch for layer in layers),
     )
+
+
+def _gradient(layers: Sequence[LayerFacts], sums: Sequence[Sums], size: int) -> float:
+    """Second moment of the gradient of the losses' mean; an output that all inputs share gets the sum of theirs."""
+    held = [each.shared_gradient for each in sums if each.shared_gradient is not None]
+    outputs = {(layer.signal, layer.mean, each.count) for layer, each in zip(layers, sums, strict=True)}
+    if len(held) == size and len(outputs) == 1 and all(each.shape == held[0].shape for each in held):
+        return measure.second_moment(torch.stack([each.double() for each in held]).mean(0))
+    arrived = [(layer.gradient, float(each.count)) for layer, each in zip(layers, sums, strict=True)]
+    if all(math.isnan(value) for value, _ in arrived):
+        return math.nan
+    return _mean((0.0 if math.isnan(value) else value, count) for value, count in arrived) / size**2
 
 
 def _dead(layers: Sequence[LayerFacts], sums: Sequence[Sums]) -> float:

@@ -44,8 +44,22 @@ _Weights = list[tuple[torch.Tensor, tuple[str, ...]]]
 class Probe(TorchFunctionMode):
     """Sees every function that takes a weight, the activation behind it, attentions and residual sums."""
 
-    def __init__(self, parameters: Mapping[str, torch.Tensor], buffers: Iterable[torch.Tensor] = ()) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, torch.Tensor],
+        buffers: Iterable[torch.Tensor] = (),
+        *,
+        inputs: int | None = None,
+    ) -> None:
+        """Watch parameters.
+
+        Args:
+            parameters: by name.
+            buffers: of the model, which are no data.
+            inputs: their number, if other processes run other inputs.
+        """
         super().__init__()
+        self._inputs = inputs
         self.layers: list[Watched] = []
         self.taken: set[str] = set()
         self.written = Written(parameters.values())
@@ -301,6 +315,7 @@ class Probe(TorchFunctionMode):
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)
+        shared = self._inputs is not None and kind == "lookup" and not upstream and len(result) != self._inputs
         if result.requires_grad:
 
             def note_gradient(gradient: torch.Tensor) -> None:
@@ -308,6 +323,8 @@ class Probe(TorchFunctionMode):
                     return
                 moment = measure.second_moment(gradient)
                 layer.gradient, layer.received = moment if math.isfinite(moment) else math.inf, True
+                if shared:
+                    layer.shared_gradient = gradient.detach()
                 if layer.zero:
                     layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis, moving=True)
 

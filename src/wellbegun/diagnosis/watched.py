@@ -28,6 +28,7 @@ class Watched:
         count: numbers in its output.
         keys: a number for each unit, equal for twins.
         dead_units: which units are zero for every input; None without an activation.
+        shared_gradient: the gradient itself, where the output may be one for all inputs (places that are looked up).
     """
 
     index: int
@@ -59,6 +60,7 @@ class Watched:
     count: int = 0
     keys: torch.Tensor | None = None
     dead_units: torch.Tensor | None = None
+    shared_gradient: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

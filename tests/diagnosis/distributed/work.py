@@ -84,6 +84,7 @@ def plant(model: nn.Module, fault: str, name: str) -> None:
             weight[0, 0] = float("nan")
             if fault == "zeros":
                 weight.zero_()
+                local(model.get_parameter(name.replace("weight", "bias"))).zero_()
 
 
 def found_in(diagnosis: Any) -> Answer:
