@@ -87,7 +87,9 @@ def diagnose(
         with company.fails_together():
             facts = with_theory(facts, model, found.example, plan, traced=theory)
         facts = next(iter(company.everyone(facts).values()))
-    source = found.source if company.size == 1 else f"{found.source} on each of {company.size} processes"
+    source = ", ".join(dict.fromkeys(company.everyone(found.source).values()))
+    if company.size > 1:
+        source = f"{source}, on {company.size} processes"
     return Diagnosis(facts, find_faults(facts), source, plan, model, found.example)
 
 

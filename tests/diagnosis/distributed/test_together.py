@@ -123,3 +123,21 @@ def test_a_model_of_one_process_asks_nobody(pair: Any) -> None:
     first, second = pair.run("alone", kind="mlp")
     assert first["source"] == "a batch of 40"
     assert second == {}
+
+
+def test_means_over_uneven_batches_are_weighed(pair: Any) -> None:
+    """The loss alone is the plain mean of the processes' losses, as data parallel training has it."""
+    together, alone = agreed(pair.run("uneven"))["facts"], pair.run("alone", kind="mlp")[0]["facts"]
+    for mine, whole in zip(together["layers"], alone["layers"], strict=True):
+        for name in ("signal", "mean", "activated", "dead", "saturated", "twins", "inflow"):
+            assert near(mine[name], whole[name]), (mine["name"], name)
+    assert near(together["prior"], alone["prior"])
+    assert near(together["logits"], alone["logits"])
+
+
+@pytest.mark.parametrize("layout", ["ddp", "fsdp"])
+def test_a_repair_mends_all_processes(pair: Any, layout: str) -> None:
+    answers = pair.run("mended", layout=layout)
+    before, after = (agreed([answer[at] for answer in answers]) for at in range(2))
+    assert "2.weight" in {finding["layer"] for finding in before["findings"] if finding["kind"] == "non-finite"}
+    assert not {finding["kind"] for finding in after["findings"]} & {"non-finite", "replicas"}

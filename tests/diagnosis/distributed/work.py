@@ -155,3 +155,20 @@ def failing() -> str:
     except wb.errors.TraceError as error:
         return str(error)
     return ""
+
+
+def uneven() -> Answer:
+    """The first process has 30 of the 40 inputs, of classes that are all in the batch."""
+    model, inputs, targets = build("mlp")
+    share = slice(30, None) if processes.get_rank() else slice(30)
+    return found_in(wb.diagnose(laid_out(model, "ddp"), (inputs[share], targets[share])))
+
+
+def mended(layout: str) -> list[Answer]:
+    """Diagnose a model with a fault on one process, write what `repair` plans, and diagnose again."""
+    model, inputs, targets = build("mlp")
+    shown, batch = laid_out(model, layout), (mine(inputs), mine(targets))
+    plant(model, "nan", "2.weight")
+    found = wb.diagnose(shown, batch)
+    wb.apply(found.repair(seed=4), shown, overwrite=True)
+    return [found_in(found), found_in(wb.diagnose(shown, batch))]
