@@ -99,6 +99,13 @@ def test_tensor_parallel_weights_are_put_together(pair: Any) -> None:
         assert near(mine["weight_gradient"], whole["weight_gradient"])
 
 
+def test_mixed_precision_of_fsdp2_is_measured_in_the_type_of_the_shards(pair: Any) -> None:
+    answers = pair.run("diagnosed", kind="mlp", layout="fsdp bfloat16")
+    together, alone = agreed(answers)["facts"], pair.run("alone", kind="mlp")[0]["facts"]
+    assert all(answer["kept"] and answer["trains"] for answer in answers)
+    assert near(together["loss"], alone["loss"])
+
+
 def test_what_fsdp2_has_gathered_stays_gathered(pair: Any) -> None:
     answers = pair.run("gathered")
     together, alone = agreed(answers)["facts"], pair.run("alone", kind="mlp")[0]["facts"]

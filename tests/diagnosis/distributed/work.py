@@ -10,7 +10,7 @@ import torch
 import torch.distributed as processes
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
@@ -46,9 +46,10 @@ def laid_out(model: nn.Module, layout: str) -> nn.Module:
     mesh = init_device_mesh("cpu", (processes.get_world_size(),))
     if layout == "tp":
         return parallelize_module(model, mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16 if layout == "fsdp bfloat16" else None)
     for part in model.layers.values() if hasattr(model, "layers") else [model[0], model[2]]:
-        fully_shard(part, mesh=mesh)
-    return fully_shard(model, mesh=mesh)
+        fully_shard(part, mesh=mesh, mp_policy=policy)
+    return fully_shard(model, mesh=mesh, mp_policy=policy)
 
 
 def local(tensor: torch.Tensor) -> torch.Tensor:
