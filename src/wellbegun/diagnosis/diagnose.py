@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from wellbegun.diagnosis.batches import Batch
+    from wellbegun.diagnosis.company import Company
 
 
 def diagnose(
@@ -41,6 +42,11 @@ def diagnose(
     The model runs once forward and once backward, in the mode that it is in, with the same random numbers each time
     (dropout). No activation is kept beyond what the backward pass keeps anyway; all sums are in float64.
 
+    On several processes: under DistributedDataParallel, or with parameters that are DTensors (FSDP2's `fully_shard`,
+    tensor parallelism), every process calls this on its own batch, and all return the same facts and findings, those of
+    the inputs of all processes. Sharded tensors are gathered for the pass, so that each process needs memory for the
+    whole weights. Mean cosines are over pairs of inputs of one process. FSDP1's flat parameters are not put together.
+
     Args:
         model: a torch.nn.Module. Its weights, gradients, buffers, mode, hooks and the random states are as before
             afterwards, whatever happens. Of a model on meta (`wb.skeleton()`) nothing can be measured: the second
@@ -60,17 +66,31 @@ def diagnose(
         ArgumentError: the batch does not fit, or the loss is no single number.
         TraceError: the model's forward pass fails; its own error is given. Errors in `loss` pass through.
     """
-    model = check_module(model, "diagnosing a model")
+    given, model = model, check_module(model, "diagnosing a model")
     if plan is not None and not isinstance(plan, Plan):
         raise ArgumentError(f"plan must be a plan (of wb.plan or wb.load_plan), got {type(plan).__name__}")
     from wellbegun.diagnosis.batches import made_batch, read_batch
+    from wellbegun.diagnosis.company import company_of
 
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         from wellbegun.diagnosis.skeleton import predict_skeleton
 
         return predict_skeleton(model, batch, plan)
-    made = batch is None or isinstance(batch, str)
-    return _measure(model, made_batch(model, batch) if made else read_batch(batch), plan, loss, theory, jacobian)
+    company = company_of(given)
+    with company.fails_together():
+        made = batch is None or isinstance(batch, str)
+        found = made_batch(model, batch) if made else read_batch(batch)
+    facts = _measure(model, found, plan, loss, jacobian, company)
+    if theory or plan is not None:
+        from wellbegun.diagnosis.predict import with_theory
+
+        with company.fails_together():
+            facts = with_theory(facts, model, found.example, plan, traced=theory)
+        facts = next(iter(company.everyone(facts).values()))
+    source = ", ".join(dict.fromkeys(company.everyone(found.source).values()))
+    if company.size > 1:
+        source = f"{source}, on {company.size} processes"
+    return Diagnosis(facts, find_faults(facts), source, plan, model, found.example)
 
 
 def _measure(
@@ -78,37 +98,44 @@ def _measure(
     batch: Batch,
     plan: Plan | None,
     loss: Callable[[Any, Any], torch.Tensor] | None,
-    theory: bool,
     with_jacobian: bool,
-) -> Diagnosis:
+    company: Company,
+) -> Facts:
     import torch
 
     from wellbegun.diagnosis import measure
     from wellbegun.diagnosis.batches import run
+    from wellbegun.diagnosis.company import put_whole, whole_tensors
     from wellbegun.diagnosis.kept import left_as_it_was
+    from wellbegun.diagnosis.merged import Part, Sums, merged
     from wellbegun.diagnosis.planned import planned_names
     from wellbegun.diagnosis.probe import Probe
     from wellbegun.diagnosis.tensors import tensor_facts
 
-    named = dict(model.named_parameters())
-    probe = Probe(named, model.buffers())
+    whole = whole_tensors(model)
+    named = {name: whole.get(name, parameter) for name, parameter in model.named_parameters()}
+    buffers = (whole.get(name, buffer) for name, buffer in model.named_buffers())
+    probe = Probe(named, buffers, inputs=batch.count if company.size > 1 else None)
     slopes = None
-    with left_as_it_was(model, probe.written):
+    with company.fails_together(), left_as_it_was(model, probe.written):
+        put_whole(model, whole)
         with torch.enable_grad():
             with probe:
                 output = run(model, batch.copied())
             value = loss_of(output, batch, loss)
-            moments = _gradients(value, named)
-        number = float(value.loss.detach())
+            gradients = _gradients(value, named)
         del output
         if with_jacobian:
             from wellbegun.diagnosis.jacobian import jacobian_facts
 
             slopes = jacobian_facts(model, batch)
+    moments = company.mean_moments(gradients, named)
+    del gradients
+    inputs = company.everyone(batch.count).values()
     data = [tensor for tensor in batch.tensors if tensor.is_floating_point() and tensor.ndim > 1]
     facts = Facts(
-        layers=probe.facts(moments, batch.count),
-        loss=number,
+        layers=probe.facts(moments, None if None in inputs else sum(number or 0 for number in inputs)),
+        loss=float(value.loss.detach()),
         classes=value.classes,
         prior=value.prior,
         logits=value.logits,
@@ -121,22 +148,19 @@ def _measure(
         aliases=probe.made_of(),
         data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
     )
-    if theory or plan is not None:
-        from wellbegun.diagnosis.predict import with_theory
+    if company.size == 1:
+        return facts
+    sums = tuple(Sums.of(layer) for layer in probe.layers)
+    frequencies = None if value.frequencies is None else value.frequencies.cpu()
+    return merged(company.everyone(Part(facts, sums, batch.count or 1, frequencies)))
 
-        facts = with_theory(facts, model, batch.example, plan, traced=theory)
-    return Diagnosis(facts, find_faults(facts), batch.source, plan, model, batch.example)
 
-
-def _gradients(value: Value, named: Mapping[str, torch.Tensor]) -> dict[str, float]:
-    """Second moment of the gradient of every parameter that got one."""
+def _gradients(value: Value, named: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The gradient of every parameter that got one."""
     import torch
-
-    from wellbegun.diagnosis import measure
 
     trained = {name: p for name, p in named.items() if p.requires_grad and value.loss.requires_grad}
     if not trained:
         return {}
     gradients = torch.autograd.grad(value.loss, list(trained.values()), allow_unused=True)
-    pairs = zip(trained, gradients, strict=True)
-    return {name: measure.second_moment(gradient) for name, gradient in pairs if gradient is not None}
+    return {name: found for name, found in zip(trained, gradients, strict=True) if found is not None}

@@ -185,6 +185,8 @@ class Facts:
         aliases: of a layer's weight, where it is computed from parameters: all of them.
         data_cosine: mean cosine between the inputs themselves, if they are numbers.
         bands: of the layers, where theory was asked and the network is a plain chain; empty otherwise.
+        differing: of each parameter that should be the same on all processes and is not, the processes that hold other
+            numbers than the first one.
     """
 
     layers: tuple[LayerFacts, ...]
@@ -202,6 +204,7 @@ class Facts:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     data_cosine: float = math.nan
     bands: tuple[LayerBands, ...] = ()
+    differing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def hidden(self) -> tuple[LayerFacts, ...]:

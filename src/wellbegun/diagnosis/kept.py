@@ -68,7 +68,7 @@ def left_as_it_was(model: torch.nn.Module, written: Written) -> Iterator[_Held]:
             with torch.no_grad():
                 for parameter, gradient, values in gradients:
                     parameter.grad = gradient
-                    if gradient is not None and values is not None and not torch.equal(gradient, values):
+                    if gradient is not None and values is not None and not torch.equal(_part(gradient), _part(values)):
                         gradient.copy_(values)
 
 
@@ -81,6 +81,12 @@ def _storage(tensor: torch.Tensor) -> int:
         return tensor.untyped_storage().data_ptr()
     except (NotImplementedError, RuntimeError):
         return 0
+
+
+def _part(tensor: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a tensor: comparing whole DTensors would ask the other processes."""
+    local: torch.Tensor = getattr(tensor, "_local_tensor", tensor)
+    return local
 
 
 def _copy_buffers(model: torch.nn.Module) -> _Held:

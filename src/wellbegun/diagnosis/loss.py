@@ -27,12 +27,14 @@ class Value:
         classes: how many, if it is the mean cross-entropy of the output.
         prior: entropy of the targets' frequencies, where there are ten and more of them for each class; nan otherwise.
         logits: second moment of the output about the mean of each row, where it is known to be logits; nan otherwise.
+        frequencies: how often each class occurs among the targets; None without classes.
     """
 
     loss: torch.Tensor
     classes: int | None = None
     prior: float = math.nan
     logits: float = math.nan
+    frequencies: torch.Tensor | None = None
 
 
 def loss_of(output: Any, batch: Batch, loss: Callable[[Any, Any], torch.Tensor] | None) -> Value:
@@ -48,7 +50,7 @@ def loss_of(output: Any, batch: Batch, loss: Callable[[Any, Any], torch.Tensor] 
     """
     import torch
 
-    targets, classes, prior = batch.targets, None, math.nan
+    targets, classes, frequencies = batch.targets, None, None
     named = getattr(output, "logits", None)
     own = getattr(output, "loss", None)
     logits = _about_rows(named) if isinstance(named, torch.Tensor) and named.ndim > 1 else math.nan
@@ -65,11 +67,22 @@ def loss_of(output: Any, batch: Batch, loss: Callable[[Any, Any], torch.Tensor] 
                 value = _mean_square(made, targets)
             else:
                 value, classes = _cross_entropy(made, targets)
-                prior = _prior(targets, classes)
+                frequencies = torch.bincount(targets[targets != IGNORED].flatten().long(), minlength=classes)
                 logits = _about_rows(made.movedim(1, -1) if made.shape[-1] != classes else made)
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         raise ArgumentError("the loss must be a tensor of one element")
-    return Value(value, classes, prior, logits)
+    return Value(value, classes, math.nan if frequencies is None else prior_of(frequencies), logits, frequencies)
+
+
+def prior_of(frequencies: torch.Tensor) -> float:
+    """Entropy of classes that occur so often, in nats; nan with fewer than ten targets for each class."""
+    import torch
+
+    count = int(frequencies.sum())
+    if count < 10 * len(frequencies):
+        return math.nan
+    shares = frequencies.double() / count
+    return float(-torch.xlogy(shares, shares).sum())
 
 
 def _main(output: Any) -> torch.Tensor:
@@ -106,17 +119,6 @@ def _about_rows(logits: torch.Tensor) -> float:
 
     found = logits.detach()
     return measure.second_moment(found - found.mean(-1, keepdim=True)) if found.shape[-1] > 1 else math.nan
-
-
-def _prior(targets: torch.Tensor, classes: int) -> float:
-    """Entropy of the frequencies of the classes, in nats."""
-    import torch
-
-    counted = targets[targets != IGNORED].flatten()
-    if counted.numel() < 10 * classes:
-        return math.nan
-    shares = torch.bincount(counted.long(), minlength=classes).double() / counted.numel()
-    return float(-torch.xlogy(shares, shares).sum())
 
 
 def _mean_square(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

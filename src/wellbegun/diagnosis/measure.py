@@ -100,27 +100,40 @@ def place_cosine(value: torch.Tensor) -> float:
     return float((together.square().sum(1).mean() - count) / (count * (count - 1)))
 
 
-def dead_share(value: torch.Tensor, unit_axis: int) -> float:
-    """Share of units that are zero for every input."""
+def dead_units(value: torch.Tensor, unit_axis: int) -> torch.Tensor:
+    """Which units are zero for every input."""
     found = value.detach()
     others = [axis for axis in range(found.ndim) if axis != unit_axis % found.ndim]
     largest = found.abs().amax(others) if others and found.numel() else found.abs()
-    return float((largest == 0).double().mean())
+    return largest == 0
+
+
+def dead_share(value: torch.Tensor, unit_axis: int) -> float:
+    """Share of units that are zero for every input."""
+    return float(dead_units(value, unit_axis).double().mean())
 
 
 def twin_share(value: torch.Tensor, unit_axis: int, *, moving: bool = False) -> float:
     """Share of units that equal another unit, bit for bit, on every input; of those that are not zero, if `moving`."""
+    return repeated_share(unit_keys(value, unit_axis, moving=moving))
+
+
+def unit_keys(value: torch.Tensor, unit_axis: int, *, moving: bool = False) -> torch.Tensor:
+    """A number for each unit, equal for units that are equal on every input; of those not zero, if `moving`."""
     if value.numel() == 0:
-        return 0.0
+        return torch.empty(0, dtype=torch.int64)
     units = _by_unit(value, unit_axis)
     units = units[:_UNITS, :: max(1, units.shape[1] // _UNIT_VALUES)][:, :_UNIT_VALUES].float() + 0.0  # -0 is 0
-    if moving:
-        units = units[units.any(dim=1)]
-    if len(units) < 2:
+    return hashed(units[units.any(dim=1)] if moving else units)
+
+
+def repeated_share(keys: torch.Tensor) -> float:
+    """Share of the rows, or numbers, that occur more than once."""
+    if len(keys) < 2:
         return 0.0
-    keys = hashed(units)
-    _, counts = torch.unique(keys, return_counts=True)
-    return float(counts[counts > 1].sum()) / len(units)
+    dim = 0 if keys.ndim > 1 else None  # without rows to compare, four times as fast
+    _, counts = torch.unique(keys, dim=dim, return_counts=True)
+    return float(counts[counts > 1].sum()) / len(keys)
 
 
 def hashed(rows: torch.Tensor) -> torch.Tensor:

@@ -44,8 +44,22 @@ _Weights = list[tuple[torch.Tensor, tuple[str, ...]]]
 class Probe(TorchFunctionMode):
     """Sees every function that takes a weight, the activation behind it, attentions and residual sums."""
 
-    def __init__(self, parameters: Mapping[str, torch.Tensor], buffers: Iterable[torch.Tensor] = ()) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, torch.Tensor],
+        buffers: Iterable[torch.Tensor] = (),
+        *,
+        inputs: int | None = None,
+    ) -> None:
+        """Watch parameters.
+
+        Args:
+            parameters: by name.
+            buffers: of the model, which are no data.
+            inputs: their number, if other processes run other inputs.
+        """
         super().__init__()
+        self._inputs = inputs
         self.layers: list[Watched] = []
         self.taken: set[str] = set()
         self.written = Written(parameters.values())
@@ -235,7 +249,8 @@ class Probe(TorchFunctionMode):
             if not layer.activation:
                 layer.activation, layer.normalised = name, normalised or layer.normalised
                 layer.activated = self._moment(result)
-                layer.dead = measure.dead_share(result, layer.unit_axis)
+                layer.dead_units = measure.dead_units(result, layer.unit_axis)
+                layer.dead = float(layer.dead_units.double().mean())
                 layer.saturated = measure.flat_share(name, result)
         self._followed.pop(result, None)  # it worked in place
 
@@ -277,6 +292,7 @@ class Probe(TorchFunctionMode):
         found = measure.sizes(result if seen is None else seen)
         self._moments[result] = found.second
         inflow = next((tensor for tensor in data if tensor.is_floating_point()), None)
+        keys = measure.unit_keys(result, unit_axis)
         layer = Watched(
             index=len(self.layers),
             name=names[0],
@@ -287,9 +303,11 @@ class Probe(TorchFunctionMode):
             signal=found.second,
             mean=found.mean,
             cosine=found.cosine,
-            twins=measure.twin_share(result, unit_axis),
+            twins=measure.repeated_share(keys),
             finite=found.finite,
             kind=kind,
+            count=result.numel(),
+            keys=keys,
             inflow=math.nan if inflow is None else self._moment(inflow),
             width=result.shape[unit_axis],
             tokens=measure.place_cosine(result if seen is None else seen),
@@ -297,6 +315,7 @@ class Probe(TorchFunctionMode):
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)
+        shared = self._inputs is not None and kind == "lookup" and not upstream and len(result) != self._inputs
         if result.requires_grad:
 
             def note_gradient(gradient: torch.Tensor) -> None:
@@ -304,6 +323,8 @@ class Probe(TorchFunctionMode):
                     return
                 moment = measure.second_moment(gradient)
                 layer.gradient, layer.received = moment if math.isfinite(moment) else math.inf, True
+                if shared:
+                    layer.shared_gradient = gradient.detach()
                 if layer.zero:
                     layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis, moving=True)
 

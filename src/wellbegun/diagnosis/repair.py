@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,8 @@ def repaired(findings: Sequence[Finding], model: torch.nn.Module, example: Any, 
     # the bias beside a blamed weight belongs to it
     beside = {n for n in names if n.rpartition(".")[0] in modules and "bias" in n.rpartition(".")[2]}
     wanted = {names.get(name, name) for name in blamed | beside}
-    fresh = make_plan(_without(model, blamed | beside), example, seed=given.seed if given else seed)
+    with _hidden(model, blamed | beside):
+        fresh = make_plan(model, example, seed=given.seed if given else seed)
     off_plan = {names.get(n, n) for finding in serious if finding.kind == "off plan" for n in finding.weights}
     why = _reasons(serious, names)
     entries = []
@@ -60,19 +61,25 @@ def repaired(findings: Sequence[Finding], model: torch.nn.Module, example: Any, 
     return Plan(tuple(entries), fresh.seed, recipe if recipe.endswith(SUFFIX) else recipe + SUFFIX)
 
 
-def _without(model: torch.nn.Module, names: Collection[str]) -> torch.nn.Module:
-    """The same model, without the values of these parameters: a plan must not take them for their author's wish."""
+@contextmanager
+def _hidden(model: torch.nn.Module, names: Collection[str]) -> Iterator[None]:
+    """Take the values of these parameters away for a while: a plan must not take them for their author's wish.
+
+    In the model itself, for FSDP2 lets nobody copy one.
+    """
     import torch
 
-    memo: dict[int, object] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if id(parameter) not in memo:
-            memo[id(parameter)] = parameter
-        if name in names:
-            empty = torch.empty_like(parameter, device="meta")
-            memo[id(parameter)] = torch.nn.Parameter(empty, requires_grad=parameter.requires_grad)
-    memo |= {id(buffer): buffer for buffer in model.buffers()}
-    return copy.deepcopy(model, memo)
+    from wellbegun.graph.stage import attributes_kept, put_tensors
+
+    named = list(model.named_parameters(remove_duplicate=False))
+    empty = {
+        id(p): torch.nn.Parameter(torch.empty(p.shape, dtype=p.dtype, device="meta"), requires_grad=p.requires_grad)
+        for name, p in named
+        if name in names
+    }
+    with attributes_kept(model):
+        put_tensors(model, {name: empty[id(p)] for name, p in named if id(p) in empty})
+        yield
 
 
 def _any_of(entry: Entry, names: Collection[str]) -> bool:

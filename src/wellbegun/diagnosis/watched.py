@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass
@@ -21,6 +25,10 @@ class Watched:
         branch: whether it stands in a branch that begins and ends in a residual stream.
         twin_gradients: share of units whose gradient equals another unit's; only where the weight is zero.
         received: whether a gradient arrived.
+        count: numbers in its output.
+        keys: a number for each unit, equal for twins.
+        dead_units: which units are zero for every input; None without an activation.
+        shared_gradient: the gradient itself, where the output may be one for all inputs (places that are looked up).
     """
 
     index: int
@@ -49,6 +57,10 @@ class Watched:
     gradient: float = math.nan
     twin_gradients: float = 0.0
     received: bool = False
+    count: int = 0
+    keys: torch.Tensor | None = None
+    dead_units: torch.Tensor | None = None
+    shared_gradient: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def staged(
             model.eval()  # the layers that some of them leave out by chance in training belong to the plan
         _unwrap(model)
         show_weights(model)
-        _drop_sharding_hooks(model)
+        drop_sharding_hooks(model)
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
@@ -114,7 +114,7 @@ def _unwrap(model: torch.nn.Module) -> None:
             module._modules[name] = inside
 
 
-def _drop_sharding_hooks(model: torch.nn.Module) -> None:
+def drop_sharding_hooks(model: torch.nn.Module) -> None:
     """Hooks that gather and shard tensors around a forward would meet tensors that are whole already."""
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):

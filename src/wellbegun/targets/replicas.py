@@ -1,4 +1,4 @@
-"""Asking the other processes: the one place of the targets that communicates."""
+"""Asking the other processes: the one place that communicates."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def exchanged(answer: Any, group: Any = None) -> dict[int, Any]:
     processes.all_gather_object(answers, answer, group=group)
     ranks = processes.get_process_group_ranks(group if group is not None else processes.group.WORLD)
     return dict(zip(ranks, answers, strict=True))
+
+
+def summed(tensor: Any, group: Any = None) -> Any:
+    """Return the sum of a tensor over all processes of a group, in the place of the one that is given."""
+    import torch.distributed as processes
+
+    if world_size(group) > 1:
+        processes.all_reduce(tensor, group=group)
+    return tensor
 
 
 def differing(held: Mapping[int, dict[str, str]]) -> dict[str, tuple[int, ...]]:

@@ -12,8 +12,8 @@ from .faults import FAULTS
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(findings.__file__).parent
 
-# told by a test of their own: an option, a note, a custom loss, or nothing that is planted
-ELSEWHERE = {"large logits", "prior", "not judged"}
+# told by a test of their own: an option, a note, a custom loss, several processes, or nothing that is planted
+ELSEWHERE = {"large logits", "prior", "not judged", "replicas"}
 
 
 def kinds() -> set[str]:

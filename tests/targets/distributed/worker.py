@@ -1,5 +1,6 @@
 """One process of a World: reads the name of a function and its arguments, and answers with what it returns."""
 
+import importlib.util
 import os
 import pickle
 import sys
@@ -7,7 +8,7 @@ import traceback
 
 
 def main() -> None:
-    rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    rank, size, folder, file = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not come between the answers
     import torch
@@ -17,7 +18,12 @@ def main() -> None:
         "gloo", rank=rank, world_size=size, store=processes.FileStore(os.path.join(folder, "store"), size)
     )
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    from distributed import work
+    spec = importlib.util.spec_from_file_location("distributed.work", file)
+    assert spec is not None
+    assert spec.loader is not None
+    work = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = work
+    spec.loader.exec_module(work)
 
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Real processes with a gloo group, which run functions of work.py side by side and hand back what they return."""
+"""Real processes with a gloo group, which run functions of a file side by side and hand back what they return."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ HERE = Path(__file__).parent
 
 
 class World:
-    """A number of processes, started once."""
+    """A number of processes, started once.
 
-    def __init__(self, size: int) -> None:
+    work: the file with the functions; it may import from the package `distributed`, which is this folder.
+    """
+
+    def __init__(self, size: int, work: Path = HERE / "work.py") -> None:
         self.folder = tempfile.TemporaryDirectory()
         environment = {
             **os.environ,
@@ -26,7 +29,16 @@ class World:
         }
         self.processes = [
             subprocess.Popen(
-                [sys.executable, "-W", "error", str(HERE / "worker.py"), str(rank), str(size), self.folder.name],
+                [
+                    sys.executable,
+                    "-W",
+                    "error",
+                    str(HERE / "worker.py"),
+                    str(rank),
+                    str(size),
+                    self.folder.name,
+                    str(work),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
@@ -35,7 +47,7 @@ class World:
         ]
 
     def run(self, function: str, **arguments: Any) -> list[Any]:
-        """Run a function of work.py on every process and return what each of them returns.
+        """Run a function on every process and return what each of them returns.
 
         Raises:
             AssertionError: it failed somewhere; every process's own words are given.

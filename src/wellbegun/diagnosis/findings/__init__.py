@@ -19,6 +19,7 @@ from wellbegun.diagnosis.findings import (
     off_plan,
     outputs,
     rank_collapse,
+    replicas,
     residual_growth,
     saturated,
     scale,
@@ -28,6 +29,7 @@ from wellbegun.diagnosis.findings import (
 
 FINDINGS: tuple[Callable[[Facts], list[Finding]], ...] = (
     non_finite.find,
+    replicas.find,
     number_format.find,
     symmetric.find,
     saturated.find,
