@@ -51,11 +51,11 @@ def write_page(diagnosis: Diagnosis, path: str | Path) -> None:
     write_text_atomically(path, render_page(diagnosis))
 
 
-def require_page() -> None:
-    """Raise MissingExtraError unless a page can be drawn: asked before the model runs, not after."""
+def require_page(purpose: str = "writing the page of a diagnosis") -> None:
+    """Raise MissingExtraError unless a page can be drawn: asked before anything takes time, not after."""
     for library in ("jinja2", "matplotlib"):
         if importlib.util.find_spec(library) is None:
-            raise MissingExtraError(library, "report", "writing the page of a diagnosis")
+            raise MissingExtraError(library, "report", purpose)
 
 
 def render_page(diagnosis: Diagnosis) -> str:

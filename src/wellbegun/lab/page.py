@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from wellbegun.errors import MissingExtraError
+from wellbegun.diagnosis.page import require_page
 from wellbegun.lab.figures import network_figures, power, ranked
 from wellbegun.lab.result import Arm, Comparison, Interval, Run
 from wellbegun.plans import write_text_atomically
@@ -33,9 +32,7 @@ def write_page(comparison: Comparison, path: str | Path) -> None:
 
 def require_report() -> None:
     """Raise MissingExtraError unless a page can be drawn: asked before minutes of training, not after."""
-    for library in ("jinja2", "matplotlib"):
-        if importlib.util.find_spec(library) is None:
-            raise MissingExtraError(library, "report", "drawing the page")
+    require_page("drawing the page")
 
 
 def render_page(comparison: Comparison) -> str:

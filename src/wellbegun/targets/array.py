@@ -15,7 +15,7 @@ from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, storage_type, type_name, write
 from wellbegun.targets.memory import check_strides
 from wellbegun.targets.patches import overlap, within
-from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
+from wellbegun.targets.rows import Offset, check_part, cut, pieces, rows_of
 from wellbegun.targets.storage import check_storage, store
 
 Array = NDArray[Any]
@@ -60,7 +60,7 @@ def fill_array(
         whole = law.block(stream, shape, precision, companion, out if in_place else None)
         if whole is out:
             return int(out.size)
-        part = _flat_part(whole, out, offset) if isinstance(offset, int) else whole[_slices(out.shape, offset)]
+        part = cut(whole, out.shape, offset)
         store(out, part, law)
         if master is not None:
             master[...] = part
@@ -210,11 +210,3 @@ def _fill_patched(
                     target[index] = drawn[inside]
             patched += len(index[0])
     return patched if law.keeps else written
-
-
-def _slices(part: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]:
-    return tuple(slice(first, first + size) for first, size in zip(offset, part, strict=True))
-
-
-def _flat_part(whole: Array, out: Array, offset: int) -> Array:
-    return whole.reshape(-1)[offset : offset + out.size].reshape(out.shape)

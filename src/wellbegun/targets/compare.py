@@ -22,7 +22,7 @@ from wellbegun.laws import (
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.array import fill_entry
 from wellbegun.targets.parts import Part, needs_whole
-from wellbegun.targets.rows import Offset
+from wellbegun.targets.rows import Offset, cut
 from wellbegun.targets.tensor import tensor_array
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def compare_part(part: Part, plan: Plan, entry: Entry, tolerance: float = 0.0) -
             expected = held.copy() if entry.law.keeps else np.empty(held.shape, held.dtype)
             fill_entry(expected, plan, entry, offset)
         else:
-            expected = _cut(whole, held.shape, offset)
+            expected = cut(whole, held.shape, offset)
         wrong = _wrong(held, expected, max(_tolerance(entry.law), tolerance))
         count = int(np.count_nonzero(wrong))
         if count == 0:
@@ -169,12 +169,6 @@ def _tolerance(law: Law) -> float:
         return max(_tolerance(law.base), *(_tolerance(patch) for _, patch in law.patches), 0.0)
     inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed
     return TOLERANCE if isinstance(law, inexact) else 0.0
-
-
-def _cut(whole: NDArray[Any], shape: tuple[int, ...], offset: Offset) -> NDArray[Any]:
-    if isinstance(offset, int):
-        return whole.reshape(-1)[offset : offset + math.prod(shape)].reshape(shape)
-    return whole[tuple(slice(first, first + size) for first, size in zip(offset, shape, strict=True))]
 
 
 def _place(first: Any, offset: Offset, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from wellbegun.laws import Law, Patched
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.array import fill_entry
 from wellbegun.targets.patches import overlap_size
-from wellbegun.targets.rows import Offset
+from wellbegun.targets.rows import Offset, cut
 from wellbegun.targets.runs import Runs
 from wellbegun.targets.tensor import tensor_array
 
@@ -143,7 +143,7 @@ def fill_part(part: Part, plan: Plan, entry: Entry) -> int:
         whole = torch.empty(entry.shape, dtype=memory.dtype)
         fill_entry(tensor_array(whole), plan, entry, (0,) * len(entry.shape))
         for index, offset in part.blocks:
-            memory[index].copy_(_cut(whole, memory[index], offset))
+            memory[index].copy_(cut(whole, tuple(memory[index].shape), offset))
         return part.size
     return sum(_fill_block(memory[index], plan, entry, offset) for index, offset in part.blocks)
 
@@ -154,12 +154,6 @@ def _fill_block(memory: torch.Tensor, plan: Plan, entry: Entry, offset: Offset) 
 
         return fill_entry(memory, plan, entry, offset, fill_on_device)
     return fill_entry(tensor_array(memory), plan, entry, offset)
-
-
-def _cut(whole: torch.Tensor, like: torch.Tensor, offset: Offset) -> torch.Tensor:
-    if isinstance(offset, int):
-        return whole.reshape(-1)[offset : offset + like.numel()].reshape(like.shape)
-    return whole[tuple(slice(first, first + size) for first, size in zip(offset, like.shape, strict=True))]
 
 
 def _part(local: torch.Tensor, runs: Runs, is_whole: bool) -> Part:

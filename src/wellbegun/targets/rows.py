@@ -57,6 +57,19 @@ def rows_of(
         yield index, base + sum(i * stride for i, stride in zip(index, strides, strict=False)), strides[rows]
 
 
+def cut(whole: Any, part: tuple[int, ...], offset: Offset) -> Any:
+    """Return the part of this shape at this offset of a whole array or tensor.
+
+    Args:
+        whole: of the logical shape.
+        part: the part's shape.
+        offset: its corner, or the start of a flat range.
+    """
+    if isinstance(offset, int):
+        return whole.reshape(-1)[offset : offset + math.prod(part)].reshape(part)
+    return whole[tuple(slice(first, first + size) for first, size in zip(offset, part, strict=True))]
+
+
 def pieces(stack: Any, start: int, step: int, most: int) -> Iterator[tuple[Any, int, int]]:
     """Cut a stack of rows into stacks of at most so many elements, each with its own start and step.
 
