@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from wellbegun.diagnosis import measure
+from wellbegun.diagnosis.bundle import each
 from wellbegun.errors import TraceError
 from wellbegun.graph.stage import drop_sharding_hooks, put_tensors
 from wellbegun.targets.fsdp import managed_parameters
@@ -64,7 +65,8 @@ class Company:
             parameters: all of them, whole.
         """
         if self.size == 1:
-            return {name: measure.second_moment(gradient) for name, gradient in gradients.items()}
+            moments = each(measure.each_moment, list(gradients.values()))
+            return {name: found.second for name, found in zip(gradients, moments, strict=True)}
         anywhere = {name for names in self.everyone(list(gradients)).values() for name in names}
         return {
             name: self._mean_moment(gradients.get(name), parameter)
@@ -109,7 +111,10 @@ def company_of(model: torch.nn.Module) -> Company:
 def whole_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return {name: whole tensor} of the parameters and buffers that are DTensors, each name of a shared one."""
     made: dict[int, torch.Tensor] = {}
-    found = {}
+    found: dict[str, torch.Tensor] = {}
+    tables = [table for module in model.modules() for table in (module._parameters, module._buffers)]
+    if not any(_is_distributed(tensor) for table in tables for tensor in table.values()):
+        return found
     named: list[tuple[str, Any]] = list(model.named_parameters(remove_duplicate=False))
     named += model.named_buffers(remove_duplicate=False)
     for name, tensor in named:

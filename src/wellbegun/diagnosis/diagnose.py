@@ -129,6 +129,7 @@ def _measure(
             from wellbegun.diagnosis.jacobian import jacobian_facts
 
             slopes = jacobian_facts(model, batch)
+    probe.settle()
     moments = company.mean_moments(gradients, named)
     del gradients
     inputs = company.everyone(batch.count).values()
@@ -139,7 +140,7 @@ def _measure(
         classes=value.classes,
         prior=value.prior,
         logits=value.logits,
-        tensors=tensor_facts(named, moments, probe.taken, plan, planned_names(model)),
+        tensors=tensor_facts(named, moments, probe.taken, plan, planned_names(model) if plan else {}),
         attentions=probe.attentions.facts(probe.layers),
         streams=probe.streams.facts(),
         copies=find_copies(named),

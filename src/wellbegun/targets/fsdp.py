@@ -85,7 +85,7 @@ def managed_parameters(model: torch.nn.Module) -> dict[tuple[int, str], Managed]
     """Return {(identity of the module, attribute): FSDP2's records} of the parameters that are under fully_shard."""
     kind: Any = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", ())
     found: dict[tuple[int, str], Managed] = {}
-    for module in model.modules():
+    for module in model.modules() if kind else ():
         for group in _groups(module) if isinstance(module, kind) else ():
             for parameter in group.fsdp_params:
                 place, managed = parameter._module_info, Managed(group, parameter)
