@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -40,7 +41,7 @@ class Bundle:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Any, list[tuple[torch.Tensor, Answer[Any]]]] = {}
+        self._waiting: defaultdict[Any, list[tuple[torch.Tensor, Answer[Any]]]] = defaultdict(list)
         self._bytes = 0
 
     def ask(
@@ -60,16 +61,17 @@ class Bundle:
             answer.value = measurement(value.detach().unsqueeze(0), *options)[0]
             return answer
         key = (measurement, options, value.shape, value.dtype, value.device)
-        kept = value.detach() if lasts else value.detach().clone()
-        self._waiting.setdefault(key, []).append((kept, answer))
+        kept = value if lasts else value.detach().clone()
+        self._waiting[key].append((kept, answer))
         self._bytes += size
         if self._bytes > MOST:
             self.settle()
         return answer
 
+    @torch.no_grad()
     def settle(self) -> None:
         """Measure all that waits."""
-        waiting, self._waiting, self._bytes = self._waiting, {}, 0
+        waiting, self._waiting, self._bytes = self._waiting, defaultdict(list), 0
         for (measurement, options, shape, _, _), values in waiting.items():
             at_once = max(1, PIECE // shape.numel())
             for start in range(0, len(values), at_once):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -31,40 +31,34 @@ _SAMPLE, _PLACES = 4, 64
 """Inputs, and places of each, among which the likeness of places is measured."""
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """Second moment of one tensor."""
 
     second: float
 
 
-@dataclass(frozen=True)
-class Sizes(Moment):
+class Sizes(NamedTuple):
     """Second moment, mean and mean cosine between rows of one tensor; `finite` says whether all of it is."""
 
+    second: float
     mean: float
     cosine: float
     finite: bool
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """What a layer put out: its sizes, the share of units that equal another one, and the mean cosine of places."""
 
+    second: float
     sizes: Sizes
     twins: float
     places: float
 
-    @property
-    def second(self) -> float:
-        """Second moment."""
-        return self.sizes.second
 
-
-@dataclass(frozen=True)
-class Activated(Moment):
+class Activated(NamedTuple):
     """Second moment behind an activation, which units are zero for every input, and the share of flat values."""
 
+    second: float
     dead_units: torch.Tensor
     dead: float
     saturated: float
@@ -78,7 +72,7 @@ def each_output(stack: torch.Tensor, unit_axis: int) -> list[Output]:
         unit_axis: of a value, not negative.
     """
     found = zip(each_sizes(stack), each_twin_share(stack, unit_axis), each_place_cosine(stack), strict=True)
-    return [Output(*one) for one in found]
+    return [Output(one.second, one, twins, places) for one, twins, places in found]
 
 
 def sizes(value: torch.Tensor) -> Sizes:
@@ -92,31 +86,31 @@ def each_sizes(stack: torch.Tensor) -> list[Sizes]:
         return [Sizes(math.nan, math.nan, math.nan, True)] * len(stack)
     values = stack.flatten(2) if stack.ndim > 2 else stack.reshape(len(stack), -1, 1)
     number, inputs, width = values.shape
-    made = {"dtype": torch.float64, "device": values.device}
-    total, second, count = (torch.zeros(number, **made) for _ in range(3))
-    direction = torch.zeros(number, 1, width, **made)
-    for piece in values.split(max(1, PIECE // (number * width)), 1):
+    sums = torch.zeros(3, number, dtype=torch.float64, device=values.device)
+    direction = sums.new_zeros(number, 1, width)
+    for piece in torch.split(values, max(1, PIECE // (number * width)), 1):
         wide = piece.double()
-        lengths = torch.linalg.vector_norm(wide, dim=2)
-        total, second = total + wide.sum((1, 2)), second + lengths.square().sum(1)
-        slopes = lengths.reciprocal()
-        if not float((lengths + slopes).sum()) < math.inf:  # a row of zeros, or one that is not finite
+        lengths = wide.square().sum(2)
+        sums[0] += wide.sum((1, 2))
+        sums[1] += lengths.sum(1)
+        slopes = lengths.rsqrt()
+        if float((lengths + slopes).sum()) < math.inf:
+            sums[2] += piece.shape[1]
+        else:  # a row of zeros, or one that is not finite, has no direction
             known = (lengths > 0) & torch.isfinite(lengths)
-            slopes, wide = torch.where(known, slopes, 0.0), torch.where(known.unsqueeze(2), wide, 0.0)  # no direction
-            count += known.sum(1)
-        else:
-            count += piece.shape[1]
+            slopes, wide = torch.where(known, slopes, 0.0), torch.where(known.unsqueeze(2), wide, 0.0)
+            sums[2] += known.sum(1)
         direction += slopes.unsqueeze(1) @ wide
-    lengths = torch.linalg.vector_norm(direction, dim=(1, 2)).square()
-    found = torch.stack((total / (inputs * width), second / (inputs * width), lengths, count), 1).tolist()
+    sums = torch.cat((sums, direction.square().sum((1, 2)).unsqueeze(0)))
+    size = inputs * width
     return [
         Sizes(
-            second,
-            mean,
+            second / size,
+            total / size,
             (length - count) / (count * (count - 1)) if count > 1 else math.nan,
             math.isfinite(second) or is_finite(value),
         )
-        for value, (mean, second, length, count) in zip(stack, found, strict=True)
+        for value, (total, second, count, length) in zip(stack, sums.t().tolist(), strict=True)
     ]
 
 
@@ -135,7 +129,7 @@ def _seconds(stack: torch.Tensor) -> torch.Tensor:
     if not size:
         return torch.full((number,), math.nan)
     total = torch.zeros(number, dtype=torch.float64, device=stack.device)
-    for piece in _in_memory_order(stack).reshape(number, -1).split(max(1, PIECE // number), 1):
+    for piece in torch.split(_in_memory_order(stack).reshape(number, -1), max(1, PIECE // number), 1):
         total += squares(_wide(piece))
     return total / size
 
@@ -224,13 +218,12 @@ def each_twin_share(stack: torch.Tensor, unit_axis: int) -> list[float]:
     """
     if stack.numel() == 0:
         return [0.0] * len(stack)
-    place = tuple(size // 2 for axis, size in enumerate(stack.shape[1:]) if axis != unit_axis)
     units = stack.movedim(unit_axis + 1, 1)[:, :_UNITS] if stack.ndim > 2 else stack
-    one = (units[(..., *place)].float() + 0.0).view(torch.int32).sort(1).values
+    while units.ndim > 2:
+        units = units.select(2, units.shape[2] // 2)
+    one = (units.float() + 0.0).view(torch.int32).sort(1).values  # -0 is 0
     suspects = (one[:, 1:] == one[:, :-1]).any(1).tolist()
-    return [
-        twin_share(value, unit_axis) if suspect else 0.0 for value, suspect in zip(stack, suspects, strict=True)
-    ]
+    return [twin_share(value, unit_axis) if suspect else 0.0 for value, suspect in zip(stack, suspects, strict=True)]
 
 
 def unit_keys(value: torch.Tensor, unit_axis: int, *, moving: bool = False) -> torch.Tensor:

@@ -75,7 +75,7 @@ def _each_held(stack: torch.Tensor) -> list[_Held]:
     number, size = len(stack), stack[0].numel()
     limits = torch.finfo(stack.dtype)
     sums = torch.zeros(6, number, dtype=torch.float64, device=stack.device)
-    for piece in stack.reshape(number, -1).split(max(1, PIECE // number), 1):
+    for piece in torch.split(stack.reshape(number, -1), max(1, PIECE // number), 1):
         wide = piece.double()
         second = squares(wide)
         if not float(second.sum()) < math.inf:
