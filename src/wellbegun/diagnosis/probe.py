@@ -192,10 +192,11 @@ class Probe(TorchFunctionMode):
             self._note_gates(matrices, upstream)
             upstream |= self._watch_recurrent(name, args, matrices, data, result, upstream)
         elif matrices and len(results) == 1 and result.ndim > 1:
-            self._note_gates(matrices, upstream)
+            zero = _is_zero(matrices[0][0])
+            self._note_gates(matrices[1:] if not zero else matrices, upstream)
             axis, kind = (1, "convolution") if name in CONVOLUTIONS else (-1, "linear")
             kind = "lookup" if name in LOOKUPS else kind
-            upstream |= self._watch(*matrices[0], axis, kind, data, result, upstream)
+            upstream |= self._watch(matrices[0][1], zero, axis, kind, data, result, upstream)
         else:
             self._note_gates(matrices, upstream)
             if name in ACTIVATIONS:
@@ -284,14 +285,12 @@ class Probe(TorchFunctionMode):
         time_first = not name.endswith("_cell") and result.ndim == 3 and args[-1] is False
         zero = all(_is_zero(tensor) for tensor, _ in matrices)
         seen = result.transpose(0, 1) if time_first else result
-        made = self._watch(matrices[0][0], names, -1, "recurrent", data, result, upstream, seen=seen)
-        self.layers[-1].zero = zero
-        return made
+        return self._watch(names, zero, -1, "recurrent", data, result, upstream, seen=seen)
 
     def _watch(
         self,
-        weight: torch.Tensor,
         names: tuple[str, ...],
+        zero: bool,
         unit_axis: int,
         kind: str,
         data: list[torch.Tensor],
@@ -308,7 +307,7 @@ class Probe(TorchFunctionMode):
             name=names[0],
             names=names,
             upstream=upstream,
-            zero=_is_zero(weight),
+            zero=zero,
             unit_axis=unit_axis,
             kind=kind,
             width=result.shape[unit_axis],
