@@ -5,10 +5,10 @@
     python benchmarks/diagnose.py --write    also writes benchmarks/results/
 
 No test reads it. The plain pass takes the loss and the gradients of all parameters, as training does, without an
-optimizer's step. All are called in turns, each network at least ROUNDS times and for a second; times are the wall's, and
-a figure is the ratio of medians. "The pass" is the forward and the backward pass with all that is measured in them; a
-diagnosis also looks at the parameters, judges, and puts everything back. Memory is the most that the process held beyond
-what it held before it (Linux, from /proc), each in a process of its own.
+optimizer's step. All are called in turns, each network at least ROUNDS times and for a second; times are the
+wall's, and a figure is the ratio of medians. "The pass" is the forward and the backward pass with all that is measured
+in them; a diagnosis also looks at the parameters, judges, and puts everything back. Memory is the most that the process
+held beyond what it held before it (Linux, from /proc), each in a process of its own.
 """
 
 from __future__ import annotations
@@ -260,8 +260,8 @@ def main() -> None:
             f"# Diagnosis against a plain forward and backward pass\n\n`python benchmarks/diagnose.py --rounds "
             f"{options.rounds} --write` on {now:%Y-%m-%d}; {cpu}, {os.cpu_count()} cores of which PyTorch uses "
             f"{torch.get_num_threads()}, torch {torch.__version__}, transformers {transformers.__version__}. The "
-            f"machine's load (the mean of a minute, this process included) was {before[0]:.1f} before and {after[0]:.1f} "
-            "afterwards.\n\n"
+            f"machine's load (the mean of a minute, this process included) was {before[0]:.1f} before and "
+            f"{after[0]:.1f} afterwards.\n\n"
         )
         (RESULTS / f"{now:%Y-%m-%d}-diagnose.md").write_text(head + text + "\n", "utf-8")
 
