@@ -169,7 +169,7 @@ def whole_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _gathered(tensor: Any) -> torch.Tensor:
-    """The whole tensor, on the device that computes: FSDP2's CPUOffloadPolicy keeps shards in the processor's memory."""
+    """The whole tensor, where the mesh computes: FSDP2's CPUOffloadPolicy keeps shards in the processor's memory."""
     from torch.distributed.tensor import DTensor
 
     mesh, held = tensor.device_mesh, tensor.detach()
