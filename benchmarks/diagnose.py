@@ -5,10 +5,11 @@
     python benchmarks/diagnose.py --write    also writes benchmarks/results/
 
 No test reads it. The plain pass takes the loss and the gradients of all parameters, as training does, without an
-optimizer's step. All are called in turns, each network at least ROUNDS times and for a second; times are the
-wall's, and a figure is the ratio of medians. "The pass" is the forward and the backward pass with all that is measured
-in them; a diagnosis also looks at the parameters, judges, and puts everything back. Memory is the most that the process
-held beyond what it held before it (Linux, from /proc), each in a process of its own.
+optimizer's step. All are called in turns, each network at least ROUNDS times and for three seconds; times are the wall's,
+the least of all rounds of each (whatever else a machine does makes a call longer, never shorter). "The pass" is the
+forward and the backward pass with all that is measured in them; a diagnosis also looks at the parameters, judges, and
+puts everything back. Memory is the most that the process held beyond what it held before it (Linux, from /proc), each in
+a process of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import json
 import multiprocessing
 import os
 import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -188,12 +188,12 @@ def seconds(make: Callable[[], Made], rounds: int) -> dict[str, float]:
     for call in calls.values():
         call()
     first = time.perf_counter()
-    while len(times["with theory"]) < rounds or time.perf_counter() - first < 1:
+    while len(times["with theory"]) < rounds or time.perf_counter() - first < 3:
         for name, call in calls.items():
             began = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: min(found) for name, found in times.items()}
 
 
 def _peak(make: Callable[[], Made], diagnosed: bool, answer: Any) -> None:
