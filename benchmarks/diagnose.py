@@ -5,11 +5,11 @@
     python benchmarks/diagnose.py --write    also writes benchmarks/results/
 
 No test reads it. The plain pass takes the loss and the gradients of all parameters, as training does, without an
-optimizer's step. All are called in turns, each network at least ROUNDS times and for three seconds; times are the wall's,
-the least of all rounds of each (whatever else a machine does makes a call longer, never shorter). "The pass" is the
-forward and the backward pass with all that is measured in them; a diagnosis also looks at the parameters, judges, and
-puts everything back. Memory is the most that the process held beyond what it held before it (Linux, from /proc), each in
-a process of its own.
+optimizer's step. All are called in turns, each network at least ROUNDS times and for three seconds. Times are the
+wall's, the least of all rounds of each: whatever else a machine does makes a call longer, never shorter. "The pass" is
+the forward and the backward pass with all that is measured in them; a diagnosis also looks at the parameters, judges,
+and puts everything back. Memory is the most that the process held beyond what it held before it (Linux, from /proc),
+each in a process of its own.
 """
 
 from __future__ import annotations
