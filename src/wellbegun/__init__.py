@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import Ones as Ones
     from wellbegun.laws import Orthogonal as Orthogonal
     from wellbegun.laws import Patched as Patched
+    from wellbegun.laws import PerChannel as PerChannel
     from wellbegun.laws import Sparse as Sparse
     from wellbegun.laws import Stored as Stored
     from wellbegun.laws import TruncatedNormal as TruncatedNormal
@@ -71,8 +72,8 @@ _HOMES = {
     "laws": (
         "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
         "Identity", "Keep", "Kumar", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal",
-        "Ones", "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling",
-        "WithFans", "XavierNormal", "XavierUniform", "Zeros",
+        "Ones", "Orthogonal", "Patched", "PerChannel", "Sparse", "Stored", "TruncatedNormal", "Uniform",
+        "VarianceScaling", "WithFans", "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
