@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
+    from wellbegun.tuning import standardize as standardize
 
 __version__ = "0.1.0"
 
@@ -83,7 +84,7 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate",),
+    "tuning": ("calibrate", "standardize"),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

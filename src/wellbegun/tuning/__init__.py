@@ -1,5 +1,6 @@
-"""Methods that look at data: a plan, a model and a batch give a better plan."""
+"""Methods that look at data, gradients or other weights: a plan, a model and a batch give a better plan."""
 
 from wellbegun.tuning.calibrate import calibrate
+from wellbegun.tuning.standardize import standardize
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "standardize"]

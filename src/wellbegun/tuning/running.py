@@ -51,3 +51,19 @@ def forward(model: torch.nn.Module, batch: Batch) -> Any:
         shapes = ", ".join(f"{tuple(leaf.shape)}" for leaf in batch.tensors)
         failure = f"{type(model).__name__} fails on inputs of shape {shapes}: {type(error).__name__}: {error}"
         raise TraceError(failure + batch.hint) from error
+
+
+@contextmanager
+def batch_statistics(model: torch.nn.Module) -> Iterator[None]:
+    """Let batch normalisation take the statistics of the batch, as in the first step of training.
+
+    Inside `on_values`, where the running statistics that it updates are copies.
+    """
+    layers = [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    for layer in layers:
+        layer.training = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.training = False
