@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
+    from wellbegun.tuning import gradinit as gradinit
+    from wellbegun.tuning import metainit as metainit
     from wellbegun.tuning import standardize as standardize
 
 __version__ = "0.1.0"
@@ -84,7 +86,7 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate", "standardize"),
+    "tuning": ("calibrate", "gradinit", "metainit", "standardize"),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -1,6 +1,8 @@
 """Methods that look at data, gradients or other weights: a plan, a model and a batch give a better plan."""
 
 from wellbegun.tuning.calibrate import calibrate
+from wellbegun.tuning.gradinit import gradinit
+from wellbegun.tuning.metainit import metainit
 from wellbegun.tuning.standardize import standardize
 
-__all__ = ["calibrate", "standardize"]
+__all__ = ["calibrate", "gradinit", "metainit", "standardize"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,3 +68,23 @@ def read_batch(batch: Any) -> Batch:
     if isinstance(batch, dict):
         return Batch((), batch, targets, hint)
     return Batch(tuple(batch) if isinstance(batch, (tuple, list)) else (batch,), {}, targets, hint)
+
+
+def batches(batch: Any) -> Callable[[int], Batch]:
+    """Read one batch for all steps, or a function that gives the batch of each step."""
+    if callable(batch):
+        return lambda step: read_batch(batch(step))
+    one = read_batch(batch)
+    return lambda _: one
+
+
+def check_number(name: str, value: object, least: float, *, most: float = math.inf, whole: bool = False) -> None:
+    """Raise ArgumentError unless a number lies in its range, `least` included if it is whole or has a `most`."""
+    kinds = (int,) if whole else (int, float)
+    closed = whole or most < math.inf
+    if isinstance(value, kinds) and not isinstance(value, bool):
+        inside = value >= least if closed else value > least
+        if inside and value < most:
+            return
+    limits = f"{'at least' if closed else 'above'} {least:g}" + (f" and below {most:g}" if most < math.inf else "")
+    raise ArgumentError(f"{name} must be a {'whole ' if whole else ''}number {limits}, got {value!r}")
