@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from wellbegun.tuning import calibrate as calibrate
     from wellbegun.tuning import gradinit as gradinit
     from wellbegun.tuning import metainit as metainit
+    from wellbegun.tuning import plan_adapters as plan_adapters
     from wellbegun.tuning import standardize as standardize
 
 __version__ = "0.1.0"
@@ -86,7 +87,7 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate", "gradinit", "metainit", "standardize"),
+    "tuning": ("calibrate", "gradinit", "metainit", "plan_adapters", "standardize"),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)
