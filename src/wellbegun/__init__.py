@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import Ones as Ones
     from wellbegun.laws import Orthogonal as Orthogonal
     from wellbegun.laws import Patched as Patched
+    from wellbegun.laws import PerChannel as PerChannel
     from wellbegun.laws import Sparse as Sparse
     from wellbegun.laws import Stored as Stored
     from wellbegun.laws import TruncatedNormal as TruncatedNormal
@@ -60,6 +61,10 @@ if TYPE_CHECKING:
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
+    from wellbegun.tuning import gradinit as gradinit
+    from wellbegun.tuning import metainit as metainit
+    from wellbegun.tuning import plan_adapters as plan_adapters
+    from wellbegun.tuning import standardize as standardize
 
 __version__ = "0.1.0"
 
@@ -71,8 +76,8 @@ _HOMES = {
     "laws": (
         "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
         "Identity", "Keep", "Kumar", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal",
-        "Ones", "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling",
-        "WithFans", "XavierNormal", "XavierUniform", "Zeros",
+        "Ones", "Orthogonal", "Patched", "PerChannel", "Sparse", "Stored", "TruncatedNormal", "Uniform",
+        "VarianceScaling", "WithFans", "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
@@ -82,7 +87,7 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate",),
+    "tuning": ("calibrate", "gradinit", "metainit", "plan_adapters", "standardize"),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

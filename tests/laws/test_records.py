@@ -33,6 +33,8 @@ EVERY = [
     wb.MeanCompensation("h.1.weight", mean=0.5, std=0.1, inputs_first=True),
     wb.Patched(wb.Normal(0.02), [(((0, 2), (1, 3)), wb.Constant(1.0)), (((3, 4),), wb.Uniform(-1.0, 1.0))]),
     wb.Computed((("uniform", -6.9, -2.3), ("exp", "%0"), ("maximum", "%1", 1e-4))),
+    wb.PerChannel(wb.Orthogonal(), wb.Stored([0.5, 2.0]), axis=1),
+    wb.Patched(wb.Keep(), [(((0, 2),), wb.Stored([[0.5], [2.0]]))]),
     wb.Keep(),
 ]
 

@@ -11,6 +11,7 @@ from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer, Law
 from wellbegun.laws.kumar import Kumar
 from wellbegun.laws.patched import Patched
+from wellbegun.laws.per_channel import PerChannel
 from wellbegun.laws.record import LAWS, law_from_record, law_to_record
 from wellbegun.laws.scaled import (
     FanInUniform,
@@ -53,6 +54,7 @@ __all__ = [
     "Ones",
     "Orthogonal",
     "Patched",
+    "PerChannel",
     "Sparse",
     "Stored",
     "TruncatedNormal",

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Law, Patched
+from wellbegun.laws import Law, Patched, Stored
 from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, storage_type, type_name, write
 from wellbegun.targets.memory import check_strides
-from wellbegun.targets.patches import overlap, within
+from wellbegun.targets.patches import frame, overlap, stored_at, within
 from wellbegun.targets.rows import Offset, check_part, cut, pieces, rows_of
 from wellbegun.targets.storage import check_storage, store
 
@@ -195,7 +195,7 @@ def _fill_patched(
             if found is not None:
                 part, corner = found
                 inner = None if master is None else master[part]
-                patched += fill_array(out[part], patch, stream, shape, corner, None, inner)
+                patched += fill_array(out[part], patch, stream, *frame(patch, region, shape, corner), None, inner)
             continue
         for first in range(0, out.size, SHARE):
             start = offset + first
@@ -205,6 +205,9 @@ def _fill_patched(
             index = np.unravel_index(first + np.flatnonzero(inside), out.shape)
             for target in (out, master):
                 if target is not None:
+                    if isinstance(patch, Stored):
+                        target[index] = stored_at(patch, region, shape, start + np.flatnonzero(inside))
+                        continue
                     drawn = np.empty(len(inside), target.dtype)
                     fill_array(drawn, patch, stream, shape, start)
                     target[index] = drawn[inside]

@@ -18,6 +18,7 @@ from wellbegun.laws import (
     MirroredOrthogonal,
     Orthogonal,
     Patched,
+    PerChannel,
 )
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.array import fill_entry
@@ -167,6 +168,8 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
 def _tolerance(law: Law) -> float:
     if isinstance(law, Patched):
         return max(_tolerance(law.base), *(_tolerance(patch) for _, patch in law.patches), 0.0)
+    if isinstance(law, PerChannel):
+        return _tolerance(law.base)
     inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed
     return TOLERANCE if isinstance(law, inexact) else 0.0
 
