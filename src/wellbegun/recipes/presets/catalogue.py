@@ -10,8 +10,10 @@ from typing import Any
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws import Card
 from wellbegun.recipes.presets.branch_gates import LayerScale, SkipInit
+from wellbegun.recipes.presets.completep import CompleteP
 from wellbegun.recipes.presets.fixup import Fixup
 from wellbegun.recipes.presets.frameworks import Keras, TorchDefault
+from wellbegun.recipes.presets.mup import Mup
 from wellbegun.recipes.presets.ppo import Ppo
 from wellbegun.recipes.presets.preset import Preset
 from wellbegun.recipes.presets.scaled_residual import ScaledResidual
@@ -33,6 +35,8 @@ PRESETS: tuple[type[Preset], ...] = (
     Fixup,
     SkipInit,
     LayerScale,
+    Mup,
+    CompleteP,
 )
 """Every version of every preset, newest last among those of one name."""
 
