@@ -9,8 +9,10 @@ from typing import Any
 
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws import Card
+from wellbegun.recipes.presets.blocks import Mitchell, SmallInit
 from wellbegun.recipes.presets.branch_gates import LayerScale, SkipInit
 from wellbegun.recipes.presets.completep import CompleteP
+from wellbegun.recipes.presets.deepnorm import DeepNorm
 from wellbegun.recipes.presets.fixup import Fixup
 from wellbegun.recipes.presets.frameworks import Keras, TorchDefault
 from wellbegun.recipes.presets.mup import Mup
@@ -37,6 +39,9 @@ PRESETS: tuple[type[Preset], ...] = (
     LayerScale,
     Mup,
     CompleteP,
+    DeepNorm,
+    SmallInit,
+    Mitchell,
 )
 """Every version of every preset, newest last among those of one name."""
 
