@@ -44,7 +44,9 @@ def test_deepnorm_of_a_packed_weight() -> None:
 
 
 def test_deepnorm_refuses_pre_norm() -> None:
-    with pytest.raises(PlanError, match=r"not post-norm: 4 of 4 residual sums follow.*gpt2, small_init or completep"):
+    with pytest.raises(
+        PlanError, match=r"not post-norm: 4 of 4 residual sums follow one another on a.*gpt2, small_init or completep"
+    ):
         wb.plan(Gpt(), tokens()[0], seed=0, recipe="deepnorm")
 
 

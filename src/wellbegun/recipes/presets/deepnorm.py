@@ -27,8 +27,9 @@ class DeepNorm(OnTop):
     ...         self.norm, self.up, self.down = torch.nn.LayerNorm(16), torch.nn.Linear(16, 16), torch.nn.Linear(16, 16)
     ...     def forward(self, x):
     ...         return self.norm(2.0 * x + self.down(torch.relu(self.up(x))))
-    >>> made = plan(torch.nn.Sequential(*(Block() for _ in range(16))), "vector:16", seed=7, recipe="deepnorm")
-    >>> round(made["0.up.weight"].std * 4, 6), made.multipliers[0].value, made.unmet
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), *(Block() for _ in range(16)))
+    >>> made = plan(model, "vector:8", seed=7, recipe="deepnorm")
+    >>> round(made["1.up.weight"].std * 4, 6), made.multipliers[0].value, made.unmet
     (0.353553, 2.0, ())
 
     Formula: LN(alpha·x + f(x)); feed-forward weights, values and attention outputs Xavier's normal law with gain beta,
@@ -95,8 +96,8 @@ class DeepNorm(OnTop):
         longest = max(len(stream.writes) for stream in streams)
         if not all(followed) or not alone:
             raise self.fails(
-                f"this model is not post-norm: {longest} of {len(writes)} residual sums follow one another on one stream "
-                "without a normalisation between; use gpt2, small_init or completep for pre-norm networks"
+                f"this model is not post-norm: {longest} of {len(writes)} residual sums follow one another on a "
+                "stream without a normalisation between; use gpt2, small_init or completep for pre-norm networks"
             )
         return writes
 
