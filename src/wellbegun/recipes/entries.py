@@ -63,6 +63,9 @@ def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str
         zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
         uses=_repetitions(uses),
         persistent=variable.persistent,
+        lr_factor=proposal.lr_factor if variable.kind == "parameter" else 1.0,
+        decay_factor=proposal.decay_factor if variable.kind == "parameter" else 1.0,
+        eps_factor=proposal.eps_factor if variable.kind == "parameter" else 1.0,
     )
 
 

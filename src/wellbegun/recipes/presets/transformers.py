@@ -12,7 +12,7 @@ from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import residual_writers
 
 
-class _OneScale(Preset):
+class OneScale(Preset):
     """A preset with one standard deviation."""
 
     def __init__(self, std: float = 0.02) -> None:
@@ -22,7 +22,7 @@ class _OneScale(Preset):
         self.std = float(std)
 
 
-class Gpt2(_OneScale):
+class Gpt2(OneScale):
     """GPT-2's starting weights: N(0, 0.02²), and less for what writes into the residual stream.
 
     >>> import torch
@@ -70,7 +70,7 @@ class Gpt2(_OneScale):
         return Proposal(Normal(std), reason, self.source)
 
 
-class Llama(_OneScale):
+class Llama(OneScale):
     """What Llama-like models start with in transformers: N(0, 0.02²) for every matrix and table.
 
     >>> import torch
@@ -95,7 +95,7 @@ class Llama(_OneScale):
         return (Line((*WEIGHTS, *TABLES, *GATES), Normal(self.std), said), zero_biases())
 
 
-class Bert(_OneScale):
+class Bert(OneScale):
     """BERT's starting weights: a normal law of 0.02 that is cut at two sigma.
 
     >>> import torch
@@ -122,7 +122,7 @@ class Bert(_OneScale):
         return (Line((*WEIGHTS, *TABLES, *GATES), law, said), zero_biases())
 
 
-class Vit(_OneScale):
+class Vit(OneScale):
     """What vision transformers start with in timm and transformers: a truncated normal law of 0.02.
 
     >>> import torch
