@@ -198,7 +198,7 @@ def test_rank_stabilised_scaling_is_checked_and_not_assumed() -> None:
 
 def test_what_is_refused() -> None:
     first, _ = trunk()
-    with pytest.raises(UnknownNameError, match="did you mean .pissa"):
+    with pytest.raises(UnknownNameError, match=r"did you mean .pissa"):
         wb.plan_adapters(Own(first, 4), seed=7, method="pisa")
     with pytest.raises(ArgumentError, match="put the adapters in first"):
         wb.plan_adapters(first, seed=7)
