@@ -39,7 +39,8 @@ class NetworkEntry:
         summary: what it is, in a few words.
         suits: the tasks that it fits.
         build: (task, depth=, width=, activation=, ...) to the module; what comes after are its own options.
-        ensembles: whether copies may train side by side; not with layers that keep statistics of the batch.
+        ensembles: whether copies train side by side as one program. Fused attention and LSTMs have no rule for that in
+            torch: it loops over the copies and warns.
     """
 
     name: str
@@ -121,9 +122,9 @@ NETWORKS: dict[str, NetworkEntry] = {
         NetworkEntry("cnn", "convolutions of 3×3, no norms, no shortcuts", IMAGES + MASKS, PlainCNN),
         NetworkEntry("residual", "blocks with shortcuts and no norms", _ANY, partial(Residual, norm=False)),
         NetworkEntry("residual-norm", "blocks with shortcuts, a norm in each", _ANY, partial(Residual, norm=True)),
-        NetworkEntry("vit", "a transformer over patches", IMAGES, VisionTransformer),
-        NetworkEntry("gpt", "a transformer that looks back only", TOKENS, CharacterGPT),
-        NetworkEntry("lstm", "recurrent over characters or an image's rows", TOKENS + IMAGES, LSTM),
+        NetworkEntry("vit", "a transformer over patches", IMAGES, VisionTransformer, False),
+        NetworkEntry("gpt", "a transformer that looks back only", TOKENS, CharacterGPT, False),
+        NetworkEntry("lstm", "recurrent over characters or an image's rows", TOKENS + IMAGES, LSTM, False),
         NetworkEntry("siren", "sines of linear layers", FIELDS, Siren),
     )
 }

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from wellbegun.errors import UnknownNameError
+from wellbegun.errors import DataError, UnknownNameError
+from wellbegun.lab.data import fetch_set, find_set
+from wellbegun.lab.data.fetch import Progress
 from wellbegun.lab.task import Task
 from wellbegun.lab.tasks.cifar import load_cats_dogs, load_cifar10
 from wellbegun.lab.tasks.digits import load_digit_images, load_digits
 from wellbegun.lab.tasks.faces import load_faces
+from wellbegun.lab.tasks.folder import load_folder
 from wellbegun.lab.tasks.image import load_image
 from wellbegun.lab.tasks.mnist import load_fashion, load_mnist, load_mnist5k
 from wellbegun.lab.tasks.mri import load_mri
+from wellbegun.lab.tasks.own import load_own
 from wellbegun.lab.tasks.quadratic import load_quadratic
 from wellbegun.lab.tasks.text import load_text, load_text_small
 
@@ -34,32 +40,52 @@ class TaskEntry:
     needs: str | None = None
 
 
-def load_task(name: str) -> Task:
-    """Return the task of a name.
+def load_task(name: str, *, on_progress: Progress | None = None) -> Task:
+    """Return a task; its data are fetched on its first use.
 
     >>> task = load_task("digits")
     >>> task.spec, len(task.train), task.measure
     ('vector:64', 1000, 'accuracy')
 
     Args:
-        name: of a task in `TASKS`.
+        name: of a task in `TASKS`; or a folder of pictures, FOLDER/class/file.png; or module:factory.
+        on_progress: told (bytes so far, bytes in all) while data are fetched.
 
     Raises:
         UnknownNameError: no such task; the closest names are offered.
+        DataError: the data are not here and could not be fetched, or are damaged; says what to run.
         MissingExtraError: the library that brings the data, or reads them, is not installed.
+        ArgumentError: the folder or the user's factory gives no task.
     """
-    return find_task(name)()
+    load = find_task(name)
+    if name in TASKS:
+        _ensure(TASKS[name], on_progress)
+    return load()
 
 
 def find_task(name: str) -> Callable[[], Task]:
-    """Return the loader of a task, without loading anything.
+    """Return the loader of a task, without loading or fetching anything.
 
     Raises:
         UnknownNameError: no such task; the closest names are offered.
     """
-    if name not in TASKS:
-        raise UnknownNameError("task", name, TASKS)
-    return TASKS[name].load
+    if name in TASKS:
+        return TASKS[name].load
+    if Path(name).is_dir():
+        return partial(load_folder, name)
+    if ":" in name:
+        return partial(load_own, name)
+    raise UnknownNameError("task", name, TASKS)
+
+
+def _ensure(entry: TaskEntry, on_progress: Progress | None) -> None:
+    """Fetch what a task needs and is not here."""
+    if entry.needs is None or find_set(entry.needs).is_here:
+        return
+    try:
+        fetch_set(find_set(entry.needs), on_progress)
+    except DataError as error:
+        raise DataError(f"the task {entry.name!r} has no data: {error}") from None
 
 
 TASKS: dict[str, TaskEntry] = {
