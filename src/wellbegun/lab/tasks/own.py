@@ -95,5 +95,6 @@ def _asked_for(train: Split, text: str) -> tuple[Kind, int]:
         return "field", targets.shape[1]
     raise ArgumentError(
         f"{text}: inputs {inputs.dtype} {inputs.shape} with targets {targets.dtype} {targets.shape} are no task that "
-        "the lab knows: classes (n,), next tokens (n, length), masks (n, channels, height, width) or a field (n, channels)"
+        "the lab knows: classes (n,), next tokens (n, length), masks (n, channels, height, width) or a "
+        "field (n, channels)"
     )
