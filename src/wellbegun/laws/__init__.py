@@ -1,7 +1,7 @@
 """Laws (distributions with nothing left to look up) and initializers (rules that become laws once fans are known)."""
 
 from wellbegun.laws.basic import Constant, Equal, Keep, Normal, Ones, TruncatedNormal, Uniform, Zeros
-from wellbegun.laws.card import Card
+from wellbegun.laws.card import NEEDS, Card, by_need
 from wellbegun.laws.catalogue import METHODS, Method, find_method, method_names, parse_method
 from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.computed import Computed
@@ -10,6 +10,7 @@ from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthog
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer, Law
 from wellbegun.laws.kumar import Kumar
+from wellbegun.laws.left_out import LEFT_OUT
 from wellbegun.laws.patched import Patched
 from wellbegun.laws.record import LAWS, law_from_record, law_to_record
 from wellbegun.laws.scaled import (
@@ -28,7 +29,9 @@ from wellbegun.laws.with_fans import WithFans
 
 __all__ = [
     "LAWS",
+    "LEFT_OUT",
     "METHODS",
+    "NEEDS",
     "Card",
     "Computed",
     "Constant",
@@ -62,6 +65,7 @@ __all__ = [
     "XavierNormal",
     "XavierUniform",
     "Zeros",
+    "by_need",
     "find_method",
     "law_from_record",
     "law_to_record",

@@ -27,6 +27,7 @@ class Siren(Preset):
     >>> made["0.weight"].law, made["1.weight"].law
     (Uniform(low=-0.5, high=0.5), Uniform(low=-0.005103104, high=0.005103104))
 
+    Need: networks of coordinates (images, sounds, fields)
     Formula: first layer W ~ U(±1/n), so that omega_0·W·x has the frequencies of the data; later layers
         W ~ U(±sqrt(6/n)/omega_0); n = fan_in; biases U(±1/sqrt(n)), as the published code leaves them.
     Use it for: implicit representations of images, sounds, shapes and solutions: sin(omega_0·(W·x + b)).
