@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wellbegun.laws import (
     Computed,
     DeltaOrthogonal,
+    IndexedLaw,
     Law,
     MeanCompensation,
     MirroredOrthogonal,
@@ -167,7 +168,7 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
 def _tolerance(law: Law) -> float:
     if isinstance(law, Patched):
         return max(_tolerance(law.base), *(_tolerance(patch) for _, patch in law.patches), 0.0)
-    inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed
+    inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed | IndexedLaw
     return TOLERANCE if isinstance(law, inexact) else 0.0
 
 

@@ -131,7 +131,7 @@ def needs_whole(law: Law) -> bool:
     """Whether drawing a part of a law takes the memory and the work of the whole tensor."""
     if isinstance(law, Patched):
         return needs_whole(law.base) or any(needs_whole(patch) for _, patch in law.patches)
-    return law.structured or law.companion is not None
+    return (law.structured and not law.apart) or law.companion is not None
 
 
 def fill_part(part: Part, plan: Plan, entry: Entry) -> int:
