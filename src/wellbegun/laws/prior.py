@@ -23,8 +23,8 @@ class PriorBias(Initializer):
 
     >>> PriorBias(0.01).law()
     Constant(value=-4.5951199)
-    >>> PriorBias((0.5, 0.25, 0.25)).law().values.round(4).tolist()
-    [-0.6931, -1.3863, -1.3863]
+    >>> PriorBias((0.5, 0.25, 0.25)).law()
+    Stored(values=[-0.6931472, -1.3862944, -1.3862944])
 
     Need: outputs, policies, routers and experts
     Formula: one probability (sigmoid outputs): b = ln(prior/(1 - prior)). Shares of K classes (softmax): b_k = ln

@@ -155,8 +155,8 @@ class HippoLegS(IndexedLaw):
 class TimeStepBias(Initializer):
     """Biases behind which softplus gives steps of time that are log-uniform: Mamba's dt_bias.
 
-    >>> TimeStepBias().law().steps[0]
-    ('uniform', -6.9077554, -2.3025851)
+    >>> TimeStepBias(low=0.01)
+    TimeStepBias(low=0.01)
 
     Need: recurrent and state-space networks
     Formula: dt = max(exp(U(ln low, ln high)), floor); b = dt + ln(1 - exp(-dt)), the inverse of softplus.
