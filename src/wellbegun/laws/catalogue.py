@@ -83,7 +83,7 @@ METHODS: tuple[Method, ...] = (
     Method("kumar", Kumar, aliases=("kumar_normal",)),
     Method("variance_scaling", VarianceScaling, {"variance": 1.0}),
     Method("orthogonal", Orthogonal),
-    Method("mirrored_orthogonal", MirroredOrthogonal, aliases=("looks_linear", "mirrored")),
+    Method("mirrored_orthogonal", MirroredOrthogonal, aliases=("mirrored",)),
     Method("delta_orthogonal", DeltaOrthogonal),
     Method("identity", Identity, aliases=("eye",)),
     Method("dirac", Dirac),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,11 @@ class OrientedLaw(IndexedLaw):
     Its field `inputs_first` says that a matrix is stored as [inputs, outputs]. Planning reads that from the operation.
     """
 
-    inputs_first: bool
+    inputs_first: bool = False
+
+    def turned(self) -> OrientedLaw:
+        """Return the law of the same matrix stored as [inputs, outputs]."""
+        return replace(self, inputs_first=True)  # type: ignore[type-var]  # every subclass is a dataclass
 
     def matrix_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return (outputs, inputs) of a matrix or of a kernel's channels."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.arguments import above_zero
+from wellbegun.laws.basic import FARTHEST_NORMAL
 from wellbegun.laws.fans import Fans
 from wellbegun.laws.indexed import OrientedLaw
 from wellbegun.laws.initializer import Initializer, Law, required, scale
@@ -69,26 +70,29 @@ class PaddedIdentity(Law):
 
 @dataclass(frozen=True, repr=False)
 class NoisyIdentity(OrientedLaw):
-    """The identity, repeated for further outputs, and normal noise on every element.
+    """A number on the diagonal, repeated for further outputs, and normal noise on every element.
 
     >>> NoisyIdentity(std=0.01)
     NoisyIdentity(std=0.01)
 
     Need: deep networks without normalisation
-    Formula: W[i, j] = [i = j modulo inputs] + N(0, std²), i counting outputs and j inputs.
+    Formula: W[i, j] = gain·[i = j modulo inputs] + N(0, std²), i counting outputs and j inputs.
     Use it for: what `tanh_fixed_point` becomes once the number of inputs is known.
     Not for: a std that shall fit the width by itself: use TanhFixedPoint.
     Parts: any part is computed alone.
     Args:
         std: of the noise, at least 0.
+        gain: the number on the diagonal, above 0.
         inputs_first: a matrix stored as [inputs, outputs], as in x @ W; planning reads it from the operation.
     Source: Lee, Choi and Kim (2025), "Robust Weight Initialization for Tanh Neural Networks with Fixed Point Analysis".
     """
 
     std: float
+    gain: float = 1.0
     inputs_first: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "gain", above_zero("gain", self.gain))
         object.__setattr__(self, "std", _not_negative(self.std))
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
@@ -101,20 +105,20 @@ class NoisyIdentity(OrientedLaw):
         values = np.empty(count, np.float64)
         write(values, Draw.normal(0.0, self.std), stream, first)
         out, into = self.places(shape, first, count)
-        return np.asarray(values + (out % max(self.matrix_shape(shape)[1], 1) == into), np.float64)
+        return np.asarray(values + self.gain * (out % max(self.matrix_shape(shape)[1], 1) == into), np.float64)
 
     def reach(self) -> float:
-        """One, and 6.77 sigma of noise."""
-        return 1.0 + 6.77 * self.std
+        """The diagonal, and 6.77 sigma of noise."""
+        return self.gain + FARTHEST_NORMAL * self.std
 
-    def scaled(self, factor: float) -> Law:  # noqa: ARG002
-        """Refuse: the ones are what the rule is about."""
-        raise ArgumentError(f"{self!r} is an identity with noise: scaled it would be none; plan another law")
+    def scaled(self, factor: float) -> Law:
+        """Diagonal and noise times the factor."""
+        return replace(self, std=self.std * scale(factor), gain=self.gain * scale(factor))
 
     def moments(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Mean and standard deviation over all elements."""
-        mean = 1 / max(self.matrix_shape(shape)[1], 1)
-        return mean, math.sqrt(self.std**2 + mean - mean**2)
+        share = 1 / max(self.matrix_shape(shape)[1], 1)
+        return self.gain * share, math.sqrt(self.std**2 + self.gain**2 * share * (1 - share))
 
 
 @dataclass(frozen=True, repr=False)

@@ -22,7 +22,7 @@ class PriorBias(Initializer):
     """Output biases that start at the classes' frequencies, so that the first steps are not spent on learning them.
 
     >>> PriorBias(0.01).law()
-    Constant(value=-4.5951199)
+    Constant(value=-4.59512)
     >>> PriorBias((0.5, 0.25, 0.25)).law()
     Stored(values=[-0.6931472, -1.3862944, -1.3862944])
 

@@ -42,9 +42,11 @@ class Sinusoidal(IndexedLaw):
         object.__setattr__(self, "gain", above_zero("gain", self.gain))
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise ArgumentError for tensors of fewer than two dimensions, or of one element."""
-        if len(shape) < 2 or math.prod(shape) == 1:
-            raise ArgumentError(f"{self!r} needs a tensor of at least two dimensions and two elements, got {shape}")
+        """Raise ArgumentError for tensors of fewer than two dimensions, or so small that all waves are 0."""
+        if len(shape) < 2:
+            raise ArgumentError(f"{self!r} needs a tensor of at least two dimensions, got shape {shape}")
+        if math.prod(shape) and not _statistics(*_matrix(shape))[1]:
+            raise ArgumentError(f"{self!r}: the waves of a tensor of shape {shape} are 0 at every element; use Xavier")
 
     def stretch(self, stream: Stream, shape: tuple[int, ...], first: int, count: int) -> NDArray[np.float64]:  # noqa: ARG002
         """Return a flat stretch."""
@@ -55,8 +57,6 @@ class Sinusoidal(IndexedLaw):
         variance = _statistics(outputs, inputs)[1]
         size = outputs * inputs
         unbiased = variance * size / (size - 1)
-        if unbiased == 0:
-            return np.zeros(count)
         return self.gain * math.sqrt(2 / (unbiased * (outputs + inputs))) * np.sin(2 * math.pi * turns)
 
     def reach(self) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wellbegun.errors import ArgumentError, PlanError
-from wellbegun.laws import Fans, Initializer, Law, Orthogonal, OrientedLaw, Patched, WithFans
+from wellbegun.laws import Fans, Initializer, Law, OrientedLaw, Orthogonal, Patched, WithFans
 from wellbegun.plans import Entry
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _in_blocks(law: Law, variable: Variable, uses: tuple[Use, ...]) -> Law:
     that tells rows from columns learns which of them the outputs are.
     """
     if isinstance(law, OrientedLaw) and any(use.inputs_first for use in uses):
-        return replace(law, inputs_first=True)
+        return law.turned()
     if not isinstance(law, Orthogonal) or law.blocks > 1 or law.batch:
         return law
     stacked = next((len(use.axes) - len(use.axes.lstrip("b")) for use in uses if use.axes), 0)

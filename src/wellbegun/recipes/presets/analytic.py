@@ -101,11 +101,11 @@ class GainForward(Analytic):
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 10))
     >>> made = plan(model, "vector:64", seed=7, recipe="gain_forward")
     >>> made["0.weight"].law, made["2.weight"].law
-    (Normal(std=0.125), Normal(std=0.19906719))
+    (Normal(std=0.125), Normal(std=0.19906718))
 
     Need: deep networks without normalisation
-    Formula: Var(W) = q/(fan_in·E x²), with E x² the second moment of what flows in: of the data, or E f(z)², z ~ N(0, q),
-        behind an activation f; biases 0.
+    Formula: Var(W) = q/(fan_in·E x²), with E x² the second moment of what flows in: of the data, or E f(z)²,
+        z ~ N(0, q), behind an activation f; biases 0.
     Use it for: He's rule for any activation, and the right one for the first layer; networks of a few layers.
     Not for: GELU, SiLU, Mish and hardswish in depth: the second moment is a fixed point that small deviations grow away
         from (d ln q'/d ln q is 1.14 for GELU). Functions with E f = 0 (tanh): the gradient grows, 1.18 a layer squared
@@ -139,7 +139,7 @@ class GainBackward(Analytic):
     >>> from wellbegun import plan
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 16))
     >>> plan(model, "vector:64", seed=7, recipe="gain_backward")["2.weight"].law
-    Normal(std=0.36685172)
+    Normal(std=0.3668534)
 
     Need: deep networks without normalisation
     Formula: Var(W) = 1/(fan_out·E f'(z)²), z ~ N(0, q), for a layer fed by the activation f; a layer that no activation
@@ -167,11 +167,16 @@ class GainBackward(Analytic):
             variance = self.q / feed.second_moment
             reason = f"{origin(feed)}; no activation feeds it, so it makes the second moment {self.q:g}"
         else:
-            fans, square = layers.fans(operation), gain(layers.activation(feed.activation), kind="backward", variance=self.q)
+            fans, square = (
+                layers.fans(operation),
+                gain(layers.activation(feed.activation), kind="backward", variance=self.q),
+            )
             variance = square**2 * fans.fan_in / fans.fan_out
             reason = (
                 f"{origin(feed)}; backward gain {square:.4g}: variance {square**2:.4g}/fan_out, so that the gradient "
                 "keeps its size"
             )
         rule = self.weights(layers, operation, variance)
-        return {operation.weight: Proposal(rule, reason, self.source, feed.second_moment, variance * feed.second_moment)}
+        return {
+            operation.weight: Proposal(rule, reason, self.source, feed.second_moment, variance * feed.second_moment)
+        }

@@ -9,14 +9,33 @@ from typing import Any
 
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws import Card
+from wellbegun.recipes.presets.analytic import GainBackward, GainForward
+from wellbegun.recipes.presets.critical import Critical, MeanCompensated, StableCritical
 from wellbegun.recipes.presets.frameworks import Keras, TorchDefault
+from wellbegun.recipes.presets.looks_linear import LooksLinear
 from wellbegun.recipes.presets.ppo import Ppo
 from wellbegun.recipes.presets.preset import Preset
 from wellbegun.recipes.presets.siren import Siren
 from wellbegun.recipes.presets.transformers import Bert, Gpt2, Llama, Vit
 from wellbegun.recipes.presets.zero_residual import ZeroResidual
 
-PRESETS: tuple[type[Preset], ...] = (TorchDefault, Keras, Gpt2, Llama, Bert, Vit, Ppo, Siren, ZeroResidual)
+PRESETS: tuple[type[Preset], ...] = (
+    TorchDefault,
+    Keras,
+    Gpt2,
+    Llama,
+    Bert,
+    Vit,
+    Ppo,
+    Siren,
+    ZeroResidual,
+    GainForward,
+    GainBackward,
+    Critical,
+    StableCritical,
+    MeanCompensated,
+    LooksLinear,
+)
 """Every version of every preset, newest last among those of one name."""
 
 

@@ -27,7 +27,7 @@ class Critical(Analytic):
     >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(100, 10))
     >>> made = plan(model, "vector:100", seed=7, recipe="critical(q=1)")
     >>> made["2.weight"].law, made["2.bias"].law
-    (Normal(std=0.1467414), Normal(std=0.3885417))
+    (Normal(std=0.14674136), Normal(std=0.38854167))
 
     Need: deep networks without normalisation
     Formula: behind an activation f: Var(W) = 1/(fan_in·E f'²), b ~ N(0, q - E f²/E f'²), z ~ N(0, q); the first layer
@@ -60,8 +60,8 @@ class Critical(Analytic):
         behind = activation_behind(operation, chain)
         if feed.activation and behind not in ("", feed.activation):
             raise PlanError(
-                f"{self.name}: {operation.weight} stands between {feed.activation} and {behind}, and a critical point is "
-                "that of one activation; use gain_forward or auto"
+                f"{self.name}: {operation.weight} stands between {feed.activation} and {behind}, and a critical point "
+                "is that of one activation; use gain_forward or auto"
             )
         name = feed.activation or behind
         if not name:
@@ -87,7 +87,9 @@ class Critical(Analytic):
                 f"{variance:.4g} keeps the gradient, a small deviation of the signal grows {point.length_slope:.4g} "
                 "times a layer"
             )
-        made = {operation.weight: Proposal(self.weights(layers, operation, variance), reason, self.source, before, after)}
+        made = {
+            operation.weight: Proposal(self.weights(layers, operation, variance), reason, self.source, before, after)
+        }
         for bias in layers.biases(operation):
             made[bias] = self.bias(layers, operation, point, std, bool(feed.activation))
         return made
@@ -114,7 +116,7 @@ class StableCritical(Critical):
     >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(64, 10))
     >>> made = plan(model, "vector:64", seed=7, recipe="stable_critical(q=4)")
     >>> made["2.weight"].law, made["2.bias"].law
-    (Normal(std=0.17571829), Normal(std=0.43171158))
+    (Normal(std=0.17571771), Normal(std=0.43171158))
 
     Need: deep networks without normalisation
     Formula: that of critical, at q = 1 where chi_q = d q'/d q <= 1 there, else at 1.1 times the smallest q where it is:
@@ -150,23 +152,24 @@ class MeanCompensated(Critical):
     >>> import torch
     >>> from wellbegun import plan
     >>> layers = [torch.nn.Linear(64, 64), torch.nn.Sigmoid(), torch.nn.Linear(64, 64), torch.nn.Sigmoid()]
-    >>> made = plan(torch.nn.Sequential(*layers), "vector:64", seed=7, recipe="mean_compensated(q=0.2)")
+    >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(64, 10))
+    >>> made = plan(model, "vector:64", seed=7, recipe="mean_compensated(q=0.2)")
     >>> made["2.bias"].law
-    MeanCompensation(weight='2.weight', mean=0.5, std=0.022653632)
+    MeanCompensation(weight='2.weight', mean=0.5, std=0.022653619)
 
     Need: deep networks without normalisation
-    Formula: behind an activation f: Var(W) = 1/(fan_in·E f'²), b = -E f·(row sums of W) + N(0, q - Var f/E f'²), so that
-        W·f + b = W·(f - E f) + noise at step 0; z ~ N(0, q). The first layer brings the data to q.
+    Formula: behind an activation f: Var(W) = 1/(fan_in·E f'²), b = -E f·(row sums of W) + N(0, q - Var f/E f'²), so
+        that W·f + b = W·(f - E f) + noise at step 0; z ~ N(0, q). The first layer brings the data to q.
     Use it for: deep plain networks of sigmoid, softplus and other functions that are mostly their mean, which have no
         other critical point. It exists at every q because Var f <= q·E f'² (Gaussian Poincaré inequality).
-    Not for: convolutions (a bias per channel cannot know what zero padding leaves out): refused. Layers without biases.
-    Parts: any part of the weights as their distribution allows; a bias needs the values of its layer's weight, which each
-        process draws again.
+    Not for: convolutions (a bias per channel cannot know what zero padding leaves out), layers without biases: refused.
+    Parts: any part of the weights as their distribution allows; a bias needs the values of its layer's weight, which
+        each process draws again.
     Args:
         q: second moment of the pre-activations, above 0; sigmoid wants it small.
         distribution: "normal", "uniform", "truncated_normal" or "orthogonal".
-    Source: wellbegun's pilot (2026), rules k and l; Chernoff (1981) for the inequality; Schoenholz et al. (2017), eq. 6,
-        with Var f in place of E f².
+    Source: wellbegun's pilot (2026), rules k and l; Chernoff (1981) for the inequality; Schoenholz et al. (2017),
+        eq. 6, with Var f in place of E f².
     """
 
     name_only = "mean_compensated"
@@ -194,7 +197,9 @@ class MeanCompensated(Critical):
             )
         made = super().layer(layers, operation, feed, chain)
         if feed.activation and not layers.biases(operation):
-            raise PlanError(f"{self.name}: {operation.weight} has no bias that could take the mean of {feed.activation} out")
+            raise PlanError(
+                f"{self.name}: {operation.weight} has no bias that could take the mean of {feed.activation} out"
+            )
         return made
 
 
