@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 LEFT_OUT: tuple[tuple[str, str], ...] = (
+    ("IDInit's form for convolutions", "its patch-maintaining kernel was not found in a source that could be read"),
+    (
+        "chrono biases for GRUs",
+        "the paper's rule for the one gate of a GRU was not found in a source that could be read",
+    ),
+    (
+        "Stiefel-ReLU (2025)",
+        "its calibrated mean was not found in a source that could be read",
+    ),
+    (
+        "S4's normal-plus-low-rank form (NPLR)",
+        "a plan could hold its numbers, but no model of PyTorch or transformers that keeps them was there to test with",
+    ),
     (
         "DKS and TAT (DeepMind, 2021 and 2022)",
         "they change the activations of the network and not its weights, so a plan cannot carry them out",
