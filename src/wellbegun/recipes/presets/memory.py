@@ -79,7 +79,7 @@ class Irnn(OnTop):
 
 def _activation(graph: Graph, use: Use) -> str:
     """Name of the activation behind a recurrent product and the sum it goes into, "" if the layer is not looked
-        into."""
+    into."""
     waiting = [use.operation] if use.operation >= 0 else []
     while waiting:
         for step in graph.consumers(waiting.pop()):
