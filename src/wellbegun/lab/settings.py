@@ -80,11 +80,16 @@ def checked(settings: Settings) -> Settings:
 def canonical(method: str) -> str:
     """Return a method's own name, with the arguments as they were written.
 
-    >>> canonical("Glorot"), canonical("AUTO"), canonical("normal( std=1 )")
-    ('xavier', 'auto', 'normal(std=1)')
+    >>> canonical("Glorot"), canonical("AUTO"), canonical("normal( std=1 )"), canonical("Keras@1")
+    ('xavier', 'auto', 'normal(std=1)', 'keras')
     """
     if method.strip().lower() in ("auto", "auto@0"):
         return "auto"
+    from wellbegun.recipes.presets import find_preset
+
+    preset = find_preset(method)
+    if preset is not None:
+        return preset.name.replace(f"@{preset.version}", "", 1)
     found, arguments = parse_method(method)
     found.make(**arguments)
     written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())

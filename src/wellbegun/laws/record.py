@@ -11,12 +11,18 @@ from wellbegun.errors import ArgumentError, PlanFileError
 from wellbegun.laws.basic import Constant, Keep, Normal, TruncatedNormal, Uniform
 from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.computed import Computed
+from wellbegun.laws.gates import ChronoBias
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
+from wellbegun.laws.hadamard import Hadamard
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Law
+from wellbegun.laws.nguyen_widrow import FixedLengthRows
+from wellbegun.laws.padded import NoisyIdentity, PaddedIdentity
 from wellbegun.laws.patched import Patched
 from wellbegun.laws.per_channel import PerChannel
+from wellbegun.laws.sinusoidal import Sinusoidal
 from wellbegun.laws.sparse import Sparse
+from wellbegun.laws.state_space import HippoLegS, S4DLin, S4DReal
 from wellbegun.laws.stored import Stored
 
 LAWS: tuple[type[Law], ...] = (
@@ -29,6 +35,15 @@ LAWS: tuple[type[Law], ...] = (
     DeltaOrthogonal,
     Identity,
     Dirac,
+    Hadamard,
+    PaddedIdentity,
+    NoisyIdentity,
+    Sinusoidal,
+    FixedLengthRows,
+    S4DReal,
+    S4DLin,
+    HippoLegS,
+    ChronoBias,
     Sparse,
     Stored,
     Computed,

@@ -53,6 +53,12 @@ def fill_array(
         _fill_points(out, *points, shape, offset)
         if master is not None:
             _fill_points(master, *points, shape, offset)
+    elif law.structured and law.apart and out.ndim and out.shape != shape:
+        part = _stretches(law, stream, out.shape, shape, offset)
+        drawn = part if out.dtype == np.float64 else part.astype(np.float32)
+        store(out, drawn, law)
+        if master is not None:
+            master[...] = drawn
     elif law.structured:
         exact = out.dtype.kind in "biuc"  # stored whole numbers, which float32 would round, and complex ones
         precision = out.dtype if exact or out.dtype == np.float64 else np.float32
@@ -159,6 +165,22 @@ def _fill_through_buffers(stack: Array, draw: Draw, stream: Stream, start: int, 
         return redraws
 
     return WORKERS.share(fill_piece, list(pieces(stack, start, step, SHARE)))
+
+
+def _stretches(
+    law: Law, stream: Stream, part: tuple[int, ...], shape: tuple[int, ...], offset: Offset
+) -> NDArray[np.float64]:
+    """Return a part of a law whose elements are computed from their indices, run by run."""
+    values = np.empty(part, np.float64)
+    for index, start, step in rows_of(part, shape, offset):
+        stack = values[index]
+        run = stack.size // len(stack)
+        if step == run:
+            stack.reshape(-1)[:] = law.stretch(stream, shape, start, stack.size)
+            continue
+        for number, row in enumerate(stack.reshape(len(stack), run)):
+            row[:] = law.stretch(stream, shape, start + number * step, run)
+    return values
 
 
 def _fill_points(out: Array, indices: NDArray[np.int64], value: float, shape: tuple[int, ...], offset: Offset) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wellbegun.laws import (
     Computed,
     DeltaOrthogonal,
+    IndexedLaw,
     Law,
     MeanCompensation,
     MirroredOrthogonal,
@@ -170,7 +171,7 @@ def _tolerance(law: Law) -> float:
         return max(_tolerance(law.base), *(_tolerance(patch) for _, patch in law.patches), 0.0)
     if isinstance(law, PerChannel):
         return _tolerance(law.base)
-    inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed
+    inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed | IndexedLaw
     return TOLERANCE if isinstance(law, inexact) else 0.0
 
 

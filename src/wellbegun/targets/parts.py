@@ -132,7 +132,7 @@ def needs_whole(law: Law) -> bool:
     if isinstance(law, Patched):
         drawn = [patch for _, patch in law.patches if not isinstance(patch, Stored)]
         return needs_whole(law.base) or any(needs_whole(patch) for patch in drawn)
-    return law.structured or law.companion is not None
+    return (law.structured and not law.apart) or law.companion is not None
 
 
 def fill_part(part: Part, plan: Plan, entry: Entry) -> int:

@@ -53,6 +53,7 @@ def plan_adapters(
     >>> torch.allclose(model(x), before, atol=1e-6), done.written, done.kept
     (True, 3, 1)
 
+    Need: trained weights, adapters and new parts
     Formula: the layer computes W·x + s·B·A·x, with s = alpha / rank, or alpha / sqrt(rank) (rank-stabilised).
         kaiming: A uniform ±1/sqrt(inputs), B = 0. gaussian: A normal with std 1/rank, B = 0. pissa: with the singular
         values S of W, B = U_r·sqrt(S_r / s), A = sqrt(S_r / s)·V_r. olora: W = Q·R, B the first columns of Q, A the

@@ -45,6 +45,14 @@ def calibrate(
     It looks at the variance; a target is a second moment E y², mean included. They agree where weights have mean zero
     and biases are zero, up to the scatter of a finite width; `centred=True` measures the variance as LSUV does.
 
+    Need: scales measured on data or gradients
+    Formula: W_l becomes W_l·sqrt(target_l / E y_l²), layer by layer in one forward pass, with y_l the result of the
+        operation behind all corrections before it; with `centred=True` Var y_l stands for E y_l².
+    Use it for: networks and data that no formula knows: sums of branches, pooling, attention, inputs of odd sizes. With
+        orthogonal laws and target=1 it is LSUV.
+    Not for: layers in front of a batch or layer normalisation, which undoes it; batches of a few rows, or noise in
+        place of data.
+
     A weight used several times gets its factor at the first use whose input is not zero. If its entry says so (`uses`
     above 1, with `before`), the ratio of output to input is corrected, not the output alone.
 

@@ -46,6 +46,7 @@ def gradinit(
     >>> better["0.weight"].std < plan["0.weight"].std
     True
 
+    Need: scales measured on data or gradients
     Formula: minimise over the scales a >= 0.01 of all tensors the loss L(a·W - rate·A[g]; S') with g the gradient of
         L(a·W; S), subject to |g| <= gamma: the Euclidean norm and A[g] = g for SGD, the sum of magnitudes and
         A[g] = sign g for Adam. A step of Adam on log a lowers |g| where it is above gamma, else the loss. S and S' are

@@ -43,6 +43,7 @@ def metainit(
     >>> better["0.weight"].std < plan["0.weight"].std
     True
 
+    Need: scales measured on data or gradients
     Formula: GQ = mean over all weights of |(g - H g) / (g + eps·sign g) - 1|, with the gradient g, the Hessian H and
         eps = 1e-5. The norm of each weight moves by sign-SGD with momentum along -dGQ/d(norm); directions stay.
     Use it for: networks that no formula knows, and starts that are too large or too small in some layers. Random inputs

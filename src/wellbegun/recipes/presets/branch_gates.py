@@ -61,6 +61,7 @@ class SkipInit(_Gated):
     >>> made["1.alpha"].law, made["1.layer.weight"].law
     (Constant(value=0.0), Normal(std=0.35355338))
 
+    Need: residual networks
     Formula: x + alpha·f(x) with alpha = 0; everything else as the base says.
     Use it for: residual networks of hundreds to thousands of branches, and residual networks without normalisation: at
         step 0 the network is its shortcuts, signal and gradient pass through unchanged.
@@ -107,6 +108,7 @@ class LayerScale(_Gated):
     >>> plan(model, "vector:16", seed=7, recipe="layer_scale")["3.gamma"].law
     Constant(value=1e-05)
 
+    Need: residual networks
     Formula: x + diag(gamma)·f(norm(x)), gamma = 0.1 for networks of up to 18 layers, 1e-5 for up to 24, 1e-6 for more;
         a layer is one attention with its feed-forward branch, or one branch where there is no attention.
     Use it for: deep vision transformers and their kin, with the factors that CaiT, DeiT III and ConvNeXt have.
