@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -27,15 +26,17 @@ def methods_command(
         print(json.dumps([asdict(card) for card in cards], indent=1))
         return
     console = Console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method", style="bold", no_wrap=True)
-    table.add_column("formula")
-    table.add_column("in one sentence")
+    width = max(len(card.name) for card in cards)
     for need, group in by_need(cards).items():
-        table.add_row(Text(need, style="cyan"), end_section=False)
+        console.print(Text(need, style="bold cyan"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True, min_width=width)
+        table.add_column(ratio=1)
+        table.add_column(ratio=1)
         for card in group:
-            table.add_row(f"  {card.name}", Text(card.formula.split(";")[0].split(". ")[0]), Text(card.summary))
-    console.print(table)
+            formula = card.formula.split(";")[0].split(". ")[0]
+            table.add_row(card.name, Text(card.summary), Text(formula, style="dim"))
+        console.print(Padding(table, (0, 0, 1, 2)))
     console.print("The card of one method: wellbegun explain METHOD", style="dim")
 
 
