@@ -75,6 +75,8 @@ def calibrate(
         ApplyError: the plan is for another model.
         CalibrationError: a layer is dead: its result is zero or not finite, whatever the factor.
         TraceError: the model's forward pass fails; its own error is given.
+
+    Source: Mishkin and Matas (2016), "All you need is a good init", algorithm 1, in one pass instead of repeated ones.
     """
     model = check_module(model, "calibrating a plan")
     read = read_batch(batch)
