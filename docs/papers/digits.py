@@ -31,7 +31,8 @@ def load_digits_task() -> Task:
     kept, scored = order[:TRAIN], order[TRAIN:]
     rows = ((data.data - data.data[kept].mean()) / data.data[kept].std()).astype(np.float32)
     train, test = (Split(rows[part], data.target[part].astype(np.int64)) for part in (kept, scored))
-    return Task("digits", "1,797 real handwritten digits", 10, train, test, test)
+    digits = "1,797 real handwritten digits"
+    return Task("digits", digits, "scikit-learn", "CC BY 4.0", "classes", 10, train, test, test)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Network:
 
     def build(self, task: Task) -> PlainMLP:
         """Make it; its weights are set by a plan afterwards."""
-        model = PlainMLP(task.inputs, task.classes, depth=self.depth, width=self.width, activation=self.activation)
+        model = PlainMLP(task.inputs, task.outputs, depth=self.depth, width=self.width, activation=self.activation)
         if self.function is not None:
             model.activation = self.function
         return model
@@ -60,7 +61,7 @@ class Network:
 def start(network: Network, recipe: str, task: Task, seed: int) -> PlainMLP:
     """Return the network with the weights that a recipe plans for it."""
     model = network.build(task)
-    plan = wb.plan(model, torch.from_numpy(task.train.rows), seed=seed, recipe=recipe)
+    plan = wb.plan(model, torch.from_numpy(task.train.inputs), seed=seed, recipe=recipe)
     wb.apply(plan, model)
     return model
 

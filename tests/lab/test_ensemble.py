@@ -20,7 +20,7 @@ def make_task(rows: int = 300) -> Task:
     y = (x @ generator.normal(size=(6, 3))).argmax(1).astype(np.int64)
     cut = rows // 3
     parts = [Split(x[i * cut : (i + 1) * cut], y[i * cut : (i + 1) * cut]) for i in range(3)]
-    return Task("toy", "drawn in a test", 3, *parts)
+    return Task("toy", "drawn in a test", "drawn here", "none", "classes", 3, *parts)
 
 
 def make_state(seed: int, recipe: str = "auto", activation: str = "tanh", width: int = 8, depth: int = 2):
@@ -33,14 +33,14 @@ def train_alone(state, rate: float, task: Task, seed: int, steps: int, batch: in
     model = PlainMLP(6, 3, depth=2, width=8, activation="tanh")
     model.load_state_dict(state)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-    rows, labels = torch.from_numpy(task.train.rows), torch.from_numpy(task.train.labels)
+    rows, labels = torch.from_numpy(task.train.inputs), torch.from_numpy(task.train.targets)
     for index in batches(len(rows), batch, steps, seed):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(rows[index]), labels[index]).backward()
         optimizer.step()
     loss = torch.nn.functional.cross_entropy(model(rows), labels)
-    test = torch.from_numpy(task.test.rows)
-    return float(loss.detach()), float((model(test).argmax(1).numpy() == task.test.labels).mean())
+    test = torch.from_numpy(task.test.inputs)
+    return float(loss.detach()), float((model(test).argmax(1).numpy() == task.test.targets).mean())
 
 
 def test_each_copy_trains_as_torch_optim_sgd_would() -> None:

@@ -34,7 +34,7 @@ def compare_command(
     """Train the same network under several methods and say which starting weights are right, and why."""
     from wellbegun.lab import METHODS, Settings, checked, compare
     from wellbegun.lab.page import require_report
-    from wellbegun.lab.task import find_task
+    from wellbegun.lab.tasks import find_task
     from wellbegun.plans import check_writable
 
     find_task(task)

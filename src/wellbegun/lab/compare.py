@@ -14,7 +14,8 @@ from wellbegun.errors import ArgumentError, PlanError
 from wellbegun.lab.judge import Start, Trained, judge
 from wellbegun.lab.result import Comparison, Run
 from wellbegun.lab.settings import METHODS, Settings, checked
-from wellbegun.lab.task import Task, load_task
+from wellbegun.lab.task import Task
+from wellbegun.lab.tasks import load_task
 
 Progress = Callable[[int, int, str], None]
 
@@ -134,7 +135,7 @@ class _Comparing:
         from wellbegun.lab.network import PlainMLP
 
         sizes = {"depth": self.settings.depth, "width": width}
-        return PlainMLP(self.task.inputs, self.task.classes, **sizes, activation=activation)
+        return PlainMLP(self.task.inputs, self.task.outputs, **sizes, activation=activation)
 
     def _start(self, activation: str, method: str, seed: int) -> Start:
         """Plan a method on one network and measure its step 0."""
@@ -144,7 +145,7 @@ class _Comparing:
         from wellbegun.recipes import plan
         from wellbegun.targets import apply
 
-        rows, labels = torch.from_numpy(self.task.train.rows), torch.from_numpy(self.task.train.labels)
+        rows, labels = torch.from_numpy(self.task.train.inputs), torch.from_numpy(self.task.train.targets)
         model = self._model(activation, self.settings.width)
         try:
             planned = plan(model, rows, seed=seed, recipe=method)

@@ -63,7 +63,7 @@ def train_together(
     weights = {name: torch.stack([state[name] for state in states]) for name in names}
     momenta = {name: torch.zeros_like(value) for name, value in weights.items()}
     rate = torch.tensor(rates, dtype=torch.float32)
-    rows, labels = torch.from_numpy(task.train.rows), torch.from_numpy(task.train.labels)
+    rows, labels = torch.from_numpy(task.train.inputs), torch.from_numpy(task.train.targets)
 
     def loss_of(one: State, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(torch.func.functional_call(model, one, (x,)), y)
@@ -156,7 +156,7 @@ def _accuracy(model: torch.nn.Module, weights: State, split: Split) -> list[floa
 
 def _right(model: torch.nn.Module, weights: State, split: Split) -> torch.Tensor:
     """Which rows each copy classifies rightly; an infinite or undefined output predicts nothing."""
-    rows, labels = torch.from_numpy(split.rows), torch.from_numpy(split.labels)
+    rows, labels = torch.from_numpy(split.inputs), torch.from_numpy(split.targets)
     with torch.no_grad():
         call = torch.func.vmap(lambda one: torch.func.functional_call(model, one, (rows,)))
         logits = call(weights)

@@ -47,6 +47,7 @@ class PlainMLP(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return one row of logits for each row of inputs."""
+        x = x.flatten(1)  # an image is read as a vector
         for layer in self.hidden:
             x = self.activation(layer(x))
         logits: torch.Tensor = self.output(x)

@@ -49,7 +49,7 @@ class Settings:
     def record(self, task: Task) -> dict[str, Any]:
         """Return everything needed to repeat the comparison, as plain data."""
         record = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        sizes = {name: len(getattr(task, name).labels) for name in ("train", "validation", "test")}
+        sizes = {name: len(getattr(task, name)) for name in ("train", "validation", "test")}
         return record | {"optimizer": "SGD, momentum 0.9, constant learning rate", "chance": task.chance} | sizes
 
 
