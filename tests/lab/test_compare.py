@@ -9,8 +9,8 @@ import pytest
 import wellbegun as wb
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.lab import Comparison, comparison_to_record
-from wellbegun.lab.page import render_page
-from wellbegun.lab.table import comparison_renderables
+from wellbegun.lab.report.page import render_page
+from wellbegun.lab.report.table import comparison_renderables
 
 SMALL = {"depth": 6, "width": 16, "quick": True}
 

@@ -12,8 +12,8 @@ import pytest
 
 from wellbegun.diagnosis.facts import Finding, LayerFacts
 from wellbegun.errors import MissingExtraError, OutputError
-from wellbegun.lab.figures import log_or_edge, mean_curve, power, spread
-from wellbegun.lab.page import (
+from wellbegun.lab.report.figures import log_or_edge, mean_curve, power, spread
+from wellbegun.lab.report.page import (
     duration,
     interval,
     number,
@@ -23,7 +23,7 @@ from wellbegun.lab.page import (
     render_page,
     write_page,
 )
-from wellbegun.lab.result import Arm, Comparison, Interval, NetworkResult, Run
+from wellbegun.lab.outcome.result import Arm, Comparison, Interval, NetworkResult, Run
 
 # method: (final accuracy, growth of the signal and of the gradient per layer, signal at layer 1)
 METHODS = {

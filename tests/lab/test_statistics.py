@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wellbegun.lab.statistics import accuracy_interval, paired_interval
+from wellbegun.lab.outcome.statistics import accuracy_interval, paired_interval
 
 
 def test_interval_of_one_seed_is_wilsons() -> None:

@@ -33,7 +33,7 @@ def compare_command(
 ) -> None:
     """Train the same network under several methods and say which starting weights are right, and why."""
     from wellbegun.lab import METHODS, Settings, checked, compare
-    from wellbegun.lab.page import require_report
+    from wellbegun.lab.report.page import require_report
     from wellbegun.lab.tasks import find_task
     from wellbegun.plans import check_writable
 
@@ -92,8 +92,8 @@ def split_methods(text: str) -> list[str]:
 
 def _show(comparison: Comparison, console: Console, page: Path, json_file: str) -> None:
     from wellbegun.lab import comparison_to_record
-    from wellbegun.lab.page import write_page
-    from wellbegun.lab.table import comparison_renderables
+    from wellbegun.lab.report.page import write_page
+    from wellbegun.lab.report.table import comparison_renderables
     from wellbegun.plans import write_text_atomically
 
     console.print()

@@ -115,7 +115,7 @@ class Processes(Executor):
             [sys.executable, "-c", _CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+            env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join([path for path in sys.path if path])},
         )
         with self._lock:
             self._children.append(child)

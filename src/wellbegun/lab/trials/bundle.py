@@ -39,13 +39,13 @@ class Bundle:
         trials: they differ in method and learning rate only.
         plans: starting weights by method, for the seed of the trials.
         task: the data, or the name that the worker loads them by.
-        own: the user's function that builds the network, None for the lab's networks.
+        own: the user's function that builds the network, or its name "module:function"; None for the lab's networks.
     """
 
     trials: tuple[Trial, ...]
     plans: Mapping[str, Plan]
     task: Task | str
-    own: Callable[..., Any] | None = None
+    own: Callable[..., Any] | str | None = None
 
 
 def train_bundle(bundle: Bundle, on_step: OnStep = lambda _: None) -> list[TrialResult]:
@@ -70,9 +70,7 @@ def train_bundle(bundle: Bundle, on_step: OnStep = lambda _: None) -> list[Trial
         factors = [_factors(trial, bundle.plans[trial.method]) for trial in bundle.trials]
         if len(bundle.trials) == 1:
             rate = first.learning_rate
-            curves = [
-                train_alone(models[first.method], rate, task, factors=factors[0], on_step=on_step, **same)
-            ]
+            curves = [train_alone(models[first.method], rate, task, factors=factors[0], on_step=on_step, **same)]
         else:
             states = {
                 method: {name: parameter.detach() for name, parameter in model.named_parameters()}
@@ -149,18 +147,19 @@ def one_thread() -> Iterator[None]:
 def bundles_of(trials: Sequence[Trial], size: int) -> list[tuple[Trial, ...]]:
     """Cut the trials of one network and one seed into bundles of at most this size.
 
-    Whole learning rates come one after the other, each with all its methods: a comparison that is cut short has the
-    same rates for every method. The cut depends on the trials alone, not on how many workers there are.
+    Whole learning rates come one after the other, each with all its methods, those in the middle first: a comparison
+    that is cut short has the same rates for every method, and not the outermost ones. The cut depends on the trials
+    alone, not on how many workers there are.
 
     Args:
         trials: of one network and one seed.
         size: number of trials that train together; 1: each by itself.
     """
-    rates = list(dict.fromkeys(trial.learning_rate for trial in trials))
-    ordered = sorted(trials, key=lambda trial: rates.index(trial.learning_rate))
-    whole = max(1, size)
-    count = -(-len(ordered) // whole)
-    even = -(-len(ordered) // count) if count else 1
+    rates = sorted({trial.learning_rate for trial in trials})
+    place = {rate: abs(i - (len(rates) - 1) / 2) for i, rate in enumerate(rates)}
+    ordered = sorted(trials, key=lambda trial: (place[trial.learning_rate], trial.learning_rate))
+    count = -(-len(ordered) // size)
+    even = -(-len(ordered) // max(1, count))
     return [tuple(ordered[start : start + even]) for start in range(0, len(ordered), even)]
 
 

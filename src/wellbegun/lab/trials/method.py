@@ -26,25 +26,27 @@ Build = Callable[[], torch.nn.Module]
 def canonical(method: str) -> str:
     """Return a method's own name, with the arguments as they were written.
 
-    >>> canonical("Glorot"), canonical("AUTO"), canonical("normal( std=1 )"), canonical("torch@1")
-    ('xavier', 'auto', 'normal(std=1)', 'torch')
+    >>> canonical("Glorot"), canonical("AUTO"), canonical("normal( std=1 )"), canonical("torch@1"), canonical("gpt2")
+    ('xavier', 'auto', 'normal(std=1)', 'torch', 'gpt2@1')
 
     Raises:
         UnknownNameError: neither a method, a preset, "auto" nor "author"; the closest names are offered.
         ArgumentError: the method does not take such arguments.
     """
     from wellbegun.recipes.find import find_recipe
+    from wellbegun.recipes.presets import find_preset
 
-    recipe = find_recipe(method)
-    name = method.strip().lower()
-    if name == AUTO or name == AUTHOR or recipe.name == "auto@0":
-        return AUTO if recipe.name.startswith(AUTO) else AUTHOR
-    if "@" in recipe.name:
-        return TORCH if recipe.name == "torch@1" else recipe.name
-    found, arguments = parse_method(method)
-    found.make(**arguments)
-    written = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-    return f"{found.name}({written})" if written else found.name
+    recipe, preset = find_recipe(method), find_preset(method)
+    if preset is not None:
+        return TORCH if preset.name_only == TORCH else preset.name
+    if recipe.name == find_recipe(AUTO).name:
+        return AUTO
+    if not recipe.name.startswith(AUTHOR):
+        found, arguments = parse_method(method)
+        found.make(**arguments)
+        written = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        return f"{found.name}({written})" if written else found.name
+    return AUTHOR
 
 
 def plan_method(method: str, build: Build, task: Task, seed: int) -> Plan:

@@ -12,6 +12,7 @@ from wellbegun.errors import ArgumentError
 from wellbegun.lab.networks import NETWORKS, build_network
 from wellbegun.lab.task import Task
 from wellbegun.lab.trials.trial import Trial
+from wellbegun.own_code import find_function
 
 MOST_PARAMETERS = 300_000
 """A network with more parameters trains by itself: its products fill a core on their own."""
@@ -22,20 +23,22 @@ MOST_NUMBERS = 8_000_000
 _SLOWER = (torch.nn.modules.conv._ConvNd, torch.nn.RNNBase, torch.nn.modules.batchnorm._BatchNorm)
 
 
-def builder(trial: Trial, task: Task, own: Callable[..., Any] | None = None) -> Callable[[], torch.nn.Module]:
+def builder(trial: Trial, task: Task, own: Callable[..., Any] | str | None = None) -> Callable[[], torch.nn.Module]:
     """Return what builds the network of a trial.
 
     Args:
         trial: names it, and its sizes.
         task: what goes in and comes out.
-        own: the user's own function, which takes the task if it takes an argument; None for the lab's networks.
+        own: the user's own function or its name "module:function"; it takes the task if it takes an argument. None for
+            the lab's networks.
 
     Raises:
         UnknownNameError: no such network.
         ArgumentError: the network does not suit the task, or the function returns no network.
     """
     if own is not None:
-        return lambda: _called(own, trial.network, task)
+        function = find_function(own, what="the network") if isinstance(own, str) else own
+        return lambda: _called(function, trial.network, task)
     sizes: dict[str, Any] = {"depth": trial.depth, "width": 1 if trial.twin else trial.width}
     options = dict(trial.options)
     return lambda: build_network(trial.network, task, activation=trial.activation or "", **sizes, **options)

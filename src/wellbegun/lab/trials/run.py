@@ -14,7 +14,7 @@ from wellbegun.lab.trials.trial import Trial
 from wellbegun.lab.trials.trial_result import TrialResult
 
 
-def run_trial(trial: Trial, *, task: Task | None = None, own: Callable[..., Any] | None = None) -> TrialResult:
+def run_trial(trial: Trial, *, task: Task | None = None, own: Callable[..., Any] | str | None = None) -> TrialResult:
     """Carry out one trial by itself, in this process, on one thread.
 
     >>> trial = Trial("digits", "mlp", "he", seed=0, learning_rate=0.02, depth=2, width=16, activation="relu", steps=20)
@@ -25,7 +25,7 @@ def run_trial(trial: Trial, *, task: Task | None = None, own: Callable[..., Any]
     Args:
         trial: what to train.
         task: the data; None: those that the trial names.
-        own: the user's function that builds the network; None for the lab's networks.
+        own: the user's function that builds the network, or its name; None for the lab's networks.
 
     Raises:
         UnknownNameError: no such task, network or method.

@@ -22,7 +22,7 @@ class Trial:
     """One training: everything that decides its numbers, apart from the machine.
 
     >>> Trial("digits", "mlp", "he", seed=0, learning_rate=0.02).key
-    '24aa09ba5bb0ed39'
+    '248fd6ed370d48e3'
 
     Attributes:
         task: name of the data ("digits"), or what the user calls his own.
@@ -35,7 +35,6 @@ class Trial:
         options: further arguments of the network, by name.
         steps, batch: number of steps, and examples in each.
         every: steps between evaluations.
-        target: validation score whose first step is noted; None for none.
         twin: of the network with all weights equal, the twin with one unit a layer that takes the same steps.
     """
 
@@ -52,7 +51,6 @@ class Trial:
     steps: int = 250
     batch: int = 64
     every: int = 10
-    target: float | None = None
     twin: bool = False
 
     def __post_init__(self) -> None:

@@ -69,11 +69,8 @@ class TrialResult:
             return float(scores[-1])
         return float(np.trapezoid(scores, steps) / steps[-1])
 
-    def steps_to_target(self, *, higher_is_better: bool = True) -> int | None:
-        """First evaluated step whose validation score reaches the trial's target; None if none does."""
-        target = self.trial.target
-        if target is None:
-            return None
+    def steps_to(self, target: float, *, higher_is_better: bool = True) -> int | None:
+        """Return the first evaluated step whose validation score reaches a target; None if none does."""
         sign = 1 if higher_is_better else -1
         pairs = zip(self.steps, self.validation, strict=True)
         return next((step for step, score in pairs if sign * score >= sign * target), None)
