@@ -12,9 +12,9 @@ import statistics
 import time
 
 import torch
+from wellbegun.lab.ensemble import batches, train_together
 
 import wellbegun as wb
-from wellbegun.lab.ensemble import batches, train_together
 from wellbegun.lab.network import PlainMLP
 from wellbegun.lab.tasks import load_task
 

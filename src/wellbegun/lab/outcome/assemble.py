@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wellbegun.errors import ArgumentError
 from wellbegun.lab.outcome.balance import balanced, left_out
 from wellbegun.lab.outcome.judge import judge
 from wellbegun.lab.outcome.result import Comparison, NetworkResult
@@ -80,3 +82,26 @@ def _judged(
     return judge(
         network, subject.kind, subject.scale, starts, by_method, twins, target=settings.target, networks=networks
     )
+
+
+def from_folder(path: str | Path) -> Comparison:
+    """Return the comparison that a run's folder holds; nothing is trained.
+
+    Raises:
+        ArgumentError: it is no run's folder, or nothing in it can be compared yet.
+    """
+    from wellbegun.lab.execution.folder import RunFolder
+    from wellbegun.lab.settings import Settings
+
+    folder = RunFolder(path)
+    content = folder.content()
+    found = assemble(
+        Subject.from_record(content["task"]),
+        Settings.from_plain(content["settings"]),
+        folder.starts(),
+        folder.results(),
+        content["versions"],
+    )
+    if found is None:
+        raise ArgumentError(f"{str(path)!r} holds nothing that can be compared yet: repeat the command that made it")
+    return found

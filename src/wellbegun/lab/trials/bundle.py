@@ -158,8 +158,8 @@ def bundles_of(trials: Sequence[Trial], size: int) -> list[tuple[Trial, ...]]:
     rates = sorted({trial.learning_rate for trial in trials})
     place = {rate: abs(i - (len(rates) - 1) / 2) for i, rate in enumerate(rates)}
     ordered = sorted(trials, key=lambda trial: (place[trial.learning_rate], trial.learning_rate))
-    count = -(-len(ordered) // size)
-    even = -(-len(ordered) // max(1, count))
+    count = max(1, -(-len(ordered) // size))
+    even = max(1, -(-len(ordered) // count))
     return [tuple(ordered[start : start + even]) for start in range(0, len(ordered), even)]
 
 
