@@ -12,7 +12,8 @@ import statistics
 import time
 
 import torch
-from wellbegun.lab.ensemble import batches, train_together
+from wellbegun.lab.trials.order import batches
+from wellbegun.lab.trials.together import train_together
 
 import wellbegun as wb
 from wellbegun.lab.network import PlainMLP
