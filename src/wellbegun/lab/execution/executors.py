@@ -41,8 +41,7 @@ def chosen(executor: str | Executor | None, work: float, bundles: int) -> str | 
 
 def cores() -> int:
     """Return how many cores this process may use."""
-    count = getattr(os, "sched_getaffinity", None)
-    return len(count(0)) if count is not None else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -117,5 +116,5 @@ def width(executor: Executor) -> int:
     """Return how many bundles an executor can work on at a time; 32 where it does not tell."""
     client = getattr(executor, "_client", None)
     if client is not None and hasattr(client, "ncores"):
-        return max(1, sum(client.ncores().values()))
+        return max(1, int(sum(client.ncores().values())))
     return int(getattr(executor, "workers", None) or getattr(executor, "_max_workers", None) or 32)

@@ -51,7 +51,7 @@ class Start:
     def record(self) -> dict[str, Any]:
         """Return everything but the plan as plain data."""
         facts = {"layers": [asdict(layer) for layer in self.layers], "findings": [asdict(f) for f in self.findings]}
-        return {"rule": self.rule, "loss": repr(self.loss), "plan_hash": self.plan.hash} | _named(facts)
+        return {"rule": self.rule, "loss": repr(self.loss), "plan_hash": self.plan.hash, **_named(facts)}
 
     @staticmethod
     def from_record(record: Mapping[str, Any], plan: Plan) -> Start:

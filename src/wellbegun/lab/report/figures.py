@@ -6,7 +6,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import MissingExtraError
@@ -288,7 +288,7 @@ def _line(axes: Axes, network: NetworkResult, arm: Arm, x: Sequence[float], y: S
     axes.plot(x, y, color=colour, linestyle=dashes, linewidth=width, zorder=order, marker=marker, clip_on=False)
 
 
-def _label_lines(axes: Axes, network: NetworkResult, ends: dict[str, tuple[float, float]]) -> None:
+def _label_lines(axes: Axes, network: NetworkResult, ends: Mapping[str, tuple[float, float]]) -> None:
     """Write each method's name to the right of its line, moved apart where lines end together."""
     arms = [arm for arm in network.arms if arm.method in ends]
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -87,7 +87,9 @@ def rate_factors(plan: Plan, optimizer: str) -> Mapping[str, float]:
     """
     import inspect
 
-    asked = {"optimizer": optimizer} if "optimizer" in inspect.signature(plan.param_groups).parameters else {}
+    asked: dict[str, Any] = (
+        {"optimizer": optimizer} if "optimizer" in inspect.signature(plan.param_groups).parameters else {}
+    )
     groups = plan.param_groups(1.0, **asked)
     return {name: float(group["lr"]) for group in groups for name in group["names"] if group["lr"] != 1.0}
 

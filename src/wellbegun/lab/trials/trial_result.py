@@ -120,7 +120,8 @@ def in_blocks(scores: NDArray[np.float32]) -> NDArray[np.float32]:
         return scores
     size = -(-len(scores) // BLOCKS)
     whole = len(scores) // size * size
-    return scores[:whole].reshape(-1, size).mean(1, dtype=np.float64).astype(np.float32)
+    means: NDArray[np.float32] = scores[:whole].reshape(-1, size).mean(1, dtype=np.float64).astype(np.float32)
+    return means
 
 
 def _written(value: float) -> float | str:
@@ -129,7 +130,7 @@ def _written(value: float) -> float | str:
 
 def _packed(scores: NDArray[np.float32] | NDArray[np.bool_]) -> dict[str, Any]:
     """A bit for each yes or no, four bytes for each number, in base64: 397 answers take 68 characters."""
-    data = np.packbits(scores) if scores.dtype == np.bool_ else scores.astype("<f4").view(np.uint8)
+    data = np.packbits(scores.astype(np.bool_)) if scores.dtype == np.bool_ else scores.astype("<f4").view(np.uint8)
     kind = "bits" if scores.dtype == np.bool_ else "float32"
     return {"kind": kind, "count": len(scores), "base64": base64.b64encode(data.tobytes()).decode()}
 
