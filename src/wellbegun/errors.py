@@ -14,6 +14,7 @@ WellbegunError
 ├── PlanFileError                     a saved plan that cannot be read
 ├── ApplyError                        a plan that does not fit the model it is applied to
 ├── CalibrationError                  a layer that no factor brings to its target: dead, or not finite
+├── DataError                         a data set that is not there, cannot be fetched, or is not what it should be
 └── OutputError                       a result that cannot be written where it was asked for
 """
 
@@ -92,6 +93,10 @@ class ApplyError(WellbegunError):
 
 class CalibrationError(WellbegunError):
     """A layer that no factor brings to its target; the message names it and the cause."""
+
+
+class DataError(WellbegunError):
+    """A data set that is not there, cannot be fetched, or is not what it should be; the message says what to run."""
 
 
 class OutputError(WellbegunError):

@@ -19,7 +19,9 @@ STDOUT, INTERRUPTED = "-", 130
 
 
 def compare_command(
-    task: Annotated[str, typer.Argument(help="What to learn: a task's name, such as digits.")] = "digits",
+    task: Annotated[
+        str, typer.Argument(help="What to learn: a name (digits), a folder of pictures, or module:factory.")
+    ] = "digits",
     methods: Annotated[
         str, typer.Option(help="Comma-separated, with arguments if wanted: 'he,normal(std=0.02),auto'. Default: ten.")
     ] = "",

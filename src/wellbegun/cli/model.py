@@ -16,7 +16,7 @@ from wellbegun.errors import (
     closest_names,
     join_names,
 )
-from wellbegun.own_code import failed, find_function
+from wellbegun.user_code import import_factory, told_failure
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +37,14 @@ def load_model(text: str) -> tuple[Callable[[], torch.nn.Module], bool]:
 
 
 def load_factory(text: str) -> Callable[[], torch.nn.Module]:
-    """Import the factory that the user names; this is the one place where a command runs the user's code.
+    """Import the factory that the user names.
 
     Raises:
         ArgumentError: no such module or factory.
     """
-    otherwise = ", or the path of a transformers config.json"
-    found: Callable[[], torch.nn.Module] = find_function(text, otherwise=otherwise)
+    found: Callable[[], torch.nn.Module] = import_factory(
+        text, argument="MODEL", example="my_models:build", otherwise="the path of a transformers config.json"
+    )
     return found if _is_model(found) else guarded(found, text)
 
 
@@ -61,7 +62,7 @@ def guarded(factory: Callable[[], torch.nn.Module], text: str) -> Callable[[], t
         except WellbegunError:
             raise
         except Exception as error:
-            raise ArgumentError(failed(f"building the model by {text}", error)) from error
+            raise ArgumentError(told_failure(f"building the model by {text}", error)) from error
         if not _is_model(made):
             raise ArgumentError(f"{text} must return a torch.nn.Module, got {type(made).__name__}")
         return made

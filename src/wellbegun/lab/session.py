@@ -21,7 +21,7 @@ from wellbegun.lab.outcome.start import Start
 from wellbegun.lab.outcome.subject import Subject
 from wellbegun.lab.settings import NetworkSettings, Settings
 from wellbegun.lab.task import Task
-from wellbegun.lab.tasks import load_task
+from wellbegun.lab.tasks import TASKS, load_task
 from wellbegun.lab.trials.bundle import Bundle, bundles_of, versions
 from wellbegun.lab.trials.method import plan_method, reseeded
 from wellbegun.lab.trials.network import builder, copies_together
@@ -52,9 +52,10 @@ def resolved(task: str | Task | Callable[[], Task]) -> Data:
         UnknownNameError: no such task.
         ArgumentError: the function returns no Task.
     """
-    if isinstance(task, str):
+    if isinstance(task, str) and task in TASKS:
         return Data(load_task(task), task)
-    made = task if isinstance(task, Task) else task()
+    # a folder of pictures may not be where a worker runs, and the user's function may draw other data there
+    made = load_task(task) if isinstance(task, str) else task if isinstance(task, Task) else task()
     if not isinstance(made, Task):
         raise ArgumentError(f"a task must be a name, a Task or a function that returns one, got {type(made).__name__}")
     return Data(made, made)

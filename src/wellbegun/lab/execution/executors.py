@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from wellbegun.errors import ArgumentError, MissingExtraError
-from wellbegun.own_code import find_function
+from wellbegun.user_code import import_factory
 
 HERE, PROCESSES, DASK = "here", "processes", "dask"
 
@@ -77,7 +77,9 @@ def opened(executor: str | Executor) -> Iterator[Executor | None]:
         with _dask(f"tcp:{rest}" if rest else "") as found:
             yield found
     elif name and rest:
-        made = find_function(executor, what="the executor")()
+        made = import_factory(
+            executor, argument="the executor", example="my_cluster:executor", otherwise="here, processes or dask"
+        )()
         if not (hasattr(made, "submit") and hasattr(made, "shutdown")):
             raise ArgumentError(f"{executor} must return a concurrent.futures.Executor, got {type(made).__name__}")
         try:

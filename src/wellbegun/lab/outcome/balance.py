@@ -25,7 +25,8 @@ def balanced(
     kept = {(seed, rate) for seed in seeds if all(complete(seed, rate) for rate in rates) for rate in rates}
     if not kept:
         by_seed = [[(seed, rate) for rate in rates if complete(seed, rate)] for seed in seeds]
-        kept = set(max(by_seed, key=len)) if by_seed else set()
+        best: list[tuple[int, float]] = max(by_seed, key=len) if by_seed else []
+        kept = set(best)
     return [one for one in results if (one.trial.seed, one.trial.learning_rate) in kept]
 
 

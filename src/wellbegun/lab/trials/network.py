@@ -12,7 +12,7 @@ from wellbegun.errors import ArgumentError
 from wellbegun.lab.networks import NETWORKS, build_network
 from wellbegun.lab.task import Task
 from wellbegun.lab.trials.trial import Trial
-from wellbegun.own_code import find_function
+from wellbegun.user_code import import_factory
 
 MOST_PARAMETERS = 300_000
 """A network with more parameters trains by itself: its products fill a core on their own."""
@@ -37,7 +37,13 @@ def builder(trial: Trial, task: Task, own: Callable[..., Any] | str | None = Non
         ArgumentError: the network does not suit the task, or the function returns no network.
     """
     if own is not None:
-        function = find_function(own, what="the network") if isinstance(own, str) else own
+        function = (
+            import_factory(
+                own, argument="the network", example="my_models:build", otherwise="one of the lab's networks"
+            )
+            if isinstance(own, str)
+            else own
+        )
         return lambda: _called(function, trial.network, task)
     sizes: dict[str, Any] = {"depth": trial.depth, "width": 1 if trial.twin else trial.width}
     options = dict(trial.options)
