@@ -38,7 +38,7 @@ def difference(
     scores = [[group[seed].test_score for seed in seeds] for group in (ours, theirs)]
     items = [np.stack([group[seed].by_example for seed in seeds]).astype(np.float64) for group in (ours, theirs)]
     if not np.isfinite(scores).all():
-        interval = Interval(float(np.mean(scores[0]) - np.mean(scores[1])), math.nan, math.nan)
+        interval = Interval(float(np.mean(scores[0])) - float(np.mean(scores[1])), math.nan, math.nan)
     elif scale.is_mean:
         interval = paired_interval(scores[0], scores[1], np.mean(items[0] - items[1], axis=0), pairs=pairs)
     else:

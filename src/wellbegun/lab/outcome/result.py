@@ -136,8 +136,11 @@ class Arm:
 
     @property
     def edge(self) -> str:
-        """ "largest" or "smallest" if the chosen rate is that of those tried: a better one may lie beyond; else ""."""
-        if len(self.rates) < 2:
+        """ "largest" or "smallest" if the chosen rate is that of those tried: a better one may lie beyond; else "".
+
+        Of two rates each is at an edge, so it says nothing there.
+        """
+        if len(self.rates) < 3:
             return ""
         return {self.rates[0]: "smallest", self.rates[-1]: "largest"}.get(self.learning_rate, "")
 

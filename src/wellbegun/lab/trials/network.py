@@ -55,9 +55,9 @@ def copies_together(trial: Trial, model: torch.nn.Module) -> int:
 
     Side by side is faster for small networks of matrix products (many small products become one batched product), and
     slower for convolutions, whose batched form is a grouped convolution, and for recurrent layers, which `vmap` takes
-    apart; normalisation over the batch keeps statistics that copies cannot share. So, measured by
-    `benchmarks/compare.py`: networks with such layers, with more than MOST_PARAMETERS parameters, and the user's own
-    (whose code may draw or branch as it likes) train by themselves.
+    apart; normalisation over the batch keeps statistics that copies cannot share. So networks with such layers, with
+    more than MOST_PARAMETERS parameters, and the user's own (whose code may draw or branch as it likes) train by
+    themselves. `benchmarks/compare.py` measures the gain for a plain MLP.
 
     Args:
         trial: one of them.
