@@ -14,7 +14,11 @@ from wellbegun.lab.task import Task
 DIGITS_TARGET = 0.9
 """Of the digits, every sound method gets this far: a fixed target, so that runs can be compared with one another."""
 
-_SIZES: dict[str, tuple[int, int, tuple[str, ...]]] = {"mlp": (20, 64, ("tanh", "relu"))}
+_SIZES: dict[str, tuple[int, int, tuple[str, ...]]] = {
+    "mlp": (20, 64, ("tanh", "relu")),
+    "lstm": (1, 32, ("tanh",)),
+    "siren": (4, 32, ("sine",)),
+}
 """Depth, width and activations by network; for all others _OTHERS."""
 
 _OTHERS = (4, 32, ("relu",))
