@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import wellbegun as wb
 from wellbegun.errors import ArgumentError
+from wellbegun.lab.execution.executors import chosen, cores
 from wellbegun.lab.execution.folder import RunFolder
 from wellbegun.lab.execution.processes import Processes
 from wellbegun.lab.outcome.assemble import from_folder
@@ -113,10 +115,54 @@ def test_a_real_dask_cluster_gives_the_same_bits(whole, tmp_path) -> None:
     assert same_numbers(results(tmp_path / "run"), results(whole))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_cluster_is_reached_by_its_address(whole, tmp_path) -> None:
+    distributed = pytest.importorskip("dask.distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address.removeprefix("tcp:")
+        wb.compare("digits", METHODS, out=tmp_path / "run", executor=f"dask:{address}", **SMALL)
+    assert same_numbers(results(tmp_path / "run"), results(whole))
+
+
 def test_a_budget_leaves_methods_balanced_and_says_what_is_left_out(tmp_path) -> None:
     found = wb.compare("digits", METHODS, executor="here", minutes=1e-6, **SMALL)
     assert found.left_out == "16 of 24 trainings were not run"
     assert {run.seed for arm in found.networks[0].arms for run in arm.runs} == {0}
+
+
+@pytest.mark.parametrize("executor", ["processes", "processes:2"])
+def test_a_network_that_no_worker_can_import_is_refused_in_words(executor) -> None:
+    with pytest.raises(ArgumentError, match=r"cannot import the network .*build.*network='my_models:build'"):
+        wb.compare("digits", ["he"], network=inner_function(), seeds=1, rates=[0.02], steps=20, executor=executor)
+
+
+def inner_function():
+    def build(task):
+        return torch.nn.Linear(task.inputs, task.outputs)
+
+    return build
+
+
+def test_without_a_wish_such_a_network_trains_here() -> None:
+    assert chosen(None, 1e12, 8, inner_function()) == "here"
+    assert chosen(None, 1e12, 8, Processes) == ("processes" if cores() > 1 else "here")
+
+
+def test_a_function_of_the_users_gives_an_executor_and_a_network(tmp_path, monkeypatch) -> None:
+    (tmp_path / "own_cluster.py").write_text(
+        "import torch\n"
+        "from wellbegun.lab.execution.processes import Processes\n\n"
+        "def executor():\n    return Processes(1)\n\n"
+        "def build(task):\n    return torch.nn.Linear(task.inputs, task.outputs)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    same = {"network": "own_cluster:build", "seeds": 2, "rates": [0.02], "steps": 20}
+    there = wb.compare("digits", ["torch", "xavier"], executor="own_cluster:executor", **same)
+    here = wb.compare("digits", ["torch", "xavier"], executor="here", **same)
+    runs = [[run.train_loss for arm in found.networks[0].arms for run in arm.runs] for found in (there, here)]
+    assert runs[0] == runs[1]
+    assert len(runs[0]) == 4
 
 
 def test_errors_of_a_worker_reach_the_caller() -> None:

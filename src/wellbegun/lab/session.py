@@ -151,7 +151,7 @@ class Session:
             sum(p.numel() for p in self.models[network].parameters()) * len(self.trials[network, seed])
             for network, seed in self.trials
         )
-        place = chosen(executor, float(work * self.settings.steps), len(missing))
+        place = chosen(executor, float(work * self.settings.steps), len(missing), self.own)
         if not missing:
             return
         first_rate = -(-len(self.settings.methods) // len(missing[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ HELP = (
 )
 
 
-def chosen(executor: str | Executor | None, work: float, bundles: int) -> str | Executor:
+def chosen(executor: str | Executor | None, work: float, bundles: int, own: object = None) -> str | Executor:
     """Return what to use: what the user asks for, else processes where the work is worth it.
 
     >>> chosen(None, 1e7, 10), chosen(None, 1e11, 1), chosen("dask", 1e7, 10)
@@ -33,10 +34,35 @@ def chosen(executor: str | Executor | None, work: float, bundles: int) -> str | 
         executor: what the user asks for, None for nothing.
         work: trainings x steps x parameters.
         bundles: pieces that the work is cut into.
+        own: the user's network. A function that no other process can import keeps the work here.
+
+    Raises:
+        ArgumentError: the user asks for processes of ours, which cannot import his network.
     """
+    if isinstance(executor, str) and executor.partition(":")[0] == PROCESSES and not importable(own):
+        name = getattr(own, "__qualname__", repr(own))
+        raise ArgumentError(
+            f"other processes cannot import the network {name!r}: it is written in the script that runs, or inside "
+            f"another function. Put it into a module and name it, network='my_models:build', or use executor={HERE!r}"
+        )
     if executor is not None:
         return executor
-    return HERE if work < WORTH or bundles < 2 or cores() < 2 else PROCESSES
+    return HERE if work < WORTH or bundles < 2 or cores() < 2 or not importable(own) else PROCESSES
+
+
+def importable(own: object) -> bool:
+    """Whether a fresh interpreter finds what it is sent: not in the script that runs, nor inside another function.
+
+    >>> importable("my_models:build"), importable(len), importable(lambda: None)
+    (True, True, False)
+    """
+    if getattr(own, "__module__", None) == "__main__":
+        return False
+    try:
+        pickle.dumps(own)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def cores() -> int:
