@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wellbegun.lab.result import Arm, Comparison, NetworkResult
+from wellbegun.lab.outcome.result import Arm, Comparison, Interval, NetworkResult
+from wellbegun.lab.outcome.scale import Scale
+from wellbegun.lab.trials.trial_result import DIVERGED, VANISHED
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,6 +27,8 @@ def comparison_renderables(comparison: Comparison, width: int = WIDE) -> list[Re
     if comparison.interrupted:
         seeds = {run.seed for network in comparison.networks for arm in network.arms for run in arm.runs}
         shown.append(Text(f"Interrupted: what follows rests on {len(seeds)} finished seed(s).", style="yellow"))
+    if comparison.left_out:
+        shown.append(Text(f"Left out: {comparison.left_out}.", style="yellow"))
     for network in comparison.networks:
         shown.append(network_table(network, wide=width >= WIDE))
         bullets = Text("\n").join(Text(f"• {sentence}") for sentence in network.sentences)
@@ -39,10 +43,11 @@ def network_table(network: NetworkResult, *, wide: bool = True) -> Table:
 
     table = Table(title=network.name, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
     table.show_edge, table.padding = False, (0, 1 if wide else 0, 0, 0)
+    scale = network.scale
     for heading in (
         "method",
-        "test accuracy" if wide else "accuracy",
-        "steps\nto 90%",
+        scale.words if wide else scale.measure,
+        f"steps\nto {scale.text(network.target).replace('.0%', '%')}",
         "rates\nthat work" if wide else "rates",
         "signal\nfirst → last",
         "gradient\nlast → first",
@@ -50,14 +55,13 @@ def network_table(network: NetworkResult, *, wide: bool = True) -> Table:
     ):
         words = heading in ("method", "found", "found before the first step")
         table.add_column(heading, justify="left" if words else "right", no_wrap=not heading.startswith("found"))
-    for arm in sorted(network.arms, key=lambda arm: -arm.accuracy.mean):
+    for arm in network.ranked():
         style = "bold green" if arm.method == network.winner else ""
-        table.add_row(*_cells(arm, wide), style=style)
+        table.add_row(*_cells(arm, scale, wide), style=style)
     return table
 
 
-def _cells(arm: Arm, wide: bool) -> tuple[str, ...]:
-    interval = arm.accuracy
+def _cells(arm: Arm, scale: Scale, wide: bool) -> tuple[str, ...]:
     rates = {run.learning_rate for run in arm.runs}
     arrow, of = (" → ", " of ") if wide else ("→", "/")
     signal = gradient = ""
@@ -67,7 +71,7 @@ def _cells(arm: Arm, wide: bool) -> tuple[str, ...]:
         gradient = f"{_size(last.gradient)}{arrow}{_size(first.gradient)}"
     return (
         arm.method,
-        f"{interval.mean:6.1%} ({100 * interval.low:.0f}–{100 * interval.high:.0f})",
+        _score(arm.score, scale),
         "never" if arm.steps_to_target is None else f"{arm.steps_to_target:g}",
         f"{len(arm.working_rates)}{of}{len(rates)}",
         signal,
@@ -76,15 +80,22 @@ def _cells(arm: Arm, wide: bool) -> tuple[str, ...]:
     )
 
 
+def _score(interval: Interval, scale: Scale) -> str:
+    if not scale.is_share:
+        bounds = scale.bounds(interval)
+        return f"{scale.text(interval.mean)} ({bounds})" if bounds else scale.text(interval.mean)
+    return f"{interval.mean:6.1%} ({100 * interval.low:.0f}–{100 * interval.high:.0f})"
+
+
 def _found(arm: Arm, most: int) -> str:
     """Kinds of the findings, errors in red, and whether the runs had to be stopped; at most this many."""
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     kinds = list(dict.fromkeys((finding.kind, finding.level) for finding in arm.findings))
     worst = dict(reversed(kinds))  # findings come worst first, so the first level of a kind stays
     words = [f"[{colours[worst[kind]]}]{kind}[/]" for kind in dict.fromkeys(kind for kind, _ in kinds)]
-    if any("infinite" in run.stopped for run in arm.chosen_runs()):
+    if any(run.ended == DIVERGED for run in arm.chosen_runs()):
         words.append("[red]diverged[/]")
-    elif any("below" in run.stopped for run in arm.chosen_runs()):
+    elif any(run.ended == VANISHED for run in arm.chosen_runs()):
         words.append("[dim]stopped early[/]")
     return ", ".join(words[:most]) or "–"
 

@@ -6,11 +6,12 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import MissingExtraError
-from wellbegun.lab.result import Arm, NetworkResult
+from wellbegun.lab.outcome.result import Arm, NetworkResult
+from wellbegun.lab.report.score_axis import ScoreAxis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,15 +28,15 @@ WIDTH, TOP, BOTTOM, INK, GREY = 430.0, 28.0, 38.0, "#1d2733", "#5b6673"
 
 
 def network_figures(network: NetworkResult, chance: float | None = None, key: str = "n") -> dict[str, str]:
-    """Draw one network's test accuracies, learning curves, signals and gradients as inline SVG.
+    """Draw one network's test scores, learning curves, learning rates, signals and gradients as inline SVG.
 
     Args:
         network: the result to draw.
-        chance: share of right answers that guessing gives, drawn as a line; None for no line.
+        chance: score of guessing, drawn as a line; None for no line.
         key: unique to the network within a page, so that ids differ; same key and result give the same text.
 
     Returns:
-        the drawings "accuracy", "curves", "signal" and "gradient".
+        the drawings "score", "curves", "rates", "signal" and "gradient".
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -48,10 +49,12 @@ def network_figures(network: NetworkResult, chance: float | None = None, key: st
     def profiles(what: str, title: str, words: str) -> str:
         return draw(what, title, 52, names + 20, lambda axes: _draw_profiles(axes, network, what, words))
 
+    def scores(axes: Axes) -> None:
+        _draw_scores(axes, network, chance)
+
     return {
-        "accuracy": draw(
-            "accuracy", "Test accuracy", names - 8, 52, lambda axes: _draw_accuracies(axes, network, chance)
-        ),
+        "score": draw("score", network.scale.words.capitalize(), names - 8, 52, scores),
+        "rates": draw("rates", "Learning rates", 44, names + 20, lambda axes: _draw_rates(axes, network, chance)),
         "curves": draw("curves", "Learning curves", 44, names + 20, lambda axes: _draw_curves(axes, network, chance)),
         "signal": profiles("signal", "Signal in each layer", "mean square before the activation, log scale"),
         "gradient": profiles("gradient", "Gradient in each layer", "mean square of the gradient, log scale"),
@@ -63,19 +66,14 @@ def power(exponent: int) -> str:
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def ranked(arms: Iterable[Arm]) -> list[Arm]:
-    """Return the arms by mean test accuracy, best first; those without a number come last."""
-    return sorted(arms, key=lambda arm: math.inf if math.isnan(arm.accuracy.mean) else -arm.accuracy.mean)
-
-
 def log_or_edge(value: float) -> float:
     """Return log10 of a value; -inf below the floor, inf above the ceiling or for what is not a number."""
     return math.inf if not value <= CEILING else -math.inf if value < FLOOR else math.log10(value)
 
 
 def mean_curve(arm: Arm) -> list[tuple[int, float, float, float]]:
-    """Return step and mean, lowest and highest validation accuracy over the seeds at the chosen rate."""
-    tables = [dict(zip(run.steps, run.validation_accuracy, strict=True)) for run in arm.chosen_runs()]
+    """Return step and mean, lowest and highest validation score over the seeds at the chosen rate."""
+    tables = [dict(zip(run.steps, run.validation, strict=True)) for run in arm.chosen_runs()]
     points, last = [], dict[int, float]()
     for step in sorted({step for table in tables for step in table}):
         last |= {run: table[step] for run, table in enumerate(tables) if math.isfinite(table.get(step, math.nan))}
@@ -140,12 +138,14 @@ def _short(name: str) -> str:
     return name if len(name) <= 20 else name[:19] + "…"
 
 
-def _draw_accuracies(axes: Axes, network: NetworkResult, chance: float | None) -> None:
-    arms = ranked(network.arms)
-    axes.set_xlim(0, 1)
+def _draw_scores(axes: Axes, network: NetworkResult, chance: float | None) -> None:
+    arms, scale = network.ranked(), network.scale
+    bounds = [bound for arm in arms for bound in (arm.score.mean, arm.score.low, arm.score.high)]
+    axis = ScoreAxis.over(scale, [*bounds, *([] if chance is None else [chance])])
+    axes.set_xlim(*((axis.low, axis.high) if scale.higher_is_better else (axis.high, axis.low)))
     axes.set_ylim(len(arms) - 0.4, -0.6)
     axes.set_yticks([])
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    axes.set_xticks(axis.ticks, axis.labels)
     above, beside = axes.get_xaxis_transform(), axes.get_yaxis_transform()
     for row, (value, words) in enumerate(((chance, "guessing"), (network.width_one, "one unit a layer"))):
         if value is not None and math.isfinite(value):
@@ -155,33 +155,82 @@ def _draw_accuracies(axes: Axes, network: NetworkResult, chance: float | None) -
     for place, arm in enumerate(arms):
         colour, _, weight = _look(network, arm)
         axes.text(-12 / axes.bbox.width, place, _short(arm.method), **weight, **_RIGHT, transform=beside)
-        mean, low, high = (min(max(x, 0.0), 1.0) for x in (arm.accuracy.mean, arm.accuracy.low, arm.accuracy.high))
-        text = "none" if math.isnan(arm.accuracy.mean) else f"{mean:.1%}"
-        axes.text(1 + 50 / axes.bbox.width, place, text, **weight, **_RIGHT, transform=beside)
+        mean, low, high = (axis.inside(bound) for bound in (arm.score.mean, arm.score.low, arm.score.high))
+        text = scale.text(arm.score.mean)
+        axes.text(1 + 50 / axes.bbox.width, place, text.partition(" ")[0], **weight, **_RIGHT, transform=beside)
         if text != "none":
             axes.plot([low, high], [place, place], color=colour, linewidth=8, alpha=0.35, solid_capstyle="butt")
             axes.plot([mean], [place], "o", color=colour, markersize=4.5, clip_on=False)
 
 
+def _score_heights(axes: Axes, network: NetworkResult, values: Iterable[float], chance: float | None) -> ScoreAxis:
+    """Make the upright axis one of validation scores, better ones higher up, with a line for guessing."""
+    scale = network.scale
+    axis = ScoreAxis.over(scale, [*values, *([] if chance is None else [chance])])
+    margin = 0.02 * (axis.high - axis.low)
+    ends = axis.low - margin, axis.high + margin
+    axes.set_ylim(*(ends if scale.higher_is_better else reversed(ends)))
+    axes.set_yticks(axis.ticks, axis.labels)
+    words = "right answers on validation images" if scale.is_share else f"validation {scale.measure}"
+    _top_words(axes, words)
+    if chance is not None:
+        axes.axhline(chance, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=1.5)
+        axes.annotate(
+            "guessing",
+            (0, chance),
+            (4, -11),
+            axes.get_yaxis_transform(),
+            textcoords="offset points",
+            size=10.5,
+            color=GREY,
+        )
+    return axis
+
+
 def _draw_curves(axes: Axes, network: NetworkResult, chance: float | None) -> None:
     curves = {arm.method: points for arm in network.arms if (points := mean_curve(arm))}
     axes.set_xlim(0, max((points[-1][0] for points in curves.values()), default=1) or 1)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    axis = _score_heights(axes, network, (point[1] for points in curves.values() for point in points), chance)
     axes.set_xlabel("training step", color=GREY, size=11)
-    _top_words(axes, "right answers on validation images")
-    if chance is not None:
-        axes.axhline(chance, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=1.5)
-        axes.annotate("guessing", (0, chance), (4, -11), textcoords="offset points", size=10.5, color=GREY)
     for arm in network.arms:
         if arm.method in curves:
-            steps, means, lows, highs = zip(*curves[arm.method], strict=True)
+            steps, *heights = zip(*curves[arm.method], strict=True)
+            means, lows, highs = ([axis.inside(value) for value in values] for values in heights)
             _line(axes, network, arm, steps, means)
             axes.fill_between(steps, lows, highs, color=_look(network, arm)[0], alpha=0.13, linewidth=0)
             if all(run.stopped for run in arm.chosen_runs()):
                 colour = _look(network, arm)[0]
                 axes.plot(steps[-1:], means[-1:], "x", color=colour, markersize=8, markeredgewidth=2, clip_on=False)
-    _label_lines(axes, network, {method: (points[-1][0], points[-1][1]) for method, points in curves.items()})
+    ends = {method: (points[-1][0], axis.inside(points[-1][1])) for method, points in curves.items()}
+    _label_lines(axes, network, ends)
+
+
+def _draw_rates(axes: Axes, network: NetworkResult, chance: float | None) -> None:
+    """The mean validation score that each method reached with each learning rate; its chosen one is a dot."""
+    lines = {arm.method: _by_rate(arm) for arm in network.arms if arm.runs}
+    axis = _score_heights(axes, network, (value for line in lines.values() for value in line.values()), chance)
+    tried = sorted({rate for line in lines.values() for rate in line})
+    places = {rate: math.log10(rate) for rate in tried}
+    low, high = (min(places.values()), max(places.values())) if places else (0.0, 1.0)
+    axes.set_xlim(low, high if high > low else low + 1)
+    axes.set_xticks([places[rate] for rate in tried], [f"{rate:g}" for rate in tried])
+    axes.set_xlabel("learning rate, log scale", color=GREY, size=11)
+    ends = {}
+    for arm in network.arms:
+        if arm.method in lines:
+            line = lines[arm.method]
+            heights = [axis.inside(value) for value in line.values()]
+            _line(axes, network, arm, [places[rate] for rate in line], heights)
+            chosen = places[arm.learning_rate], axis.inside(line[arm.learning_rate])
+            axes.plot(*([value] for value in chosen), "o", color=_look(network, arm)[0], markersize=6, clip_on=False)
+            ends[arm.method] = places[max(line)], heights[-1]
+    _label_lines(axes, network, ends)
+
+
+def _by_rate(arm: Arm) -> dict[float, float]:
+    """Mean validation score at the end, by learning rate; nan where a run has none."""
+    last = {rate: [run.validation[-1] for run in arm.runs if run.learning_rate == rate] for rate in arm.rates}
+    return {rate: sum(values) / len(values) for rate, values in last.items()}
 
 
 def _draw_profiles(axes: Axes, network: NetworkResult, what: str, words: str) -> None:
@@ -239,12 +288,12 @@ def _line(axes: Axes, network: NetworkResult, arm: Arm, x: Sequence[float], y: S
     axes.plot(x, y, color=colour, linestyle=dashes, linewidth=width, zorder=order, marker=marker, clip_on=False)
 
 
-def _label_lines(axes: Axes, network: NetworkResult, ends: dict[str, tuple[float, float]]) -> None:
+def _label_lines(axes: Axes, network: NetworkResult, ends: Mapping[str, tuple[float, float]]) -> None:
     """Write each method's name to the right of its line, moved apart where lines end together."""
     arms = [arm for arm in network.arms if arm.method in ends]
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     wide, tall = axes.bbox.width, axes.bbox.height
-    heights = [(ends[arm.method][1] - low) / (high - low) for arm in arms]
+    heights = [(ends[arm.method][1] - low) / (high - low) for arm in arms]  # of the axes: 0 is the bottom
     for arm, height, place in zip(arms, heights, spread(heights, 15 / tall, 0.0, 1.0), strict=True):
         colour, dashes, weight = _look(network, arm)
         start = (ends[arm.method][0] - left) / (right - left)

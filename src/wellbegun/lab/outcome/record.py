@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from wellbegun.diagnosis import plain
-from wellbegun.lab.result import Arm, Comparison, NetworkResult
+from wellbegun.lab.outcome.result import Arm, Comparison, NetworkResult
 
-FORMAT = 1
+FORMAT = 2
 
 
 def comparison_to_record(comparison: Comparison) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def comparison_to_record(comparison: Comparison) -> dict[str, Any]:
         "settings": comparison.settings,
         "versions": comparison.versions,
         "interrupted": comparison.interrupted,
+        "left_out": comparison.left_out,
         "seconds": round(comparison.seconds, 3),
         "networks": [_network(network) for network in comparison.networks],
     }
@@ -28,7 +29,8 @@ def comparison_to_record(comparison: Comparison) -> dict[str, Any]:
 
 
 def _network(network: NetworkResult) -> dict[str, Any]:
-    record = {key: value for key, value in vars(network).items() if key not in ("arms", "auto_minus_best")}
+    record = {key: value for key, value in vars(network).items() if key not in ("arms", "auto_minus_best", "scale")}
+    record |= asdict(network.scale)
     difference = None if network.auto_minus_best is None else asdict(network.auto_minus_best)
     return record | {"auto_minus_best": difference, "methods": {arm.method: _arm(arm) for arm in network.arms}}
 
@@ -50,11 +52,17 @@ def _arm(arm: Arm) -> dict[str, Any]:
         }
     return {
         "rule": arm.rule,
-        "accuracy": asdict(arm.accuracy),
-        "accuracies": [run.test_accuracy for run in arm.chosen_runs()],
+        "score": asdict(arm.score),
+        "scores": [run.test_score for run in arm.chosen_runs()],
         "learning_rate": arm.learning_rate,
         "working_rates": arm.working_rates,
+        "decades": arm.decades,
+        "divergence": arm.divergence,
         "steps_to_target": arm.steps_to_target,
+        "area": arm.area,
+        "seconds": arm.seconds,
+        "plan_hash": arm.plan_hash,
+        "against": {difference.against: asdict(difference) for difference in arm.against},
         "step0": step0 | {"layers": [asdict(layer) for layer in arm.layers]},
         "findings": [asdict(finding) for finding in arm.findings],
         "stopped": sorted({run.stopped for run in arm.chosen_runs() if run.stopped}),

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wellbegun.diagnosis.page import require_page
-from wellbegun.lab.figures import network_figures, power, ranked
-from wellbegun.lab.result import Arm, Comparison, Interval, Run
+from wellbegun.lab.outcome.result import Arm, Comparison, Difference, Interval, Run
+from wellbegun.lab.outcome.scale import Scale
+from wellbegun.lab.report.figures import network_figures, power
 from wellbegun.plans import write_text_atomically
 
 _TASKS = {"digits": "handwritten digits"}
@@ -50,9 +51,9 @@ def render_page(comparison: Comparison) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = (accuracy, badges, duration, interval, number, percent, plain, points, ranked, rates, stops)
+    filters = (badges, difference, duration, number, percent, plain, points, rates, stops)
     environment.filters.update({function.__name__: function for function in filters})
-    source = resources.files("wellbegun.lab").joinpath("page.html.jinja").read_text("utf-8")
+    source = resources.files("wellbegun.lab.report").joinpath("page.html.jinja").read_text("utf-8")
     chance = comparison.settings.get("chance")
     chance = float(chance) if isinstance(chance, (int, float)) and math.isfinite(chance) else None
     sections = [
@@ -70,25 +71,19 @@ def render_page(comparison: Comparison) -> str:
 
 def percent(value: float) -> str:
     """Return a share as a percentage with one decimal, "none" for NaN."""
-    return f"{min(max(value, 0.0), 1.0):.1%}" if math.isfinite(value) else "none"
+    return Scale().text(value)
 
 
-def interval(value: Interval) -> str:
-    """Return the bounds of an interval of shares, cut to what a share can be; "" where there are none."""
-    low, high = percent(value.low), percent(value.high)
-    return "" if "none" in (low, high) else f"{low.removesuffix('%')}–{high}"
+def difference(found: Difference, scale: Scale) -> str:
+    """Return a difference of scores with its interval: "+0.5 points (−0.2 to +1.2)"."""
+    return points(found.interval, scale)
 
 
-def accuracy(value: Interval) -> str:
-    """Return a share with its interval in one line."""
-    bounds = interval(value)
-    return f"{percent(value.mean)} ({bounds})" if bounds else percent(value.mean)
-
-
-def points(value: Interval) -> str:
-    """Return a difference of shares in percentage points, with its interval."""
-    mean, low, high = (f"{100 * bound:+.1f}".replace("-", "−") for bound in (value.mean, value.low, value.high))
-    return f"{mean} points ({low} to {high})"
+def points(value: Interval, scale: Scale) -> str:
+    """Return an interval of differences in the unit of the scores."""
+    mean, low, high = (scale.difference(x).replace("-", "−") for x in (value.mean, value.low, value.high))
+    bounds = f" ({low} to {high})" if math.isfinite(value.low) else ""
+    return f"{mean} {scale.difference_unit}{bounds}"
 
 
 def number(value: float) -> str:
