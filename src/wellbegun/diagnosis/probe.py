@@ -29,6 +29,7 @@ from wellbegun.diagnosis.functions import (
     SUMS,
 )
 from wellbegun.diagnosis.kept import Written
+from wellbegun.diagnosis.spread import around, counted, sampled
 from wellbegun.diagnosis.streams import Streams
 from wellbegun.diagnosis.watched import Gate, Watched
 
@@ -252,6 +253,7 @@ class Probe(TorchFunctionMode):
                 layer.dead_units = measure.dead_units(result, layer.unit_axis)
                 layer.dead = float(layer.dead_units.double().mean())
                 layer.saturated = measure.flat_share(name, result)
+                layer.behind = counted(sampled(result))
         self._followed.pop(result, None)  # it worked in place
 
     def _moment(self, tensor: torch.Tensor) -> float:
@@ -312,6 +314,7 @@ class Probe(TorchFunctionMode):
             width=result.shape[unit_axis],
             tokens=measure.place_cosine(result if seen is None else seen),
         )
+        layer.before, layer.between = around(result if seen is None else seen, FEWEST_INPUTS)
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)
