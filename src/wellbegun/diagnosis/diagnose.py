@@ -110,7 +110,6 @@ def _measure(
     from wellbegun.diagnosis.merged import Part, Sums, merged
     from wellbegun.diagnosis.planned import planned_names
     from wellbegun.diagnosis.probe import Probe
-    from wellbegun.diagnosis.spread import spread_of
     from wellbegun.diagnosis.tensors import tensor_facts
 
     whole = whole_tensors(model)
@@ -147,7 +146,7 @@ def _measure(
         unseen=probe.unseen(),
         jacobian=slopes,
         aliases=probe.made_of(),
-        spreads=tuple(spread_of(layer) for layer in probe.layers),
+        spreads=probe.spreads.facts(),
         data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
     )
     if company.size == 1:

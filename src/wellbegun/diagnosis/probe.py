@@ -29,7 +29,7 @@ from wellbegun.diagnosis.functions import (
     SUMS,
 )
 from wellbegun.diagnosis.kept import Written
-from wellbegun.diagnosis.spread import around, counted, sampled
+from wellbegun.diagnosis.spread import Spreads
 from wellbegun.diagnosis.streams import Streams
 from wellbegun.diagnosis.watched import Gate, Watched
 
@@ -75,6 +75,7 @@ class Probe(TorchFunctionMode):
         self._moments: MutableMapping[torch.Tensor, float] = WeakTensorKeyDictionary()
         self.attentions = Attentions(lambda tensor: self._upstream.get(tensor, 0))
         self.streams = Streams(self._moment)
+        self.spreads = Spreads(FEWEST_INPUTS)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -253,7 +254,7 @@ class Probe(TorchFunctionMode):
                 layer.dead_units = measure.dead_units(result, layer.unit_axis)
                 layer.dead = float(layer.dead_units.double().mean())
                 layer.saturated = measure.flat_share(name, result)
-                layer.behind = counted(sampled(result))
+                self.spreads.activated(layer.index, result)
         self._followed.pop(result, None)  # it worked in place
 
     def _moment(self, tensor: torch.Tensor) -> float:
@@ -314,7 +315,7 @@ class Probe(TorchFunctionMode):
             width=result.shape[unit_axis],
             tokens=measure.place_cosine(result if seen is None else seen),
         )
-        layer.before, layer.between = around(result if seen is None else seen, FEWEST_INPUTS)
+        self.spreads.put_out(layer.index, result if seen is None else seen)
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)

@@ -6,7 +6,6 @@ import torch
 
 from wellbegun.diagnosis.facts import SpreadFacts
 from wellbegun.diagnosis.histogram import PARTS, Histogram
-from wellbegun.diagnosis.watched import Watched
 
 MOST = 2048
 """Values of one tensor that are counted."""
@@ -20,15 +19,33 @@ _KEPT_BITS = 21
 _SIGN, _INFINITE = 1 << 10, (1 << 10) - PARTS
 
 
-def around(value: torch.Tensor, fewest: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return the counts of a tensor's values, and of how far each of them is from its mean over the inputs.
+class Spreads:
+    """Counts around each layer while a network runs; only they are kept, not the values."""
 
-    Args:
-        value: its first dimension counts inputs.
-        fewest: inputs; with fewer of them, there is None in the second place.
-    """
-    sample = sampled(value)
-    return counted(sample), counted(sample - sample.mean(0)) if len(sample) >= fewest else None
+    def __init__(self, fewest: int) -> None:
+        """fewest: inputs with which it says something how far values are from their means over the inputs."""
+        self._fewest = fewest
+        self._before: dict[int, torch.Tensor] = {}
+        self._between: dict[int, torch.Tensor] = {}
+        self._behind: dict[int, torch.Tensor] = {}
+
+    def put_out(self, layer: int, value: torch.Tensor) -> None:
+        """Count the output of a layer, whose first dimension counts inputs."""
+        sample = sampled(value)
+        self._before[layer] = counted(sample)
+        if len(sample) >= self._fewest:
+            self._between[layer] = counted(sample - sample.mean(0))
+
+    def activated(self, layer: int, value: torch.Tensor) -> None:
+        """Count what an activation made of a layer's output."""
+        self._behind[layer] = counted(sampled(value))
+
+    def facts(self) -> tuple[SpreadFacts, ...]:
+        """Return the histograms of all layers, in order."""
+        return tuple(
+            SpreadFacts(*(histogram(counts.get(layer)) for counts in (self._before, self._between, self._behind)))
+            for layer in self._before
+        )
 
 
 def sampled(value: torch.Tensor) -> torch.Tensor:
@@ -63,11 +80,6 @@ def counted(sample: torch.Tensor) -> torch.Tensor:
     """
     places = sample.contiguous().view(torch.int32).flatten() >> _KEPT_BITS
     return torch.bincount(places & (2 * _SIGN - 1), minlength=2 * _SIGN).to(torch.int16)
-
-
-def spread_of(layer: Watched) -> SpreadFacts:
-    """Return what was counted of a layer."""
-    return SpreadFacts(histogram(layer.before), histogram(layer.between), histogram(layer.behind))
 
 
 def histogram(counts: torch.Tensor | None) -> Histogram | None:

@@ -28,7 +28,6 @@ class Watched:
         count: numbers in its output.
         keys: a number for each unit, equal for twins.
         dead_units: which units are zero for every input; None without an activation.
-        before, between, behind: counts of sampled values, see `spread` and `SpreadFacts`.
         shared_gradient: the gradient itself, where the output may be one for all inputs (places that are looked up).
     """
 
@@ -61,9 +60,6 @@ class Watched:
     count: int = 0
     keys: torch.Tensor | None = None
     dead_units: torch.Tensor | None = None
-    before: torch.Tensor | None = None
-    between: torch.Tensor | None = None
-    behind: torch.Tensor | None = None
     shared_gradient: torch.Tensor | None = None
 
 
