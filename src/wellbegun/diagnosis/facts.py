@@ -81,6 +81,36 @@ class LayerBands:
 
 
 @dataclass(frozen=True)
+class PhasePoint:
+    """Where one layer lies in the plane of weight and bias variance.
+
+    Attributes:
+        layer: its weight.
+        weight_variance: sigma_w², fan-in times the second moment of the weight.
+        bias_variance: sigma_b², second moment of the bias.
+    """
+
+    layer: str
+    weight_variance: float
+    bias_variance: float
+
+
+@dataclass(frozen=True)
+class PhaseFacts:
+    """The layers of a plain chain in the plane of their activation, or why they have no place there.
+
+    Attributes:
+        activation: that most of the layers share; "" where theory does not apply.
+        points: of the layers between two such activations.
+        reason: why there are none, in a sentence without its end; "" where there are some.
+    """
+
+    activation: str = ""
+    points: tuple[PhasePoint, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SpreadFacts:
     """How the values around one layer are spread, counted on at most 2,048 of them, always the same places.
 
@@ -204,6 +234,7 @@ class Facts:
         data_cosine: mean cosine between the inputs themselves, if they are numbers.
         bands: of the layers, where theory was asked and the network is a plain chain; empty otherwise.
         spreads: of the layers, where the network was run; empty otherwise.
+        phase: the plane of weight and bias variance, where theory was asked, or of a skeleton; None otherwise.
         differing: of each parameter that should be the same on all processes and is not, the processes that hold other
             numbers than the first one.
     """
@@ -224,6 +255,7 @@ class Facts:
     data_cosine: float = math.nan
     bands: tuple[LayerBands, ...] = ()
     spreads: tuple[SpreadFacts, ...] = ()
+    phase: PhaseFacts | None = None
     differing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property

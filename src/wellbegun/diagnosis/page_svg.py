@@ -8,12 +8,16 @@ import re
 from typing import TYPE_CHECKING
 
 from wellbegun.diagnosis.panel import LIGHT_PROFILE, WIDTH, draw, set_style
+from wellbegun.diagnosis.phase_plane import THEMES
 
 if TYPE_CHECKING:
     from wellbegun.diagnosis.panel import Panel
 
 COLOURS = ("paper", "ink", "quiet", "grid", "fault", "measured", "theory")
 """Of the look; the page has a variable of the same name for each."""
+
+REGIONS = ("ordered", "chaotic", "unbounded")
+"""Of the phase diagram's theme, in the same way."""
 
 
 def panel_svg(panel: Panel, key: str) -> str:
@@ -55,4 +59,6 @@ def _element(file: str, panel: Panel) -> str:
 def _with_variables(svg: str) -> str:
     for name in COLOURS:
         svg = svg.replace(getattr(LIGHT_PROFILE, name), f"var(--{name})")
+    for name in REGIONS:
+        svg = svg.replace(getattr(THEMES["light"], name), f"var(--{name})")
     return svg

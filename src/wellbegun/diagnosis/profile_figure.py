@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.findings.scale import SPREAD
 from wellbegun.diagnosis.panel import DARK_PROFILE, LIGHT_PROFILE, WIDTH, Panel, ProfileLook, draw, set_style
+from wellbegun.diagnosis.phase_panel import phase_panels, phase_sentence
 from wellbegun.diagnosis.ridge_figure import ridge_panels
 from wellbegun.diagnosis.sweep_figure import log_axis
 from wellbegun.errors import MissingExtraError
@@ -51,6 +52,8 @@ def profile_figure(diagnosis: Diagnosis, *, dark: bool = False) -> Figure:
         for row, shown in enumerate(rows):
             for column, panel in enumerate(shown):
                 draw(panel, figure.add_subplot(grid[row, column]), look)
+        if said := phase_sentence(diagnosis.facts):
+            figure.supxlabel(said, x=0.01, ha="left", fontsize=9, color=look.quiet)
     return figure
 
 
@@ -84,7 +87,7 @@ def panels(diagnosis: Diagnosis) -> dict[str, Panel]:
     if any(not math.isnan(share) for layer in layers if layer.activation for share in (layer.dead, layer.saturated)):
         words = "Dead: units that are zero for every input. Saturated: values where the activation is flat."
         found["units"] = Panel("lost units", f"{words} {said}".strip(), _shares(diagnosis, marks))
-    return found | ridge_panels(diagnosis, marks)
+    return found | ridge_panels(diagnosis, marks) | phase_panels(diagnosis.facts)
 
 
 def guilty_places(diagnosis: Diagnosis) -> list[int]:

@@ -60,11 +60,11 @@ def ridge_panels(diagnosis: Diagnosis, marks: Sequence[int]) -> dict[str, Panel]
         before += "ridge, inputs are forgotten. "
     before += f"Shaded: where {activation} is flat. " if zones else ""
     behind = (
-        "What the activation makes of them: saturation shows as heaps at the ends. Bar at 0: the share of exact zeros, "
+        "What the activations make of them: saturation shows as heaps at the ends. Bar at 0: the share of exact zeros, "
         "as high as the next ridge's foot for all of them; red: those of dead units. "
     )
     tail = f"Dots: beyond {FAR:.0f} root mean squares. Counted on at most 2,048 values a layer"
-    titles = {"before": ("values before the activation", before), "behind": ("values behind the activation", behind)}
+    titles = {"before": ("outputs", before), "behind": ("activations", behind)}
     return {
         what: Panel(
             title,
@@ -112,6 +112,7 @@ def _ridges(
     histograms: dict[int, Histogram] = {place: getattr(spread, what) for place, spread in spreads.items()}
     unit = _unit([_rms(histogram) for histogram in histograms.values()])
     low, high = _range(histograms.values(), unit)
+    peak = OVERLAP * min(1.0, max(len(shown), 4) / 12)
 
     def paint(axes: Axes, look: ProfileLook) -> None:
         for start, end in zones:
@@ -122,7 +123,7 @@ def _ridges(
             histogram, foot, order = histograms[place], float(-row), 2 + row / 100
             ridge = _outline(histogram, unit, low, high)
             if ridge is not None:
-                across, tops = ridge[0], foot + OVERLAP * ridge[1]
+                across, tops = ridge[0], foot + peak * ridge[1]
                 label = _once(axes, "values")
                 axes.fill_between(
                     across, foot, tops, facecolor=look.measured, alpha=0.8, linewidth=0, zorder=order, label=label
@@ -131,7 +132,7 @@ def _ridges(
             between = spreads[place].between if what == "before" else None
             line = _outline(between, unit, low, high) if between is not None else None
             if line is not None:
-                tops, label = foot + OVERLAP * line[1], _once(axes, "between inputs")
+                tops, label = foot + peak * line[1], _once(axes, "between inputs")
                 axes.plot(line[0], tops, color=look.ink, linewidth=0.9, zorder=order + 0.004, label=label)
             _zeros(axes, histogram, diagnosis.layers[place - 1].dead if what == "behind" else 0.0, foot, order, look)
             _far(axes, histogram, unit, foot, order, look)
