@@ -51,9 +51,16 @@ def _element(file: str, panel: Panel) -> str:
         inside = re.sub(pattern, "", inside, flags=re.DOTALL)
     wanted = set(re.findall(r"#([\w-]+)", inside))
     inside = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in wanted else "", inside)
-    inside = re.sub(r"\n\s*", "\n", inside.replace("xlink:href", "href")).strip()
+    inside = re.sub(r"font-family: [^;\"]*; ?", "", inside.replace("xlink:href", "href"))  # the page names its fonts
+    inside = re.sub(r' (?:d|x|y|transform)="[^"]*"', _rounded, inside)
+    inside = re.sub(r"\s*\n\s*", "\n", inside).strip()
     words, size = html.escape(panel.title), f"0 0 {72 * WIDTH:g} {72 * panel.height:g}"
     return f'<svg viewBox="{size}" role="img" aria-label="{words}"><title>{words}</title>{inside}'
+
+
+def _rounded(attribute: re.Match[str]) -> str:
+    """Places with two digits behind the point: a hundredth of a point is seen by nobody."""
+    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), attribute[0])
 
 
 def _with_variables(svg: str) -> str:

@@ -124,7 +124,7 @@ def draw_plane(axes: Axes, plane: PhasePlane, colours: Theme) -> None:
         plane: what to draw.
         colours: of the regions and lines.
     """
-    axes.set_facecolor(colours.unbounded)
+    axes.axvspan(0, plane.weights[-1], color=colours.unbounded, linewidth=0, zorder=0.1)
     high = float(np.nanmax(np.abs(plane.log_chi))) + 1
     axes.contourf(
         plane.weights, plane.biases, plane.log_chi, levels=[-high, 0, high], colors=[colours.ordered, colours.chaotic]
@@ -146,8 +146,8 @@ def draw_plane(axes: Axes, plane: PhasePlane, colours: Theme) -> None:
     _draw_critical(axes, plane, colours)
     axes.axhspan(-plane.biases[-1], 0, color=colours.paper)
     regions = {
-        "ordered: inputs become alike,\ngradients vanish": plane.log_chi < -0.05,
-        "chaotic: inputs part,\ngradients explode": plane.log_chi > 0.02,
+        "ordered:\ninputs become alike,\ngradients vanish": plane.log_chi < -0.05,
+        "chaotic:\ninputs part,\ngradients explode": plane.log_chi > 0.02,
         "the signal grows\nwithout bound": np.isnan(plane.log_chi),
     }
     for text, where in regions.items():
@@ -183,4 +183,5 @@ def _middle(where: npt.NDArray[np.bool_], share: float) -> tuple[int, int]:
     rows = range(int(0.35 * where.shape[0]), int(0.8 * where.shape[0]))
     row = max(rows, key=lambda each: int(where[each].sum()))
     columns = np.flatnonzero(where[row]) if where[row].any() else np.flatnonzero(where.any(axis=0))
-    return row, int(columns[int(share * columns.size)])
+    width = where.shape[1]
+    return row, min(max(int(columns[int(share * columns.size)]), width // 6), 5 * width // 6)  # a label has a width

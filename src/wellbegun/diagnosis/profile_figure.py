@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.findings.scale import SPREAD
@@ -53,7 +54,7 @@ def profile_figure(diagnosis: Diagnosis, *, dark: bool = False) -> Figure:
             for column, panel in enumerate(shown):
                 draw(panel, figure.add_subplot(grid[row, column]), look)
         if said := phase_sentence(diagnosis.facts):
-            figure.supxlabel(said, x=0.01, ha="left", fontsize=9, color=look.quiet)
+            figure.supxlabel("\n".join(wrap(said, 110)), x=0.01, ha="left", fontsize=9, color=look.quiet)
     return figure
 
 
