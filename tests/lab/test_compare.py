@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import wellbegun as wb
+from wellbegun.diagnosis import Finding
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.lab import Comparison, comparison_to_record
 from wellbegun.lab.page import render_page
 from wellbegun.lab.table import comparison_renderables
+from wellbegun.lab.verdict import explain
 
 SMALL = {"depth": 6, "width": 16, "quick": True}
 
@@ -174,3 +177,17 @@ def test_auto_is_not_inferior_to_the_best_other_method() -> None:
         assert network.arm("auto").findings == ()
     tanh = comparison.networks[0]
     assert "saturated" in {f.kind for f in tanh.arm("normal(std=1)").findings if f.level == "error"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("overflow", "Overflow stopped zeros"), ("rank collapse", "Tokens that became alike stopped zeros")],
+)
+def test_every_kind_of_finding_can_be_the_reason(small, kind: str, words: str) -> None:
+    (network,) = small.networks
+    faulty = replace(
+        network.arm("zeros"), findings=(Finding(kind, "error", "0.weight", "what was measured", "mend it"),)
+    )
+    told = explain(replace(network, arms=(faulty, *network.arms[1:])), chance=0.1)
+    (sentence,) = [sentence for sentence in told if sentence.startswith(words)]
+    assert sentence.endswith(": what was measured.")
