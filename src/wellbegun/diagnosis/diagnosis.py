@@ -139,7 +139,13 @@ class Diagnosis:
         return made
 
     def to_json(self) -> str:
-        """Return everything as JSON."""
+        """Return everything as JSON, in the form that `wellbegun.diagnosis.json_schema()` describes.
+
+        >>> import torch, wellbegun as wb
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        >>> json.loads(wb.diagnose(model, "vector:8").to_json())["schema"]
+        'wellbegun.diagnosis/1'
+        """
         return json.dumps(self.to_record(), indent=1)
 
     def __str__(self) -> str:
