@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import wellbegun as wb
+from wellbegun.diagnosis import Finding
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.lab import Comparison, comparison_to_record
+from wellbegun.lab.outcome.verdict import explain
 from wellbegun.lab.report.page import render_page
 from wellbegun.lab.report.table import comparison_renderables
 
@@ -171,3 +174,17 @@ def test_auto_is_not_inferior_to_the_best_other_method() -> None:
         assert network.arm("auto").findings == ()
     tanh = comparison.networks[0]
     assert "saturated" in {f.kind for f in tanh.arm("normal(std=1)").findings if f.level == "error"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("overflow", "Overflow stopped zeros"), ("rank collapse", "Tokens that became alike stopped zeros")],
+)
+def test_every_kind_of_finding_can_be_the_reason(small, kind: str, words: str) -> None:
+    (network,) = small.networks
+    faulty = replace(
+        network.arm("zeros"), findings=(Finding(kind, "error", "0.weight", "what was measured", "mend it"),)
+    )
+    told = explain(replace(network, arms=(faulty, *network.arms[1:])))
+    (sentence,) = [sentence for sentence in told if sentence.startswith(words)]
+    assert sentence.endswith(": what was measured.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from wellbegun.diagnosis.causes import CAUSES
 from wellbegun.lab.outcome.result import BETTER, NO_DIFFERENCE, WORSE, Arm, Difference, NetworkResult
 from wellbegun.lab.trials.trial_result import DIVERGED, VANISHED
 
@@ -115,7 +116,7 @@ def _failures(result: NetworkResult) -> list[str]:
     ]
     lagging = [arm for arm in behind if _cause(arm)]
     if lagging:
-        causes = _join([f"{arm.method} ({_short(result, arm)}; {_CAUSES[_cause(arm)]})" for arm in lagging])
+        causes = _join([f"{arm.method} ({_short(result, arm)}; {CAUSES[_cause(arm)]})" for arm in lagging])
         sentences.append(f"Far behind the best: {causes}.")
     stopped = [(arm.method, _stop_step(arm)) for arm in result.arms if _stop_step(arm) is not None]
     if stopped:
@@ -132,8 +133,8 @@ def _stop_step(arm: Arm) -> int | None:
 
 def _cause(arm: Arm) -> str:
     """The kind of the finding that explains a failure best: errors before warnings, the most basic cause first."""
-    serious = [finding for finding in arm.findings if finding.level != "note" and finding.kind in _CAUSES]
-    order = list(_CAUSES)
+    serious = [finding for finding in arm.findings if finding.level != "note" and finding.kind in CAUSES]
+    order = list(CAUSES)
     best = min(serious, key=lambda f: (f.level != "error", order.index(f.kind)), default=None)
     return best.kind if best else ""
 
@@ -181,25 +182,13 @@ def _other(kind: str) -> Callable[[NetworkResult, Sequence[Arm]], str]:
     def phrase(result: NetworkResult, arms: Sequence[Arm]) -> str:
         message = next(finding.message for finding in arms[0].findings if finding.kind == kind)
         where = "" if len(arms) == 1 else f" (here {arms[0].method})"
-        return f"{_CAUSES[kind].capitalize()} stopped {_people(result, arms)}: {message}{where}"
+        return f"{CAUSES[kind].capitalize()} stopped {_people(result, arms)}: {message}{where}"
 
     return phrase
 
 
-_CAUSES = {
-    "non-finite": "infinite values",
-    "symmetric": "symmetry",
-    "no gradient": "zero gradients",
-    "saturated": "saturation",
-    "vanishing": "vanishing",
-    "exploding": "explosion",
-    "collapsed": "forgotten inputs",
-    "dead": "dead units",
-}
-"""Kinds of findings that explain a failure, the most basic first, and what a person calls them."""
-
 _PHRASES: dict[str, Callable[[NetworkResult, Sequence[Arm]], str]] = {
-    **{kind: _other(kind) for kind in _CAUSES},
+    **{kind: _other(kind) for kind in CAUSES},
     "symmetric": _symmetric,
     "saturated": _saturated,
     "vanishing": _vanishing,
