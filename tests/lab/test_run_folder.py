@@ -19,6 +19,8 @@ from wellbegun.lab.execution.folder import RunFolder
 from wellbegun.lab.execution.processes import Processes
 from wellbegun.lab.outcome.assemble import from_folder
 from wellbegun.lab.outcome.record import comparison_to_record
+from wellbegun.lab.session import resolved
+from wellbegun.lab.tasks import load_task
 from wellbegun.lab.trials.trial_result import same_numbers
 
 SMALL = {"seeds": 3, "activations": ["relu"], "depth": 3, "width": 16, "rates": [0.005, 0.02], "steps": 60}
@@ -149,20 +151,31 @@ def test_without_a_wish_such_a_network_trains_here() -> None:
     assert chosen(None, 1e12, 8, Processes) == ("processes" if cores() > 1 else "here")
 
 
-def test_a_function_of_the_users_gives_an_executor_and_a_network(tmp_path, monkeypatch) -> None:
+@pytest.mark.slow
+def test_functions_of_the_users_give_task_network_and_executor(tmp_path, monkeypatch) -> None:
+    """The task's numbers are drawn anew by each call: a worker must get those of the caller, and not call again."""
     (tmp_path / "own_cluster.py").write_text(
+        "import numpy as np\n"
         "import torch\n"
         "from wellbegun.lab.execution.processes import Processes\n\n"
         "def executor():\n    return Processes(1)\n\n"
-        "def build(task):\n    return torch.nn.Linear(task.inputs, task.outputs)\n"
+        "def build(task):\n    return torch.nn.Linear(task.inputs, task.outputs)\n\n"
+        "def part():\n    x = np.random.default_rng().normal(size=(100, 4))\n"
+        "    return x, (x[:, 0] > 0).astype(int)\n\n"
+        "def task():\n    return part(), part(), part()\n"
     )
     monkeypatch.chdir(tmp_path)
     same = {"network": "own_cluster:build", "seeds": 2, "rates": [0.02], "steps": 20}
-    there = wb.compare("digits", ["torch", "xavier"], executor="own_cluster:executor", **same)
-    here = wb.compare("digits", ["torch", "xavier"], executor="here", **same)
+    data = load_task("own_cluster:task")
+    there = wb.compare(data, ["torch", "xavier"], executor="own_cluster:executor", **same)
+    here = wb.compare(data, ["torch", "xavier"], executor="here", **same)
     runs = [[run.train_loss for arm in found.networks[0].arms for run in arm.runs] for found in (there, here)]
     assert runs[0] == runs[1]
     assert len(runs[0]) == 4
+    resolve = resolved("own_cluster:task")
+    assert resolve.sent is resolve.task
+    assert resolved("digits").sent == "digits"
+    assert wb.compare("own_cluster:task", ["xavier"], **same).task == "own_cluster:task"
 
 
 def test_errors_of_a_worker_reach_the_caller() -> None:
