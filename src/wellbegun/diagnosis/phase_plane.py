@@ -151,7 +151,7 @@ def draw_plane(axes: Axes, plane: PhasePlane, colours: Theme) -> None:
         "the signal grows\nwithout bound": np.isnan(plane.log_chi),
     }
     for text, where in regions.items():
-        if where.mean() > 0.06:
+        if where.mean() > 0.06 and where.sum(axis=1).max() > 0.28 * where.shape[1]:  # room for the words
             row, column = _middle(where, 0.3 if text.startswith("ordered") else 0.5)
             axes.text(
                 plane.weights[column], plane.biases[row], text, ha="center", va="center", color=colours.ink, fontsize=9,
