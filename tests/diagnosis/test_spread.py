@@ -13,12 +13,11 @@ import wellbegun as wb
 from wellbegun.diagnosis.facts import SpreadFacts
 from wellbegun.diagnosis.histogram import Histogram, added, edges
 from wellbegun.diagnosis.merged import Part, Sums, merged
-from wellbegun.diagnosis.spread import MOST, counted, histogram, sampled
+from wellbegun.diagnosis.spread import MOST, WAITING, counted, histograms, sampled
 
 
 def held(values: torch.Tensor) -> Histogram:
-    found = histogram(counted(values))
-    assert found is not None
+    (found,) = histograms(counted([sampled(values)] if values.numel() <= MOST else [values]))
     return found
 
 
@@ -69,6 +68,14 @@ def test_a_sample_is_small_the_same_each_time_and_from_all_over(shape: tuple[int
     if len(shape) > 1 and shape[0] > 1:
         step = sample[1, 0] - sample[0, 0]
         assert torch.equal(sample[-1] - sample[0], torch.full_like(sample[0], float(step) * (len(sample) - 1)))
+
+
+def test_counting_many_together_is_counting_each(monkeypatch) -> None:
+    model = chain(nn.ReLU, 20)
+    together = wb.diagnose(model, ROWS).facts.spreads
+    assert 3 * len(together) > WAITING
+    monkeypatch.setattr("wellbegun.diagnosis.spread.WAITING", 1)
+    assert wb.diagnose(model, ROWS).facts.spreads == together
 
 
 def test_small_tensors_are_counted_whole_and_heads_are_not_all_hidden() -> None:
