@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from wellbegun.lab.task import load_task
+from wellbegun.lab.tasks import load_task
 
 TASK = load_task("digits")
-ROWS, LABELS = torch.from_numpy(TASK.train.rows), torch.from_numpy(TASK.train.labels)
+ROWS, LABELS = torch.from_numpy(TASK.train.inputs), torch.from_numpy(TASK.train.targets)
 
 
 def plain(depth: int = 6, width: int = 48, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -24,8 +24,8 @@ def accuracy(model: nn.Module, split: str = "test") -> float:
     """Share of the digits that are read right."""
     part = getattr(TASK, split)
     with torch.no_grad():
-        guessed = model(torch.from_numpy(part.rows)).argmax(1)
-    return float((guessed == torch.from_numpy(part.labels)).float().mean())
+        guessed = model(torch.from_numpy(part.inputs)).argmax(1)
+    return float((guessed == torch.from_numpy(part.targets)).float().mean())
 
 
 def trained(model: nn.Module, steps: int = 40, rate: float = 0.05) -> float:

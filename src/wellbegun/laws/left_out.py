@@ -20,6 +20,7 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "DKS and TAT (DeepMind, 2021 and 2022)",
         "they change the activations of the network and not its weights, so a plan cannot carry them out",
     ),
+    ("SIREN at slope 1 (first and last layer apart from the rest)", "not done yet"),
     ("T-Fixup, Admin, Sub-LN (Magneto)", "not done yet"),
     ("the spectral condition as a recipe", "not done yet; muP follows from it"),
     ("mimetic initialisation", "sources disagree on which pair of matrices gets which constants; not done yet"),

@@ -9,7 +9,7 @@ from torch import nn
 
 import wellbegun as wb
 from wellbegun.errors import ArgumentError, PlanError
-from wellbegun.lab.settings import canonical
+from wellbegun.lab.trials.method import canonical
 
 FUNCTIONS = {
     "tanh": (nn.Tanh, np.tanh, lambda z: 1 / np.cosh(z) ** 2),
