@@ -202,5 +202,5 @@ def test_looks_linear_says_what_is_in_the_way() -> None:
 
 
 def test_the_lab_takes_recipes_as_methods() -> None:
-    assert canonical("stable_critical") == "stable_critical"
-    assert canonical("Critical@1( q=2 )") == "critical(q=2)"
+    assert canonical("stable_critical") == "stable_critical@1"
+    assert canonical("Critical@1( q=2 )") == "critical@1(q=2)"
