@@ -14,21 +14,22 @@ import time
 import torch
 
 import wellbegun as wb
-from wellbegun.lab.ensemble import batches, train_together
 from wellbegun.lab.network import PlainMLP
-from wellbegun.lab.task import load_task
+from wellbegun.lab.tasks import load_task
+from wellbegun.lab.trials.order import batches
+from wellbegun.lab.trials.together import train_together
 
 COPIES, STEPS, BATCH, TURNS = 40, 50, 64, 5
 
 
 def main() -> None:
     task = load_task("digits")
-    model = PlainMLP(task.inputs, task.classes, depth=20, width=64, activation="tanh")
+    model = PlainMLP(task.inputs, task.outputs, depth=20, width=64, activation="tanh")
     states = []
     for seed in range(COPIES):
-        wb.initialize(model, torch.from_numpy(task.train.rows), seed=seed, overwrite=True)
+        wb.initialize(model, torch.from_numpy(task.train.inputs), seed=seed, overwrite=True)
         states.append({name: p.detach().clone() for name, p in model.named_parameters()})
-    rows, labels = torch.from_numpy(task.train.rows), torch.from_numpy(task.train.labels)
+    rows, labels = torch.from_numpy(task.train.inputs), torch.from_numpy(task.train.targets)
 
     def together() -> None:
         train_together(model, states, [0.005] * COPIES, task, seed=0, steps=STEPS, batch=BATCH, every=STEPS)

@@ -93,7 +93,7 @@ Run = tuple[str, Network, str, float, int, Task]
 def runs(task: Task, quick: bool) -> list[Run]:
     """Return what is trained."""
     digits = {part: getattr(task, part) for part in ("train", "validation", "test")}
-    parity = replace(task, classes=2, **{part: Split(s.rows, s.labels % 2) for part, s in digits.items()})
+    parity = replace(task, outputs=2, **{part: Split(s.inputs, s.targets % 2) for part, s in digits.items()})
     found: list[Run] = [
         (f"sigmoid, {depth} layers, Xavier", Network("sigmoid", depth), "xavier", 0.1, 300, task)
         for depth in ((3, 5) if quick else (1, 2, 3, 5, 10))
@@ -120,7 +120,7 @@ def runs(task: Task, quick: bool) -> list[Run]:
 
 def dead_units(task: Task, quick: bool) -> dict[str, float]:
     """Return the share of units that are off for every training image, at the start and after training."""
-    rows, labels = torch.from_numpy(task.train.rows), torch.from_numpy(task.train.labels)
+    rows, labels = torch.from_numpy(task.train.inputs), torch.from_numpy(task.train.targets)
     sums = measured(torch.relu, wb.HeNormal(), depth=DEPTH, width=WIDTH, seed=0, inputs=rows.double())[2]
     found = {f"start, layer {layer}": off(sums[layer]) for layer in (0, 10, 30)}
     for rate in (0.01, 0.3) if quick else (0.01, 0.1, 0.3):

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 import wellbegun as wb
-from wellbegun.lab.ensemble import Curve, train_together
 from wellbegun.lab.network import PlainMLP
 from wellbegun.lab.task import Split, Task
+from wellbegun.lab.trials.curve import Curve
+from wellbegun.lab.trials.together import train_together
 
 TRAIN = 1400
 EVERY = 50
@@ -31,7 +32,8 @@ def load_digits_task() -> Task:
     kept, scored = order[:TRAIN], order[TRAIN:]
     rows = ((data.data - data.data[kept].mean()) / data.data[kept].std()).astype(np.float32)
     train, test = (Split(rows[part], data.target[part].astype(np.int64)) for part in (kept, scored))
-    return Task("digits", "1,797 real handwritten digits", 10, train, test, test)
+    digits = "1,797 real handwritten digits"
+    return Task("digits", digits, "scikit-learn", "CC BY 4.0", "classes", 10, train, test, test)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Network:
 
     def build(self, task: Task) -> PlainMLP:
         """Make it; its weights are set by a plan afterwards."""
-        model = PlainMLP(task.inputs, task.classes, depth=self.depth, width=self.width, activation=self.activation)
+        model = PlainMLP(task.inputs, task.outputs, depth=self.depth, width=self.width, activation=self.activation)
         if self.function is not None:
             model.activation = self.function
         return model
@@ -60,7 +62,7 @@ class Network:
 def start(network: Network, recipe: str, task: Task, seed: int) -> PlainMLP:
     """Return the network with the weights that a recipe plans for it."""
     model = network.build(task)
-    plan = wb.plan(model, torch.from_numpy(task.train.rows), seed=seed, recipe=recipe)
+    plan = wb.plan(model, torch.from_numpy(task.train.inputs), seed=seed, recipe=recipe)
     wb.apply(plan, model)
     return model
 
@@ -78,4 +80,4 @@ def train(
 
 def accuracy(curve: Curve) -> float:
     """Return the share of the images to score that a trained network gets right."""
-    return float(curve.right.mean())
+    return float(curve.items.mean())

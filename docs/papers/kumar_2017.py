@@ -39,7 +39,7 @@ def measure(quick: bool) -> Results:
         ).items():
             sigmoid[recipe]["accuracy"].append(accuracy(curve))
             sigmoid[recipe]["curve"].append(curve.validation)
-    batch = torch.from_numpy(task.train.rows[:256]), torch.from_numpy(task.train.labels[:256])
+    batch = torch.from_numpy(task.train.inputs[:256]), torch.from_numpy(task.train.targets[:256])
     for recipe, kept in sigmoid.items():
         layers = wb.diagnose(start(Network("sigmoid", 10), recipe, task, 0), batch).layers
         kept["gradient_ratio"] = (layers[0].gradient / layers[-1].gradient) ** 0.5

@@ -155,6 +155,7 @@ def _measure(
         unseen=probe.unseen(),
         jacobian=slopes,
         aliases=probe.made_of(),
+        spreads=probe.spreads.facts(),
         data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
     )
     if company.size == 1:

@@ -29,6 +29,7 @@ from wellbegun.diagnosis.functions import (
     SUMS,
 )
 from wellbegun.diagnosis.kept import Written
+from wellbegun.diagnosis.spread import Spreads
 from wellbegun.diagnosis.streams import Streams
 from wellbegun.diagnosis.watched import Gate, Watched
 
@@ -75,6 +76,7 @@ class Probe(TorchFunctionMode):
         self._moments: ByTensor[Answer[Any]] = ByTensor()
         self.attentions = Attentions(self._behind)
         self.streams = Streams(self._moment, self._bundle)
+        self.spreads = Spreads(FEWEST_INPUTS)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -263,6 +265,7 @@ class Probe(TorchFunctionMode):
                 if axis not in found:
                     found[axis] = self._bundle.ask(measure.each_activated, result, name, axis)
                 layer.behind = self._moments[result] = found[axis]
+                self.spreads.activated(layer.index, result)
         self._followed.pop(result)  # it worked in place
 
     def _moment(self, tensor: torch.Tensor) -> Answer[Any]:
@@ -316,6 +319,7 @@ class Probe(TorchFunctionMode):
             inflowing=None if inflow is None else self._moment(inflow),
             keys=None if self._inputs is None else measure.unit_keys(result, axis),
         )
+        self.spreads.put_out(layer.index, result if seen is None else seen)
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)

@@ -20,6 +20,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mish": torch.nn.functional.mish,
     "softplus": torch.nn.functional.softplus,
     "leaky_relu": torch.nn.functional.leaky_relu,
+    "sine": torch.sin,
 }
 
 
@@ -47,6 +48,7 @@ class PlainMLP(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return one row of logits for each row of inputs."""
+        x = x.flatten(1)  # an image is read as a vector
         for layer in self.hidden:
             x = self.activation(layer(x))
         logits: torch.Tensor = self.output(x)

@@ -1,106 +1,165 @@
-"""Tasks on real data: what is learnt, how the data are split, where they come from."""
+"""What is learnt: inputs and targets, split once and for all, where they come from and how a score is told."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wellbegun.errors import MissingExtraError, UnknownNameError
+from wellbegun.errors import ArgumentError
 
-Rows = NDArray[np.float32]
-Labels = NDArray[np.int64]
+Kind = Literal["classes", "tokens", "mask", "field"]
+"""What a network is asked for: one class an input, the next token at each place, a mask of the input, or the values of
+a field at a point."""
 
-_SPLIT_SEED = 20260101
-"""Fixes which images train, validate and test, for every comparison ever made with this release."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+SPLIT_SEED = 20260101
+"""Fixes which inputs train, validate and test, for every comparison ever made with this release."""
+
+PEAK = 2.0
+"""Range of the values of a field, which run from -1 to 1; PSNR is told against it."""
+
+_MEASURES: dict[Kind, str] = {"classes": "accuracy", "tokens": "nats a character", "mask": "dice", "field": "PSNR dB"}
+_RANKS = {"tokens": (1,), "mask": (3,), "field": (1,), "classes": (1, 3)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
-    """Inputs, one row each, and their labels."""
+    """Inputs and what is asked of each.
 
-    rows: Rows
-    labels: Labels
+    Attributes:
+        inputs: float32 or, for tokens, int64; one input a row: (n, features), (n, channels, height, width) or
+            (n, length).
+        targets: "classes": int64 (n,). "tokens": int64 (n, length), the token after each. "mask": float32
+            (n, 1, height, width) of zeros and ones. "field": float32 (n, channels) from -1 to 1.
+    """
+
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.targets):
+            raise ArgumentError(f"a split has {len(self.inputs)} inputs but {len(self.targets)} targets")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
-    """A classification task, split once and for all.
+    """Data, split once and for all: learning rates are chosen on validation, scores are taken on test.
+
+    >>> generator = np.random.default_rng(0)
+    >>> parts = [Split(generator.normal(size=(8, 3)).astype(np.float32), np.arange(8) % 2) for _ in range(3)]
+    >>> task = Task("toy", "drawn numbers", "drawn here", "none", "classes", 2, *parts)
+    >>> task.spec, task.shape, task.measure, task.chance
+    ('vector:3', (3,), 'accuracy', 0.5)
 
     Attributes:
         name: on the command line.
-        description: the data in one sentence, with source and licence.
-        classes: number of classes.
-        train, validation, test: learning rates are chosen on validation, scores are taken on test.
+        description: the data in one or two sentences.
+        source: who made them, and where they are from.
+        licence: under which they may be used.
+        kind: what is asked for; see `Split`.
+        outputs: classes, symbols of the alphabet, or channels of a mask or field: numbers that a network returns.
+        train, validation, test: the three parts.
+        names: of the classes or symbols, if they have any.
+
+    Raises:
+        ArgumentError: the kind is unknown, or a part does not fit it; says which part, and what would fit.
     """
 
     name: str
     description: str
-    classes: int
+    source: str
+    licence: str
+    kind: Kind
+    outputs: int
     train: Split
     validation: Split
     test: Split
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ArgumentError(f"the kind of a task is one of {', '.join(KINDS)}; got {self.kind!r}")
+        for part in ("train", "validation", "test"):
+            self._check(part, getattr(self, part))
+
+    def _check(self, part: str, split: Split) -> None:
+        where, inputs, targets = f"{part} of the task {self.name!r}", split.inputs, split.targets
+        if not len(split):
+            raise ArgumentError(f"{where} is empty")
+        if inputs.shape[1:] != self.shape:
+            raise ArgumentError(f"{where} has inputs of shape {inputs.shape[1:]}, and train has {self.shape}")
+        if inputs.ndim - 1 not in _RANKS[self.kind]:
+            allowed = " or ".join(str(rank) for rank in _RANKS[self.kind])
+            raise ArgumentError(
+                f"{where}: inputs of a task of kind {self.kind!r} have {allowed} dimensions besides the first, got the "
+                f"shape {inputs.shape}"
+            )
+        whole_inputs, whole_targets = self.kind == "tokens", self.kind in ("classes", "tokens")
+        for what, array, whole in (("inputs", inputs, whole_inputs), ("targets", targets, whole_targets)):
+            wanted = np.int64 if whole else np.float32
+            if array.dtype != wanted:
+                raise ArgumentError(f"{where}: {what} must be {np.dtype(wanted)}, got {array.dtype}")
+        expected = {
+            "classes": (),
+            "tokens": self.shape,
+            "mask": (self.outputs, *self.shape[1:]),
+            "field": (self.outputs,),
+        }[self.kind]
+        if targets.shape[1:] != expected:
+            raise ArgumentError(f"{where}: targets must have the shape (n, *{expected}), got {targets.shape}")
+        if whole_targets and (targets.min() < 0 or targets.max() >= self.outputs):
+            raise ArgumentError(
+                f"{where}: targets must be from 0 to {self.outputs - 1}, got {targets.min()} to {targets.max()}"
+            )
 
     @property
-    def chance(self) -> float:
-        """Accuracy of guessing."""
-        return 1.0 / self.classes
+    def shape(self) -> tuple[int, ...]:
+        """Of one input."""
+        return tuple(self.train.inputs.shape[1:])
 
     @property
     def inputs(self) -> int:
         """Numbers in one input."""
-        return int(self.train.rows.shape[1])
+        return math.prod(self.shape)
 
+    @property
+    def spec(self) -> str:
+        """One input as `wb.plan` takes it: "vector:64", "image:1x28x28" or "tokens:64"."""
+        kind = "tokens" if self.kind == "tokens" else {1: "vector", 3: "image"}[len(self.shape)]
+        return f"{kind}:{'x'.join(str(size) for size in self.shape)}"
 
-def load_task(name: str) -> Task:
-    """Return the task of a name.
+    @property
+    def measure(self) -> str:
+        """What the score is: "accuracy", "nats a character", "dice" or "PSNR dB"."""
+        return _MEASURES[self.kind]
 
-    Raises:
-        UnknownNameError: no such task; the closest names are offered.
-        MissingExtraError: the library that brings the data is not installed.
-    """
-    return find_task(name)()
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger score is a better one."""
+        return self.kind != "tokens"
 
+    @property
+    def chance(self) -> float:
+        """Score of guessing on the test part.
 
-def find_task(name: str) -> Callable[[], Task]:
-    """Return the loader of a task.
-
-    Raises:
-        UnknownNameError: no such task; the closest names are offered.
-    """
-    if name not in TASKS:
-        raise UnknownNameError("task", name, TASKS)
-    return TASKS[name]
-
-
-def _digits() -> Task:
-    if importlib.util.find_spec("sklearn") is None:
-        raise MissingExtraError("scikit-learn", "lab", "the task 'digits'")
-    from sklearn.datasets import load_digits
-
-    data: Any = load_digits()
-    train, validation, test = _three_ways(data.data.astype(np.float64), data.target.astype(np.int64), 1000, 400)
-    description = (
-        "1,797 real handwritten digits, 8×8 grey values: 1,000 to train, 400 to choose the learning rate, 397 to score "
-        "(UCI Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, 1998, CC BY 4.0, as shipped with "
-        "scikit-learn)"
-    )
-    return Task("digits", description, 10, train, validation, test)
-
-
-def _three_ways(rows: NDArray[np.float64], labels: Labels, train: int, validation: int) -> tuple[Split, Split, Split]:
-    """Shuffle once, cut twice, and standardise each column by what the training rows know."""
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(rows))
-    parts = np.split(order, [train, train + validation])
-    mean, std = rows[parts[0]].mean(0), rows[parts[0]].std(0)
-    std[std == 0] = 1.0  # a pixel that never changes
-    scaled = ((rows - mean) / std).astype(np.float32)
-    first, second, third = (Split(scaled[part], labels[part]) for part in parts)
-    return first, second, third
-
-
-TASKS: dict[str, Callable[[], Task]] = {"digits": _digits}
+        An even guess among the classes or symbols; for a mask the dice of marking everything, and for a field the
+        PSNR of its mean, both of which take no look at the input.
+        """
+        if self.kind == "classes":
+            return 1.0 / self.outputs
+        if self.kind == "tokens":
+            return math.log(self.outputs)
+        targets = self.test.targets.astype(np.float64)
+        if self.kind == "mask":
+            share = targets.reshape(len(targets), -1).mean(1)
+            return float((2 * share / (1 + share)).mean())
+        error = float(np.square(targets - self.train.targets.mean(0, dtype=np.float64)).mean())
+        return 10 * math.log10(PEAK**2 / error)
