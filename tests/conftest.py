@@ -1,11 +1,16 @@
-"""Settings for all tests: deterministic properties, and a rotating part of the slow tests."""
+"""Settings for all tests: deterministic properties, a rotating part of the slow tests, one thread a process."""
 
 from __future__ import annotations
 
+import os
 import zlib
 
 import hypothesis
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # with one process a core, more threads would only wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("wellbegun", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("wellbegun")

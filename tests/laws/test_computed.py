@@ -72,7 +72,7 @@ def test_two_draws_are_independent() -> None:
         ((("sub", 1.0, "%0"),), lambda x: 1 - x), ((("div", "%0", 4.0),), lambda x: x / 4),
         ((("minimum", "%0", 0.5),), lambda x: np.minimum(x, 0.5)), ((("pow", "%0", 2.0),), lambda x: x**2),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: "expected" if callable(value) else str(value)[:30],
 )  # fmt: skip
 def test_each_function(steps, expected) -> None:
     base = drawn(Computed((("normal", 0.0, 1.0),)), (50, 50)).astype(np.float64)
