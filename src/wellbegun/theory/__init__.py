@@ -6,6 +6,7 @@ from wellbegun.theory.chain import ChainLayer, LayerPrediction, predict_chain
 from wellbegun.theory.correlation import Correlated, correlated
 from wellbegun.theory.critical import CriticalPoint, critical, mean_compensated, point_for_depth
 from wellbegun.theory.critical_line import critical_at_bias, critical_line
+from wellbegun.theory.dead import born_dead, share_off
 from wellbegun.theory.finite_width import FiniteWidth, finite_width
 from wellbegun.theory.fixed_point import FixedPoint
 from wellbegun.theory.gain import gain
@@ -39,6 +40,7 @@ __all__ = [
     "Softmax",
     "activation_names",
     "attended_correlation",
+    "born_dead",
     "correlated",
     "critical",
     "critical_at_bias",
@@ -54,5 +56,6 @@ __all__ = [
     "odd_part_slope",
     "point_for_depth",
     "predict_chain",
+    "share_off",
     "softmax",
 ]
