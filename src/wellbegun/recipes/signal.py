@@ -182,6 +182,8 @@ class Signals:
             n = max(operation.shape[-1:] or (1,))
             return Signal(math.exp(min(first.second_moment, 8.0)) / n**2, 1 / n, False, doubt or "a softmax")
         if kind == "scale":
+            if self._graph.is_assumed_data(operation.index):  # a share of an unknown size is an unknown size
+                return replace(first, doubt=doubt)
             parts = tuple((name, size * operation.factor) for name, size in first.parts)
             size, mean = first.second_moment * operation.factor**2, first.mean * operation.factor
             return Signal(size, mean, first.fresh, doubt, power=first.power, parts=parts)

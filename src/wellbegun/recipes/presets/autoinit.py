@@ -136,6 +136,8 @@ class _Propagation:
             product = math.prod(pair[0] for pair in incoming)
             return product, second - product**2
         if kind == "scale":
+            if self._graph.is_assumed_data(operation.index):  # a share of an unknown size is an unknown size
+                return mean, variance
             return mean * operation.factor, variance * operation.factor**2
         if kind == "shift":
             by = next((value for key, value in operation.scalars if key != "alpha" and isinstance(value, float)), 0.0)
