@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.graph.primitives import TESTS
-from wellbegun.recipes.behind import SILENT, activation_of, behind_activation, exponent_of, largest_of
+from wellbegun.recipes.behind import SILENT, activation_of, behind_activation, exponent_of
 from wellbegun.recipes.held import bias_moments, element_second_moment
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import carried
+from wellbegun.theory import maximum
 
 ASSUMED = 1.0
 """Second moment of an input whose values were not given."""
@@ -270,14 +271,14 @@ class Signals:
 
     def _largest(self, operation: Operation, first: Signal, doubt: str) -> Signal:
         """Behind a maximum over places, which are alike: of what an activation takes, if one made the signal."""
-        mean, variance = largest_of(round(min(self._terms(operation), 4096)))
+        top = maximum(round(min(self._terms(operation), 4096)), ALIKE)
         source = self._graph.source(operation.inputs[0])
         before, detail = first, ""
         if source.kind == "activation" and source.inputs:
             before, detail = self[source.inputs[0]], source.detail
         spread = max(before.second_moment - before.mean**2, 0.0)
-        mean = before.mean + math.sqrt(spread * (1 - ALIKE)) * mean
-        size = spread * (ALIKE + (1 - ALIKE) * variance) + mean**2
+        mean = before.mean + math.sqrt(spread) * top.mean
+        size = spread * (top.second - top.mean**2) + mean**2
         doubt = doubt or "pooling"
         made = Signal(size, mean, False, doubt, power=first.power)
         return replace(self._activated(detail, made, doubt), power=first.power) if detail else made
