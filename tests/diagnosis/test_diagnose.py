@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ import wellbegun as wb
 from wellbegun.diagnosis.facts import Facts
 from wellbegun.diagnosis.findings import find_faults
 from wellbegun.errors import ArgumentError, TraceError
+from wellbegun.theory import share_off
 
 
 def mlp(activation: Callable[[], nn.Module], depth: int, width: int = 64) -> nn.Sequential:
@@ -367,3 +369,24 @@ def test_text_and_json(batch) -> None:
     assert "Mend:" in str(found)
     wb.initialize(model, batch[0], seed=0, overwrite=True)
     assert "no faults found" in str(wb.diagnose(model, batch))
+
+
+def test_theory_explains_dead_units(batch) -> None:
+    """Behind 30 He layers, units are off because inputs are alike; a bias that switches them off is another cause."""
+    deep = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), *mlp(nn.ReLU, 29, width=256))
+    wb.initialize(deep, batch[0], seed=0, recipe="he")
+    found = wb.diagnose(deep, batch)
+    inputs = len(batch[0])
+    for layer in found.layers[:-1]:
+        theory = share_off(max(layer.cosine, 0.0), inputs)
+        # binomial, over 256 units; a little is left to cosines that are not all the same
+        assert layer.dead == pytest.approx(theory, abs=4 * (max(theory, 0.01) / 256) ** 0.5 + 0.05), layer.name
+    finding = next(f for f in found.findings if f.kind == "dead")
+    assert re.search(rf"by theory {inputs} inputs of cosine \S+ leave \d+% of units off: the inputs", finding.message)
+    shallow = mlp(nn.ReLU, 3, width=64)
+    wb.initialize(shallow, batch[0], seed=0, recipe="he")
+    with torch.no_grad():
+        shallow[0].bias.sub_(torch.tensor([100.0] * 40 + [0.0] * 24))
+    finding = next(f for f in wb.diagnose(shallow, batch).findings if f.kind == "dead")
+    assert finding.layer == "0.weight"
+    assert "biases or weights of one sign keep them off: the layer's outputs have the mean -6" in finding.message

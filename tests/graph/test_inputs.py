@@ -146,3 +146,43 @@ LAYERS = [
 def test_inputs_of_layers_of_torch(model: nn.Module) -> None:
     graph = trace(model)
     assert all(variable.name in graph.uses for variable in graph.variables)
+
+
+class Scaled(nn.Module):
+    """Takes its data twice as large, a little moved."""
+
+    def __init__(self, first: nn.Module) -> None:
+        super().__init__()
+        self.first = first
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.first(2.0 * x - 1.0)
+        return made
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_factor_on_the_data_is_a_factor(given: bool) -> None:
+    """It was recorded as a shift where no data were given, so that a recipe could read 2 * x as x + 2."""
+    data = torch.rand(64, 16, generator=torch.Generator().manual_seed(0)) if given else "vector:16"
+    graph = trace(Scaled(nn.Linear(16, 8)), data)
+    assert [(step.kind, step.factor) for step in graph.operations] == [
+        ("input", 1.0),
+        ("scale", 2.0),
+        ("shift", 1.0),
+        ("linear", 1.0),
+    ]
+    linear = graph.operations[-1]
+    assert graph.source(linear.inputs[0]).kind == "input"
+    assert graph.is_assumed_data(linear.inputs[0]) is not given
+
+
+def test_scaled_data_are_data_still() -> None:
+    data = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    moment = float((2 * data.double()).square().mean())
+    measured = wb.plan(Scaled(nn.Linear(16, 8)), data, seed=0)["first.weight"]
+    assert measured.before == pytest.approx(moment, rel=1e-6)
+    assert "fed by the data" in measured.reason
+    assert "(measured)" in measured.reason
+    assumed = wb.plan(Scaled(nn.Linear(16, 8)), "vector:16", seed=0)["first.weight"]
+    assert assumed.before == 1
+    assert "(assumed" in assumed.reason

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import wellbegun as wb
-from wellbegun.recipes.behind import largest_of
 
 ROWS = 64
 
@@ -104,14 +103,6 @@ def test_attention_with_its_values_on_the_left() -> None:
     entry = wb.plan(Net(values_on_the_left), x, seed=0)["last.weight"]
     assert entry.before == pytest.approx(1.0)
     assert "fed by attention, which averages values" in entry.reason
-
-
-def test_the_largest_of_normal_numbers() -> None:
-    drawn = torch.randn(200_000, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64).amax(1)
-    mean, variance = largest_of(9)
-    assert mean == pytest.approx(float(drawn.mean()), abs=0.01)
-    assert variance == pytest.approx(float(drawn.var()), abs=0.01)
-    assert largest_of(1) == pytest.approx((0.0, 1.0), abs=1e-6)
 
 
 def test_the_state_of_a_loop_written_by_hand() -> None:

@@ -256,3 +256,43 @@ def test_correlations_on_a_smooth_critical_line_go_as_one_over_depth(name: str) 
     for _ in range(depth):
         rho = field.correlation_map(rho, 1.0)
     assert (1 - rho) * depth == pytest.approx(2 / curvature, rel=0.05)
+
+
+@pytest.mark.parametrize("dropout", [0.1, 0.5])
+def test_critical_relu_with_dropout(dropout: float) -> None:
+    """sigma_w² = 2 (1 - p) keeps the length and the gradient; inputs that are equal do not stay so."""
+    field = MeanField("relu", 2 * (1 - dropout), dropout=dropout)
+    assert field.length_map(0.7) == pytest.approx(0.7, rel=1e-14)
+    assert field.gradient_factor(0.7) == pytest.approx(1.0, rel=1e-14)
+    assert [(point.q, point.stability) for point in field.fixed_points()] == [(1.0, "marginal")]
+    assert field.correlation_map(1.0) == pytest.approx(1 - dropout, rel=1e-13)
+    rho = field.correlation_fixed_point()
+    assert 0 < rho < 1 - dropout
+    assert field.correlation_map(rho) == pytest.approx(rho, abs=1e-11)
+    assert math.isfinite(field.depth_scales().correlation)
+
+
+def test_little_dropout_is_nearly_none() -> None:
+    for weights in (1.3, 2.0):
+        without, little = MeanField("tanh", weights, 0.05), MeanField("tanh", weights, 0.05, dropout=1e-9)
+        assert little.fixed_point().q == pytest.approx(without.fixed_point().q, rel=1e-7)
+        assert little.correlation_fixed_point() == pytest.approx(without.correlation_fixed_point(), abs=1e-4)
+    for dropout in (-0.1, 1.0, math.nan, True):
+        with pytest.raises(ArgumentError, match="dropout has to be a probability"):
+            MeanField("tanh", 1.0, dropout=dropout)
+
+
+def test_dropout_simulation() -> None:
+    """Two inputs, with masks of their own, through a layer of width 3,000; and the gradient's factor."""
+    generator, width, q, rho, p = np.random.default_rng(5), 3000, 0.8, 0.4, 0.3
+    field = MeanField("tanh", 1.5, 0.1, dropout=p)
+    z = math.sqrt(q) * np.array([[1.0, 0.0], [rho, math.sqrt(1 - rho**2)]]) @ generator.standard_normal((2, width))
+    kept = (generator.random((2, width)) < 1 - p) / (1 - p)
+    matrix = generator.standard_normal((width, width)) * math.sqrt(1.5 / width)
+    after = (np.tanh(z) * kept) @ matrix.T + math.sqrt(0.1) * generator.standard_normal(width)
+    assert (after**2).mean() == pytest.approx(field.length_map(q), rel=0.06)
+    correlation = (after[0] * after[1]).mean() / (after**2).mean()
+    assert correlation == pytest.approx(field.correlation_map(rho, q), abs=0.05)
+    back = (1 - np.tanh(z[0]) ** 2) * kept[0] * (matrix.T @ generator.standard_normal(width))
+    error = (back**2).std() / math.sqrt(width)
+    assert (back**2).mean() == pytest.approx(field.gradient_factor(q), abs=4 * error)

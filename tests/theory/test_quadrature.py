@@ -1,11 +1,13 @@
 """Panels, kinks and slopes."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from wellbegun.errors import TheoryError
+from wellbegun.theory import find_activation, moments
 from wellbegun.theory.kinks import find_kinks
 from wellbegun.theory.quadrature import gaussian_sample, legendre_rule, resolve
 
@@ -82,3 +84,48 @@ def test_what_cannot_be_integrated_is_refused() -> None:
         gaussian_sample(lambda x: np.exp(x**2), (), 9.0)
     with pytest.raises(TheoryError, match="grows too fast"):
         gaussian_sample(lambda x: np.exp(x**2 / 4), (), 1.0)
+
+
+def plain(function: Callable[[np.ndarray], np.ndarray], nodes: int) -> float:
+    """A mean over N(0, 1) by Gauss-Hermite quadrature, as others take it."""
+    z, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    return float(weights @ function(z) / weights.sum())
+
+
+# (moment, its function of x, nodes, error): section 4.5 of the literature
+ERRORS = [
+    ("mean", "relu(x)", "relu", 10, 1.7e-2),
+    ("mean", "relu(x)", "relu", 100, 1.6e-3),
+    ("mean", "relu(x)", "relu", 200, 8e-4),
+    ("slope_second", "abs(x) < 1", "hardtanh", 20, 1.6e-1),
+    ("slope_second", "abs(x) < 1", "hardtanh", 100, 2.8e-2),
+    ("slope_second", "abs(x) < 1", "hardtanh", 200, 5.1e-2),
+    ("second", "elu(x) ** 2", "elu", 100, 2.8e-5),
+    ("second", "selu(x) ** 2", "selu", 100, 8.8e-5),
+    ("second", "tanh(x) ** 2", "tanh", 10, 3e-3),
+    ("second", "tanh(x) ** 2", "tanh", 50, 4.2e-8),
+    ("second", "tanh(x) ** 2", "tanh", 100, 6.6e-12),
+    ("second", "tanh(10 * x) ** 2", "tanh(10 * x)", 100, 4e-2),
+    ("second", "gelu(x) ** 2", "gelu", 20, 1.7e-7),
+    ("slope_second", "x > 0", "relu", 11, 0.18),
+    ("slope_second", "x > 0", "relu", 101, 0.06),
+]
+
+
+@pytest.mark.parametrize(("moment", "function", "name", "nodes", "error"), ERRORS)
+def test_plain_gauss_hermite_is_as_far_off_as_published(
+    moment: str, function: str, name: str, nodes: int, error: float
+) -> None:
+    found = plain(find_activation(function).function, nodes)
+    assert abs(found - getattr(moments(name), moment)) == pytest.approx(error, rel=0.05)
+
+
+def test_where_plain_gauss_hermite_is_right_it_proves_nothing() -> None:
+    """He's numbers come out by symmetry, smooth functions by smoothness."""
+    for nodes in (10, 11, 100, 101):
+        assert plain(lambda z: np.maximum(z, 0.0) ** 2, nodes) == pytest.approx(0.5, abs=1e-14)
+    for nodes in (10, 100, 200):
+        assert plain(lambda z: z > 0, nodes) == pytest.approx(0.5, abs=1e-14)
+    assert plain(lambda z: find_activation("gelu").function(z) ** 2, 50) == pytest.approx(moments("gelu").second)
+    for nodes in (10, 20, 50, 100, 200):
+        assert abs(plain(lambda z: np.sin(30 * z) ** 2, nodes) - moments("sin_30").second) > 1e-3

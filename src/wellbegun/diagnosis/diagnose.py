@@ -140,10 +140,11 @@ def _measure(
     probe.settle()
     moments = company.mean_moments(gradients, named)
     del gradients
-    inputs = company.everyone(batch.count).values()
+    counts = company.everyone(batch.count).values()
+    inputs = None if None in counts else sum(number or 0 for number in counts)
     data = [tensor for tensor in batch.tensors if tensor.is_floating_point() and tensor.ndim > 1]
     facts = Facts(
-        layers=probe.facts(moments, None if None in inputs else sum(number or 0 for number in inputs)),
+        layers=probe.facts(moments, inputs),
         loss=float(value.loss.detach()),
         classes=value.classes,
         prior=value.prior,
@@ -157,6 +158,7 @@ def _measure(
         aliases=probe.made_of(),
         spreads=probe.spreads.facts(),
         data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
+        inputs=inputs,
     )
     if company.size == 1:
         return facts

@@ -235,6 +235,7 @@ class Facts:
         bands: of the layers, where theory was asked and the network is a plain chain; empty otherwise.
         spreads: of the layers, where the network was run; empty otherwise.
         phase: the plane of weight and bias variance, where theory was asked, or of a skeleton; None otherwise.
+        inputs: number of inputs in the batch, of all processes; None where it is not known.
         differing: of each parameter that should be the same on all processes and is not, the processes that hold other
             numbers than the first one.
     """
@@ -256,6 +257,7 @@ class Facts:
     bands: tuple[LayerBands, ...] = ()
     spreads: tuple[SpreadFacts, ...] = ()
     phase: PhaseFacts | None = None
+    inputs: int | None = None
     differing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property

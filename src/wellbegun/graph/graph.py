@@ -188,8 +188,20 @@ class Graph:
         return False
 
     def source(self, index: int) -> Operation:
-        """The operation that decides what flows here: views, dropout and shifts are looked through."""
+        """The operation that decides what flows here: views, dropout, shifts and factors on data are looked through."""
+        operation = self._behind(index, ("view", "dropout", "shift"))
+        if operation.kind == "scale":
+            data = self._behind(operation.index, ("view", "dropout", "shift", "scale"))
+            return data if data.kind == "input" else operation
+        return operation
+
+    def is_assumed_data(self, index: int) -> bool:
+        """Whether this is data that was not given, at most moved, shifted and scaled: nobody knows its size."""
+        source = self.source(index)
+        return source.kind == "input" and source.second_moment is None
+
+    def _behind(self, index: int, kinds: tuple[str, ...]) -> Operation:
         operation = self.operations[index]
-        while operation.kind in ("view", "dropout", "shift") and operation.inputs:
+        while operation.kind in kinds and operation.inputs:
             operation = self.operations[operation.inputs[0]]
         return operation

@@ -267,14 +267,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The uses of a parameter that were noted so far."""
         return self.uses[source.variable]
 
-    def is_assumed_data(self, value: object) -> bool:
-        """Whether a value is an input that was not given, at most shifted and scaled: its size is not known."""
-        index = self.result_of(value)
-        operation = None if index is None else self.operations[index]
-        while operation is not None and operation.kind in ("view", "shift") and operation.inputs:
-            operation = self.operations[operation.inputs[0]]
-        return operation is not None and operation.kind == "input" and operation.second_moment is None
-
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

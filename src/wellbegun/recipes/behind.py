@@ -1,12 +1,10 @@
-"""Moments behind an activation of a graph, for normal signals of any mean, and behind a maximum."""
+"""Moments behind an activation of a graph, for normal signals of any mean."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-
-import numpy as np
 
 from wellbegun.graph.graph import Graph
 from wellbegun.theory import Activation, Moments, find_activation, moments
@@ -44,21 +42,6 @@ def exponent_of(activation: Activation, second_moment: float) -> float:
     """d log E f² / d log q: 1 where f is linear, 2 for squares, near 0 for what saturates."""
     low, high = (max(moments(activation, max(second_moment, SILENT) * by).second, SILENT) for by in (1 / 1.1, 1.1))
     return max(math.log(high / low) / math.log(1.21), 0.0)
-
-
-@lru_cache(maxsize=64)
-def largest_of(count: int) -> tuple[float, float]:
-    """Mean and variance of the largest of independent standard normal numbers.
-
-    >>> [round(number, 3) for number in largest_of(4)]
-    [1.029, 0.492]
-    """
-    x = np.linspace(-8.0, 8.0, 4001)
-    below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x])
-    density = count * np.exp(-(x**2) / 2) * below ** (count - 1)
-    density /= density.sum()
-    mean = float(density @ x)
-    return mean, float(density @ (x - mean) ** 2)
 
 
 @lru_cache(maxsize=256)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from wellbegun.errors import TheoryError
 from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.graph.primitives import TESTS
-from wellbegun.recipes.behind import SILENT, activation_of, behind_activation, exponent_of, largest_of
+from wellbegun.recipes.behind import SILENT, activation_of, behind_activation, exponent_of
 from wellbegun.recipes.held import bias_moments, element_second_moment
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import carried
+from wellbegun.theory import maximum
 
 ASSUMED = 1.0
 """Second moment of an input whose values were not given."""
@@ -182,6 +183,8 @@ class Signals:
             n = max(operation.shape[-1:] or (1,))
             return Signal(math.exp(min(first.second_moment, 8.0)) / n**2, 1 / n, False, doubt or "a softmax")
         if kind == "scale":
+            if self._graph.is_assumed_data(operation.index):  # a share of an unknown size is an unknown size
+                return replace(first, doubt=doubt)
             parts = tuple((name, size * operation.factor) for name, size in first.parts)
             size, mean = first.second_moment * operation.factor**2, first.mean * operation.factor
             return Signal(size, mean, first.fresh, doubt, power=first.power, parts=parts)
@@ -268,14 +271,14 @@ class Signals:
 
     def _largest(self, operation: Operation, first: Signal, doubt: str) -> Signal:
         """Behind a maximum over places, which are alike: of what an activation takes, if one made the signal."""
-        mean, variance = largest_of(round(min(self._terms(operation), 4096)))
+        top = maximum(round(min(self._terms(operation), 4096)), ALIKE)
         source = self._graph.source(operation.inputs[0])
         before, detail = first, ""
         if source.kind == "activation" and source.inputs:
             before, detail = self[source.inputs[0]], source.detail
         spread = max(before.second_moment - before.mean**2, 0.0)
-        mean = before.mean + math.sqrt(spread * (1 - ALIKE)) * mean
-        size = spread * (ALIKE + (1 - ALIKE) * variance) + mean**2
+        mean = before.mean + math.sqrt(spread) * top.mean
+        size = spread * (top.second - top.mean**2) + mean**2
         doubt = doubt or "pooling"
         made = Signal(size, mean, False, doubt, power=first.power)
         return replace(self._activated(detail, made, doubt), power=first.power) if detail else made

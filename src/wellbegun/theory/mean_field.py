@@ -46,15 +46,18 @@ class MeanField:
 
     activation: a name, an expression, a callable or an `Activation`. weight_variance: sigma_w². bias_variance:
     sigma_b². normalisation: of the pre-activations z over the units: "layer" or "rms" set q to 1 in every layer.
-    ArgumentError: a variance that is negative or not finite, an unknown normalisation.
-    Poole et al. 2016 (arXiv 1606.05340); Schoenholz et al. 2017 (arXiv 1611.01232); Xiao et al. 2018 (arXiv 1806.05393)
-    for convolutions.
+    dropout: probability with which f(z) is set to 0, the rest divided by 1 - dropout; drawn for each input. E f² then
+    counts 1 / (1 - dropout) times (critical for ReLU: sigma_w² = 2 (1 - dropout)), and equal inputs do not stay equal.
+    ArgumentError: a variance that is negative or not finite, an unknown normalisation, a dropout outside [0, 1).
+    Poole et al. 2016 (arXiv 1606.05340); Schoenholz et al. 2017 (arXiv 1611.01232), section 5 for dropout; Xiao et
+    al. 2018 (arXiv 1806.05393) for convolutions; Pretorius et al. 2018 (arXiv 1811.00293) for ReLU with noise.
     """
 
     activation: str | Callable[..., Any] | Activation
     weight_variance: float
     bias_variance: float = 0.0
     normalisation: Normalisation = "none"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         find_activation(self.activation)
@@ -66,6 +69,8 @@ class MeanField:
             raise ArgumentError("weight_variance has to be above 0: with none, no layer hands anything on")
         if self.normalisation not in ("none", "layer", "rms"):
             raise ArgumentError(f"normalisation has to be 'none', 'layer' or 'rms', not {self.normalisation!r}")
+        if isinstance(self.dropout, bool) or not 0 <= self.dropout < 1:
+            raise ArgumentError(f"dropout has to be a probability, at least 0 and below 1, not {self.dropout!r}")
 
     def length_map(self, q: float) -> float:
         """Return the next layer's variance of pre-activations (before its normalisation, if there is one).
@@ -73,11 +78,11 @@ class MeanField:
         >>> MeanField("relu", 2.0, 0.1).length_map(1.0)
         1.1
         """
-        return self.weight_variance * self._at(q).second + self.bias_variance
+        return self._noisy_variance * self._at(q).second + self.bias_variance
 
     def length_slope(self, q: float) -> float:
         """Return chi_q, the derivative of the length map: sigma_w² d E f² / dq; 0 where a normalisation fixes q."""
-        return 0.0 if self.normalisation != "none" else self.weight_variance * self._at(q).second_growth
+        return 0.0 if self.normalisation != "none" else self._noisy_variance * self._at(q).second_growth
 
     def lengths(self, q: float, depth: int) -> tuple[float, ...]:
         """Return the variances in depth layers, the first with variance q.
@@ -154,17 +159,18 @@ class MeanField:
         return self.weight_variance * correlated(self.activation, rho, q).slope / self.length_map(q)
 
     def correlation_fixed_point(self) -> float:
-        """Return the correlation that any two inputs end up with: 1 unless the phase is chaotic."""
+        """Return the correlation that any two inputs end up with: 1 unless the phase is chaotic or units drop out."""
         from scipy import optimize
 
         q = self._resolve(None)
-        if self.correlation_slope(1.0, q) <= 1 + CRITICAL:
+        if self.dropout == 0 and self.correlation_slope(1.0, q) <= 1 + CRITICAL:
             return 1.0
 
         def excess(rho: float) -> float:  # above 0 where inputs draw together; its root at 1 is divided out
             return 1 - self._decorrelation(rho, q) / (1 - rho)
 
-        return 0.0 if excess(0.0) <= 1e-13 else float(optimize.brentq(excess, 0.0, 1 - 1e-6, xtol=1e-13))
+        highest = 1 - (1e-12 if self.dropout else 1e-6)
+        return 0.0 if excess(0.0) <= 1e-13 else float(optimize.brentq(excess, 0.0, highest, xtol=1e-13))
 
     @property
     def chi(self) -> float:
@@ -176,7 +182,7 @@ class MeanField:
 
     def gradient_factor(self, q: float) -> float:
         """Return the factor on the gradient's variance through a layer at variance q."""
-        factor = self.weight_variance * self._at(q).slope_second
+        factor = self._noisy_variance * self._at(q).slope_second
         return factor if self.normalisation == "none" else factor / self.length_map(q)
 
     @property
@@ -199,14 +205,22 @@ class MeanField:
         """
         point = self.fixed_point()
         rho = self.correlation_fixed_point()
-        if self.phase == "critical":
+        if self.dropout == 0 and self.phase == "critical":
             return DepthScales(point.depth, math.inf)
         return DepthScales(point.depth, FixedPoint(rho, self.correlation_slope(rho)).depth)
 
     def _decorrelation(self, rho: float, q: float) -> float:
         """Return 1 - the next correlation, to full accuracy near 0."""
         pair = correlated(self.activation, rho, q)
-        return self.weight_variance * pair.distance / 2 / self.length_map(q)
+        apart = self.weight_variance * pair.distance / 2
+        if self.dropout:  # what is dropped for one input is not what is dropped for the other
+            apart += (self._noisy_variance - self.weight_variance) * self._at(q).second
+        return apart / self.length_map(q)
+
+    @property
+    def _noisy_variance(self) -> float:
+        """The factor on E f² and, backward, on E f'²: kept units are divided by 1 - dropout."""
+        return self.weight_variance / (1 - self.dropout)
 
     def _resolve(self, q: float | None) -> float:
         if self.normalisation != "none":

@@ -340,3 +340,19 @@ def test_orthogonal_kernels_get_the_factor_of_their_matrix() -> None:
     made = plan(model, "image:2x8x8", "scaled_orthogonal(gain=1)")
     assert made["0.weight"].law == wb.Orthogonal(math.sqrt(64 / 18))
     assert made["1.weight"].law == wb.Orthogonal(1.0)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_autoinit_reads_a_factor_on_the_data_as_a_factor(given: bool) -> None:
+    class Pixels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x / 4.0)
+
+    data = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    made = wb.plan(Pixels(), data if given else "vector:16", seed=0, recipe="autoinit")
+    size = float((data.double() / 4).square().mean()) if given else 1.0
+    assert made["layer.weight"].law.moments(())[1] == pytest.approx((16 * size) ** -0.5, rel=1e-3)

@@ -78,3 +78,17 @@ def test_a_network_without_sines_is_refused() -> None:
 def test_bad_arguments(omega: str) -> None:
     with pytest.raises(ArgumentError, match="omega_0 must be a number above 0"):
         wb.plan(siren(2, 8), "vector:2", seed=0, recipe=f"siren(omega_0={omega})")
+
+
+@pytest.mark.parametrize("points", ["vector:2", torch.linspace(0, 1, 16).reshape(8, 2)])
+def test_the_first_layer_is_known_behind_a_factor_on_the_coordinates(points: object) -> None:
+    class Field(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = siren(3, 64)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.net(2.0 * x - 1.0)
+            return made
+
+    assert wb.plan(Field(), points, seed=0, recipe="siren")["net.0.linear.weight"].law == wb.Uniform(-0.5, 0.5)

@@ -107,9 +107,6 @@ def _scale(recorder: Recorder, call: Call, value: Any, kind: str, number: float)
     if kind == "noise":  # dropout scales its mask
         recorder.record(call, "noise", ())
         return
-    if recorder.is_assumed_data(value):  # what the model makes of data of unknown size is unknown too
-        recorder.record(call, "shift", (value,), follow="same")
-        return
     factor = number if call.name == "mul" else 1.0 / number if number else math.inf
     recorder.record(call, "scale", (value,), follow="same", factor=factor)
 

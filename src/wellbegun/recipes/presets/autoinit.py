@@ -11,12 +11,13 @@ from wellbegun.graph.graph import WEIGHT_KINDS, Graph, Operation
 from wellbegun.laws import Normal, VarianceScaling
 from wellbegun.laws.scaled import DISTRIBUTIONS
 from wellbegun.recipes import recurrent
-from wellbegun.recipes.behind import behind_activation, largest_of
+from wellbegun.recipes.behind import behind_activation
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.presets.preset import Preset
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.special import special_proposals
+from wellbegun.theory import maximum
 
 Pair = tuple[float, float]
 """Mean and variance."""
@@ -136,6 +137,8 @@ class _Propagation:
             product = math.prod(pair[0] for pair in incoming)
             return product, second - product**2
         if kind == "scale":
+            if self._graph.is_assumed_data(operation.index):  # a share of an unknown size is an unknown size
+                return mean, variance
             return mean * operation.factor, variance * operation.factor**2
         if kind == "shift":
             by = next((value for key, value in operation.scalars if key != "alpha" and isinstance(value, float)), 0.0)
@@ -153,6 +156,6 @@ class _Propagation:
             places = max(round(inner / max(math.prod(operation.shape), 1)), 1)
             if "max" not in operation.detail:
                 return mean, variance / places
-            top, spread = largest_of(min(places, 4096))
-            return mean + top * math.sqrt(variance), variance * spread
+            top = maximum(min(places, 4096))
+            return mean + top.mean * math.sqrt(variance), variance * (top.second - top.mean**2)
         return None
