@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.copies import find_copies
@@ -155,13 +156,14 @@ def _measure(
         unseen=probe.unseen(),
         jacobian=slopes,
         aliases=probe.made_of(),
-        spreads=probe.spreads.facts(),
+        spreads=probe.spreads(),
         data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
     )
     if company.size == 1:
         return facts
     sums = tuple(Sums.of(layer) for layer in probe.layers)
     frequencies = None if value.frequencies is None else value.frequencies.cpu()
+    facts = replace(facts, spreads=tuple(facts.spreads))  # counted: samples are not sent
     return merged(company.everyone(Part(facts, sums, batch.count or 1, frequencies)))
 
 

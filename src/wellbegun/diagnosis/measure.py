@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from wellbegun.diagnosis.sample import each_sample
+
 _FLAT_BELOW = 0.1
 """A bounded activation counts as flat where its slope is below this share of its largest slope."""
 
@@ -47,21 +49,23 @@ class Sizes(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a layer put out: its sizes, the share of units that equal another one, and the mean cosine of places."""
+    """What a layer put out: its sizes, share of units that equal another one, mean cosine of places, and a sample."""
 
     second: float
     sizes: Sizes
     twins: float
     places: float
+    sample: torch.Tensor
 
 
 class Activated(NamedTuple):
-    """Second moment behind an activation, which units are zero for every input, and the share of flat values."""
+    """Second moment behind an activation, which units are zero for every input, share of flat values, and a sample."""
 
     second: float
     dead_units: torch.Tensor
     dead: float
     saturated: float
+    sample: torch.Tensor
 
 
 def each_output(stack: torch.Tensor, unit_axis: int) -> list[Output]:
@@ -71,8 +75,8 @@ def each_output(stack: torch.Tensor, unit_axis: int) -> list[Output]:
         stack: [values, *shape], the first axis of the shape counts inputs.
         unit_axis: of a value, not negative.
     """
-    found = zip(each_sizes(stack), each_twin_share(stack, unit_axis), each_place_cosine(stack), strict=True)
-    return [Output(one.second, one, twins, places) for one, twins, places in found]
+    found = (each_sizes(stack), each_twin_share(stack, unit_axis), each_place_cosine(stack), each_sample(stack))
+    return [Output(sizes.second, sizes, *rest) for sizes, *rest in zip(*found, strict=True)]
 
 
 def sizes(value: torch.Tensor) -> Sizes:
@@ -200,10 +204,8 @@ def each_activated(stack: torch.Tensor, activation: str, unit_axis: int) -> list
     """
     dead = _each_dead_units(stack, unit_axis)
     shares = dead.double().flatten(1).mean(1).tolist()
-    return [
-        Activated(*found)
-        for found in zip(_seconds(stack).tolist(), dead, shares, _each_flat_share(activation, stack), strict=True)
-    ]
+    found = (_seconds(stack).tolist(), dead, shares, _each_flat_share(activation, stack), each_sample(stack))
+    return [Activated(*each) for each in zip(*found, strict=True)]
 
 
 def twin_share(value: torch.Tensor, unit_axis: int, *, moving: bool = False) -> float:

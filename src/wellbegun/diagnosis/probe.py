@@ -76,7 +76,6 @@ class Probe(TorchFunctionMode):
         self._moments: ByTensor[Answer[Any]] = ByTensor()
         self.attentions = Attentions(self._behind)
         self.streams = Streams(self._moment, self._bundle)
-        self.spreads = Spreads(FEWEST_INPUTS)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -115,6 +114,14 @@ class Probe(TorchFunctionMode):
     def made_of(self) -> dict[str, tuple[str, ...]]:
         """Return, for each layer's weight that is computed from several parameters, all of them."""
         return {layer.name: layer.names for layer in self.layers if len(layer.names) > 1}
+
+    def spreads(self) -> Spreads:
+        """Return the histograms of all layers, which are counted when they are looked at."""
+        samples = [
+            (layer.output.value.sample, None if layer.behind is None else layer.behind.value.sample)
+            for layer in self.layers
+        ]
+        return Spreads(samples, FEWEST_INPUTS)
 
     def _facts(self, layer: Watched, moments: Mapping[str, float], open_gates: Sequence[Gate], few: bool) -> LayerFacts:
         gate = next((gate for gate in open_gates if gate.upstream >> layer.index & 1), None)
@@ -265,7 +272,6 @@ class Probe(TorchFunctionMode):
                 if axis not in found:
                     found[axis] = self._bundle.ask(measure.each_activated, result, name, axis)
                 layer.behind = self._moments[result] = found[axis]
-                self.spreads.activated(layer.index, result)
         self._followed.pop(result)  # it worked in place
 
     def _moment(self, tensor: torch.Tensor) -> Answer[Any]:
@@ -319,7 +325,6 @@ class Probe(TorchFunctionMode):
             inflowing=None if inflow is None else self._moment(inflow),
             keys=None if self._inputs is None else measure.unit_keys(result, axis),
         )
-        self.spreads.put_out(layer.index, result if seen is None else seen)
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)
