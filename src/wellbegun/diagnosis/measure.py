@@ -90,32 +90,44 @@ def each_sizes(stack: torch.Tensor) -> list[Sizes]:
         return [Sizes(math.nan, math.nan, math.nan, True)] * len(stack)
     values = stack.flatten(2) if stack.ndim > 2 else stack.reshape(len(stack), -1, 1)
     number, inputs, width = values.shape
-    sums = torch.zeros(3, number, dtype=torch.float64, device=values.device)
-    direction = sums.new_zeros(number, 1, width)
+    seconds = torch.zeros(number, dtype=torch.float64, device=values.device)
+    sums = seconds.new_zeros(number, 2, width)  # of all rows divided by their lengths, and of all rows
     for piece in torch.split(values, max(1, PIECE // (number * width)), 1):
         wide = piece.double()
         lengths = wide.square().sum(2)
-        sums[0] += wide.sum((1, 2))
-        sums[1] += lengths.sum(1)
-        slopes = lengths.rsqrt()
-        if float((lengths + slopes).sum()) < math.inf:
-            sums[2] += piece.shape[1]
-        else:  # a row of zeros, or one that is not finite, has no direction
-            known = (lengths > 0) & torch.isfinite(lengths)
-            slopes, wide = torch.where(known, slopes, 0.0), torch.where(known.unsqueeze(2), wide, 0.0)
-            sums[2] += known.sum(1)
-        direction += slopes.unsqueeze(1) @ wide
-    sums = torch.cat((sums, direction.square().sum((1, 2)).unsqueeze(0)))
-    size = inputs * width
+        seconds += lengths.sum(1)
+        factors = wide.new_ones(number, 2, piece.shape[1])
+        torch.rsqrt(lengths, out=factors[:, 0])
+        sums.baddbmm_(factors, wide)
+    totals = (seconds, sums[:, 1].sum(1), sums[:, 0].square().sum(1))
+    found = zip(stack, torch.stack(totals, 1).tolist(), strict=True)
     return [
         Sizes(
-            second / size,
-            total / size,
-            (length - count) / (count * (count - 1)) if count > 1 else math.nan,
+            second / (inputs * width),
+            total / (inputs * width),
+            _pair_cosine(length, inputs) if math.isfinite(length) else _cosine_of_directions(value),
             math.isfinite(second) or is_finite(value),
         )
-        for value, (total, second, count, length) in zip(stack, sums.t().tolist(), strict=True)
+        for value, (second, total, length) in found
     ]
+
+
+def _pair_cosine(length: float, count: float) -> float:
+    """Mean cosine between different ones of some directions, by the squared length of their sum."""
+    return (length - count) / (count * (count - 1)) if count > 1 else math.nan
+
+
+def _cosine_of_directions(value: torch.Tensor) -> float:
+    """Mean cosine between those rows that have a direction: rows of zeros have none, nor those that are not finite."""
+    together, count = torch.zeros((), dtype=torch.float64, device=value.device), 0
+    rows = value.reshape(len(value), -1)
+    for piece in torch.split(rows, max(1, PIECE // rows.shape[1])):
+        wide = piece.double()
+        lengths = wide.square().sum(1)
+        wide = wide[(lengths > 0) & torch.isfinite(lengths)]
+        count += len(wide)
+        together = together + (wide / torch.linalg.vector_norm(wide, dim=1, keepdim=True)).sum(0)
+    return _pair_cosine(float(together.square().sum()), count)
 
 
 def second_moment(value: torch.Tensor) -> float:
