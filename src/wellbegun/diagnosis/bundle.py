@@ -92,9 +92,7 @@ def each(measurement: Callable[..., Sequence[Result]], values: Sequence[torch.Te
 
 
 @torch.no_grad()
-def _together(
-    measurement: Callable[..., Sequence[Result]], values: Sequence[torch.Tensor], *options: Any
-) -> list[Result]:
+def _together(measurement: Callable[..., Sequence[Result]], values: list[torch.Tensor], *options: Any) -> list[Result]:
     """Measure values of one shape, type and device: stacked if they are small."""
     size = values[0].nbytes
     at_once = STACKED // size if 0 < size <= SMALL else 1
