@@ -8,10 +8,11 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from wellbegun.diagnosis.measure import PIECE
-
 SMALL = 1 << 16
 """Bytes up to which a value waits for others: a call of torch takes microseconds, whatever it has to do."""
+
+STACKED = 1 << 20
+"""Bytes that are measured in one go: more calls would cost more than this, and larger stacks would leave the cache."""
 
 MOST = 1 << 23
 """Bytes that wait at the same time: copies stay below this, whatever the depth of the network."""
@@ -68,22 +69,35 @@ class Bundle:
             self.settle()
         return answer
 
-    @torch.no_grad()
     def settle(self) -> None:
         """Measure all that waits."""
         waiting, self._waiting, self._bytes = self._waiting, defaultdict(list), 0
-        for (measurement, options, shape, _, _), values in waiting.items():
-            at_once = max(1, PIECE // shape.numel())
-            for start in range(0, len(values), at_once):
-                some = values[start : start + at_once]
-                found = measurement(torch.stack([value for value, _ in some]), *options)
-                for (_, answer), one in zip(some, found, strict=True):
-                    answer.value = one
+        for (measurement, options, *_), values in waiting.items():
+            found = _together(measurement, [value for value, _ in values], *options)
+            for (_, answer), one in zip(values, found, strict=True):
+                answer.value = one
 
 
 def each(measurement: Callable[..., Sequence[Result]], values: Sequence[torch.Tensor]) -> list[Result]:
     """Measure many values, the small ones of a shape together."""
-    bundle = Bundle()
-    answers = [bundle.ask(measurement, value, lasts=True) for value in values]
-    bundle.settle()
-    return [answer.value for answer in answers]
+    alike: defaultdict[Any, list[int]] = defaultdict(list)
+    for place, value in enumerate(values):
+        alike[value.shape, value.dtype, value.device].append(place)
+    found = {
+        place: one
+        for places in alike.values()
+        for place, one in zip(places, _together(measurement, [values[place] for place in places]), strict=True)
+    }
+    return [found[place] for place in range(len(values))]
+
+
+@torch.no_grad()
+def _together(measurement: Callable[..., Sequence[Result]], values: list[torch.Tensor], *options: Any) -> list[Result]:
+    """Measure values of one shape, type and device: stacked if they are small."""
+    size = values[0].nbytes
+    at_once = STACKED // size if 0 < size <= SMALL else 1
+    found: list[Result] = []
+    for start in range(0, len(values), at_once):
+        some = values[start : start + at_once]
+        found += measurement(torch.stack(some) if len(some) > 1 else some[0].unsqueeze(0), *options)
+    return found

@@ -99,9 +99,7 @@ def company_of(model: torch.nn.Module) -> Company:
 
     A model of neither kind is diagnosed by each process alone, also where others run.
     """
-    import torch.distributed as processes
-
-    if not (processes.is_available() and processes.is_initialized()):
+    if not _are_connected():
         return Company()
     wrapper = torch.nn.parallel.DistributedDataParallel
     replicated = next((module for module in model.modules() if isinstance(module, wrapper)), None)
@@ -124,9 +122,7 @@ def refuse_pieces(model: torch.nn.Module) -> None:
     Raises:
         ArgumentError: parameters under ZeRO-3, or FSDP1's flat ones.
     """
-    import torch.distributed as processes
-
-    if not (processes.is_available() and processes.is_initialized()):
+    if not _are_connected():
         return
     partitioned = [name for name, parameter in model.named_parameters() if is_partitioned(parameter)]
     if partitioned:
@@ -150,6 +146,8 @@ def whole_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return {name: whole tensor} of the parameters and buffers that are DTensors, each name of a shared one."""
     made: dict[int, torch.Tensor] = {}
     found: dict[str, torch.Tensor] = {}
+    if not _are_connected():
+        return found
     tables = [table for module in model.modules() for table in (module._parameters, module._buffers)]
     if not any(_is_distributed(tensor) for table in tables for tensor in table.values()):
         return found
@@ -188,6 +186,13 @@ def put_whole(model: torch.nn.Module, whole: Mapping[str, torch.Tensor]) -> None
     if whole or managed_parameters(model):
         put_tensors(model, whole)
         drop_sharding_hooks(model)
+
+
+def _are_connected() -> bool:
+    """Whether there are processes that could hold parts of a model."""
+    import torch.distributed as processes
+
+    return processes.is_available() and processes.is_initialized()
 
 
 def _is_distributed(tensor: Any) -> bool:

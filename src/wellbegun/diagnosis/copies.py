@@ -38,7 +38,9 @@ def find_copies(parameters: Mapping[str, torch.Tensor]) -> tuple[Copies, ...]:
 
 
 def _is_candidate(tensor: torch.Tensor) -> bool:
-    return tensor.requires_grad and sum(size > 1 for size in tensor.shape) > 1 and tensor.is_floating_point()
+    if tensor.ndim < 2 or not (tensor.requires_grad and tensor.is_floating_point()):
+        return False
+    return sum(size > 1 for size in tensor.shape) > 1
 
 
 def _alike(parameters: Mapping[str, torch.Tensor], marks: Mapping[str, _Marks]) -> Iterator[list[str]]:
@@ -83,14 +85,14 @@ def _pairs(tensors: Mapping[str, torch.Tensor], marks: Sequence[_Marks]) -> dict
     """Pairs of names of tensors, with the number of blocks that they have in common."""
     import torch
 
-    named, counts = list(tensors), torch.tensor([len(found.keys) for found in marks])
     varied = torch.cat([found.varied for found in marks]).nonzero().flatten()
-    owner = torch.arange(len(named)).repeat_interleave(counts)[varied]
-    key, place = torch.cat([found.keys for found in marks])[varied], varied - (counts.cumsum(0) - counts)[owner]
-    order = key.argsort(stable=True)
-    equal = (key[order][1:] == key[order][:-1]).nonzero().flatten()
+    keys, order = torch.cat([found.keys for found in marks])[varied].sort(stable=True)
+    equal = (keys[1:] == keys[:-1]).nonzero().flatten()
     if not len(equal):
         return {}
+    named, counts = list(tensors), torch.tensor([len(found.keys) for found in marks])
+    owner = torch.arange(len(named)).repeat_interleave(counts)[varied]
+    place = varied - (counts.cumsum(0) - counts)[owner]
     pairs = torch.stack([owner[order[equal]], owner[order[equal + 1]]], 1)
     found_pairs, which, times = torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)
     shared = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.copies import find_copies
@@ -80,7 +81,8 @@ def diagnose(
     from wellbegun.diagnosis.company import company_of, refuse_pieces
 
     refuse_pieces(given)
-    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+    parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    if any(tensor.is_meta for tensor in (*parameters.values(), *buffers.values())):
         from wellbegun.diagnosis.skeleton import predict_skeleton
 
         return predict_skeleton(model, batch, plan)
@@ -88,7 +90,7 @@ def diagnose(
     with company.fails_together():
         made = batch is None or isinstance(batch, str)
         found = made_batch(model, batch) if made else read_batch(batch)
-    facts = _measure(model, found, plan, loss, jacobian, company)
+    facts = _measure(model, parameters, buffers, found, plan, loss, jacobian, company)
     if theory or plan is not None:
         from wellbegun.diagnosis.predict import with_theory
 
@@ -103,6 +105,8 @@ def diagnose(
 
 def _measure(
     model: torch.nn.Module,
+    parameters: Mapping[str, torch.Tensor],
+    buffers: Mapping[str, torch.Tensor],
     batch: Batch,
     plan: Plan | None,
     loss: Callable[[Any, Any], torch.Tensor] | None,
@@ -121,9 +125,9 @@ def _measure(
     from wellbegun.diagnosis.tensors import tensor_facts
 
     whole = whole_tensors(model)
-    named = {name: whole.get(name, parameter) for name, parameter in model.named_parameters()}
-    buffers = (whole.get(name, buffer) for name, buffer in model.named_buffers())
-    probe = Probe(named, buffers, inputs=batch.count if company.size > 1 else None)
+    named = {name: whole.get(name, parameter) for name, parameter in parameters.items()}
+    held = (whole.get(name, buffer) for name, buffer in buffers.items())
+    probe = Probe(named, held, inputs=batch.count if company.size > 1 else None)
     slopes = None
     with company.fails_together(), left_as_it_was(model, probe.written):
         put_whole(model, whole)
@@ -156,7 +160,7 @@ def _measure(
         unseen=probe.unseen(),
         jacobian=slopes,
         aliases=probe.made_of(),
-        spreads=probe.spreads.facts(),
+        spreads=probe.spreads(),
         data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
         inputs=inputs,
     )
@@ -164,6 +168,7 @@ def _measure(
         return facts
     sums = tuple(Sums.of(layer) for layer in probe.layers)
     frequencies = None if value.frequencies is None else value.frequencies.cpu()
+    facts = replace(facts, spreads=tuple(facts.spreads))  # counted: samples are not sent
     return merged(company.everyone(Part(facts, sums, batch.count or 1, frequencies)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +110,7 @@ class Diagnosis:
 
     def to_record(self) -> dict[str, Any]:
         """Return everything as plain data; numbers that JSON does not know are null."""
-        facts = asdict(self.facts)
+        facts = asdict(replace(self.facts, spreads=tuple(self.facts.spreads)))
         record = {
             "schema": SCHEMA,
             "healthy": self.healthy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wellbegun.diagnosis.histogram import Histogram
@@ -233,7 +233,7 @@ class Facts:
         aliases: of a layer's weight, where it is computed from parameters: all of them.
         data_cosine: mean cosine between the inputs themselves, if they are numbers.
         bands: of the layers, where theory was asked and the network is a plain chain; empty otherwise.
-        spreads: of the layers, where the network was run; empty otherwise.
+        spreads: of the layers, where the network was run; empty otherwise. Counted when it is looked at.
         phase: the plane of weight and bias variance, where theory was asked, or of a skeleton; None otherwise.
         inputs: number of inputs in the batch, of all processes; None where it is not known.
         differing: of each parameter that should be the same on all processes and is not, the processes that hold other
@@ -255,7 +255,7 @@ class Facts:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     data_cosine: float = math.nan
     bands: tuple[LayerBands, ...] = ()
-    spreads: tuple[SpreadFacts, ...] = ()
+    spreads: Sequence[SpreadFacts] = ()
     phase: PhaseFacts | None = None
     inputs: int | None = None
     differing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
 _EACH_DIMENSION = (
     "max_pool{}d avg_pool{}d lp_pool{}d adaptive_max_pool{}d adaptive_avg_pool{}d fractional_max_pool{}d dropout{}d"
 )
@@ -56,3 +60,18 @@ _FILTERS = frozenset(
 
 PASSES = _MOVES | _FILTERS | NORMS | SUMS | PRODUCTS | JOINS
 """What may stand between a layer and its activation."""
+
+
+def opened(function: Any) -> Callable[..., Any]:
+    """The same function without its first question, whether somebody else takes the call: its body runs."""
+    names = [name for name in function.__globals__ if name.startswith("has_torch_function")]
+    answers: dict[str, Any] = dict.fromkeys(names, lambda *_: False)
+    made = FunctionType(
+        function.__code__,
+        function.__globals__ | answers,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made

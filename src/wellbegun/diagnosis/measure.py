@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from wellbegun.diagnosis.sample import each_sample
+
 _FLAT_BELOW = 0.1
 """A bounded activation counts as flat where its slope is below this share of its largest slope."""
 
@@ -47,21 +49,23 @@ class Sizes(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a layer put out: its sizes, the share of units that equal another one, and the mean cosine of places."""
+    """What a layer put out: its sizes, share of units that equal another one, mean cosine of places, and a sample."""
 
     second: float
     sizes: Sizes
     twins: float
     places: float
+    sample: torch.Tensor
 
 
 class Activated(NamedTuple):
-    """Second moment behind an activation, which units are zero for every input, and the share of flat values."""
+    """Second moment behind an activation, which units are zero for every input, share of flat values, and a sample."""
 
     second: float
     dead_units: torch.Tensor
     dead: float
     saturated: float
+    sample: torch.Tensor
 
 
 def each_output(stack: torch.Tensor, unit_axis: int) -> list[Output]:
@@ -71,8 +75,8 @@ def each_output(stack: torch.Tensor, unit_axis: int) -> list[Output]:
         stack: [values, *shape], the first axis of the shape counts inputs.
         unit_axis: of a value, not negative.
     """
-    found = zip(each_sizes(stack), each_twin_share(stack, unit_axis), each_place_cosine(stack), strict=True)
-    return [Output(one.second, one, twins, places) for one, twins, places in found]
+    found = (each_sizes(stack), each_twin_share(stack, unit_axis), each_place_cosine(stack), each_sample(stack))
+    return [Output(sizes.second, sizes, *rest) for sizes, *rest in zip(*found, strict=True)]
 
 
 def sizes(value: torch.Tensor) -> Sizes:
@@ -86,32 +90,44 @@ def each_sizes(stack: torch.Tensor) -> list[Sizes]:
         return [Sizes(math.nan, math.nan, math.nan, True)] * len(stack)
     values = stack.flatten(2) if stack.ndim > 2 else stack.reshape(len(stack), -1, 1)
     number, inputs, width = values.shape
-    sums = torch.zeros(3, number, dtype=torch.float64, device=values.device)
-    direction = sums.new_zeros(number, 1, width)
+    seconds = torch.zeros(number, dtype=torch.float64, device=values.device)
+    sums = seconds.new_zeros(number, 2, width)  # of all rows divided by their lengths, and of all rows
     for piece in torch.split(values, max(1, PIECE // (number * width)), 1):
         wide = piece.double()
         lengths = wide.square().sum(2)
-        sums[0] += wide.sum((1, 2))
-        sums[1] += lengths.sum(1)
-        slopes = lengths.rsqrt()
-        if float((lengths + slopes).sum()) < math.inf:
-            sums[2] += piece.shape[1]
-        else:  # a row of zeros, or one that is not finite, has no direction
-            known = (lengths > 0) & torch.isfinite(lengths)
-            slopes, wide = torch.where(known, slopes, 0.0), torch.where(known.unsqueeze(2), wide, 0.0)
-            sums[2] += known.sum(1)
-        direction += slopes.unsqueeze(1) @ wide
-    sums = torch.cat((sums, direction.square().sum((1, 2)).unsqueeze(0)))
-    size = inputs * width
+        seconds += lengths.sum(1)
+        factors = wide.new_ones(number, 2, piece.shape[1])
+        torch.rsqrt(lengths, out=factors[:, 0])
+        sums.baddbmm_(factors, wide)
+    totals = (seconds, sums[:, 1].sum(1), sums[:, 0].square().sum(1))
+    found = zip(stack, torch.stack(totals, 1).tolist(), strict=True)
     return [
         Sizes(
-            second / size,
-            total / size,
-            (length - count) / (count * (count - 1)) if count > 1 else math.nan,
+            second / (inputs * width),
+            total / (inputs * width),
+            _pair_cosine(length, inputs) if math.isfinite(length) else _cosine_of_directions(value),
             math.isfinite(second) or is_finite(value),
         )
-        for value, (total, second, count, length) in zip(stack, sums.t().tolist(), strict=True)
+        for value, (second, total, length) in found
     ]
+
+
+def _pair_cosine(length: float, count: float) -> float:
+    """Mean cosine between different ones of some directions, by the squared length of their sum."""
+    return (length - count) / (count * (count - 1)) if count > 1 else math.nan
+
+
+def _cosine_of_directions(value: torch.Tensor) -> float:
+    """Mean cosine between those rows that have a direction: rows of zeros have none, nor those that are not finite."""
+    together, count = torch.zeros((), dtype=torch.float64, device=value.device), 0
+    rows = value.reshape(len(value), -1)
+    for piece in torch.split(rows, max(1, PIECE // rows.shape[1])):
+        wide = piece.double()
+        lengths = wide.square().sum(1)
+        wide = wide[(lengths > 0) & torch.isfinite(lengths)]
+        count += len(wide)
+        together = together + (wide / torch.linalg.vector_norm(wide, dim=1, keepdim=True)).sum(0)
+    return _pair_cosine(float(together.square().sum()), count)
 
 
 def second_moment(value: torch.Tensor) -> float:
@@ -176,13 +192,12 @@ def each_place_cosine(stack: torch.Tensor) -> list[float]:
 
 def dead_units(value: torch.Tensor, unit_axis: int) -> torch.Tensor:
     """Which units are zero for every input."""
-    return _each_dead_units(value.detach().unsqueeze(0), unit_axis % value.ndim)[0]
+    return _each_dead_units(value.detach().abs().unsqueeze(0), unit_axis % value.ndim)[0]
 
 
-def _each_dead_units(stack: torch.Tensor, unit_axis: int) -> torch.Tensor:
-    others = [axis for axis in range(1, stack.ndim) if axis != unit_axis + 1]
-    largest = stack.abs().amax(others) if others and stack.numel() else stack.abs()
-    return largest == 0
+def _each_dead_units(sizes: torch.Tensor, unit_axis: int) -> torch.Tensor:
+    others = [axis for axis in range(1, sizes.ndim) if axis != unit_axis + 1]
+    return (sizes.amax(others) if others and sizes.numel() else sizes) == 0
 
 
 def dead_share(value: torch.Tensor, unit_axis: int) -> float:
@@ -198,12 +213,12 @@ def each_activated(stack: torch.Tensor, activation: str, unit_axis: int) -> list
         activation: its name.
         unit_axis: of a value, not negative.
     """
-    dead = _each_dead_units(stack, unit_axis)
+    sizes = stack.abs()
+    dead = _each_dead_units(sizes, unit_axis)
     shares = dead.double().flatten(1).mean(1).tolist()
-    return [
-        Activated(*found)
-        for found in zip(_seconds(stack).tolist(), dead, shares, _each_flat_share(activation, stack), strict=True)
-    ]
+    flat = _each_flat_share(activation, stack, sizes)
+    found = (_seconds(stack).tolist(), dead, shares, flat, each_sample(stack))
+    return [Activated(*each) for each in zip(*found, strict=True)]
 
 
 def twin_share(value: torch.Tensor, unit_axis: int, *, moving: bool = False) -> float:
@@ -255,16 +270,20 @@ def hashed(rows: torch.Tensor) -> torch.Tensor:
 
 def flat_share(activation: str, value: torch.Tensor) -> float:
     """Share of values behind a bounded activation where it is flat; 0 for any other activation."""
-    return _each_flat_share(activation, value.detach().unsqueeze(0))[0]
+    stack = value.detach().unsqueeze(0)
+    return _each_flat_share(activation, stack, stack.abs())[0]
 
 
-def _each_flat_share(activation: str, stack: torch.Tensor) -> list[float]:
+def _each_flat_share(activation: str, stack: torch.Tensor, sizes: torch.Tensor) -> list[float]:
+    """Share of flat values for each of several values; what they are by size is written over."""
     if activation not in _FLAT_FROM or stack.numel() == 0:
         return [0.0] * len(stack)
-    distance = (stack - 0.5 if activation == "sigmoid" else stack).abs()
+    distance = torch.sub(stack, 0.5, out=sizes).abs_() if activation == "sigmoid" else sizes
     edge = _FLAT_FROM[activation]
-    flat = distance >= edge if activation == "hardtanh" else distance > edge
-    return [count / stack[0].numel() for count in flat.reshape(len(stack), -1).sum(1).tolist()]
+    # ones and zeros among the numbers themselves: comparing in place takes a third of the time
+    flat = distance.ge_(edge) if activation == "hardtanh" else distance.gt_(edge)
+    inputs = flat.reshape(len(flat), stack.shape[1], -1).sum(2, dtype=torch.float32)  # exact below 2**24
+    return [count / stack[0].numel() for count in inputs.double().sum(1).tolist()]
 
 
 _WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

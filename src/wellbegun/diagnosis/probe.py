@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import types as kinds
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from wellbegun.diagnosis.functions import (
     PRODUCTS,
     RECURRENT,
     SUMS,
+    opened,
 )
 from wellbegun.diagnosis.kept import Written
 from wellbegun.diagnosis.spread import Spreads
@@ -76,7 +76,6 @@ class Probe(TorchFunctionMode):
         self._moments: ByTensor[Answer[Any]] = ByTensor()
         self.attentions = Attentions(self._behind)
         self.streams = Streams(self._moment, self._bundle)
-        self.spreads = Spreads(FEWEST_INPUTS)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -84,7 +83,7 @@ class Probe(TorchFunctionMode):
         kwargs, full = kwargs or {}, getattr(func, "__name__", "")
         if full in COMPOSED:
             with self:
-                return _opened(func)(*args, **kwargs)
+                return opened(func)(*args, **kwargs)
         self.written.before(full, args, kwargs)
         result = func(*args, **kwargs)
         changed = args[0] if full == "__setitem__" else result
@@ -115,6 +114,14 @@ class Probe(TorchFunctionMode):
     def made_of(self) -> dict[str, tuple[str, ...]]:
         """Return, for each layer's weight that is computed from several parameters, all of them."""
         return {layer.name: layer.names for layer in self.layers if len(layer.names) > 1}
+
+    def spreads(self) -> Spreads:
+        """Return the histograms of all layers, which are counted when they are looked at."""
+        samples = [
+            (layer.output.value.sample, None if layer.behind is None else layer.behind.value.sample)
+            for layer in self.layers
+        ]
+        return Spreads(samples, FEWEST_INPUTS)
 
     def _facts(self, layer: Watched, moments: Mapping[str, float], open_gates: Sequence[Gate], few: bool) -> LayerFacts:
         gate = next((gate for gate in open_gates if gate.upstream >> layer.index & 1), None)
@@ -160,23 +167,29 @@ class Probe(TorchFunctionMode):
         return any(self._parameters[name].requires_grad for each in at_work for name in each.names)
 
     def _see(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[torch.Tensor]) -> None:
-        tensors = [*tensors_in(args), *tensors_in(kwargs)]
-        names = [self._names(tensor) for tensor in tensors]
-        made_of = tuple(dict.fromkeys(one for found in names for one in found or ()))
-        self.taken.update(made_of)
-        if tensors and None not in names:  # made of parameters and buffers alone
-            for result in results:
-                self._derived[result] = made_of
-            return
-        data = [tensor for tensor, found in zip(tensors, names, strict=True) if found is None]
-        weights = [(tensor, found) for tensor, found in zip(tensors, names, strict=True) if found]
+        data: list[torch.Tensor] = []
+        weights: _Weights = []
+        made_of: dict[str, None] = {}
         upstream = 0
-        for tensor in data:
-            upstream |= self._behind(tensor)
+        tensors = tensors_in(args) + tensors_in(kwargs)
+        for tensor in tensors:
+            names = self._names(tensor)
+            if names is None:
+                data.append(tensor)
+                upstream |= self._behind(tensor)
+            elif names:
+                weights.append((tensor, names))
+                made_of |= dict.fromkeys(names)
+        self.taken.update(made_of)
+        if not data and tensors:  # made of parameters and buffers alone
+            for result in results:
+                self._derived[result] = tuple(made_of)
+            return
         result = results[0]
         matrices = [(tensor, found) for tensor, found in weights if tensor.ndim > 1]
         for tensor in results:
-            self._buffers.pop(id(tensor), None)  # data was written into it
+            if self._buffers:
+                self._buffers.pop(id(tensor), None)  # data was written into it
             if any(tensor is other for other in data):
                 self._moments.pop(tensor)
         if name in PASSES or name in ATTENTION:
@@ -265,7 +278,6 @@ class Probe(TorchFunctionMode):
                 if axis not in found:
                     found[axis] = self._bundle.ask(measure.each_activated, result, name, axis)
                 layer.behind = self._moments[result] = found[axis]
-                self.spreads.activated(layer.index, result)
         self._followed.pop(result)  # it worked in place
 
     def _moment(self, tensor: torch.Tensor) -> Answer[Any]:
@@ -319,20 +331,21 @@ class Probe(TorchFunctionMode):
             inflowing=None if inflow is None else self._moment(inflow),
             keys=None if self._inputs is None else measure.unit_keys(result, axis),
         )
-        self.spreads.put_out(layer.index, result if seen is None else seen)
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)
-        if result.requires_grad:
+        if result.grad_fn is not None:
             shared = self._inputs is not None and kind == "lookup" and not upstream and len(result) != self._inputs
-            result.register_hook(self._receiver(layer, shared))  # type: ignore[no-untyped-call]
+            # on the node that made the result: as a hook on the tensor, which takes four times as long to set
+            result.grad_fn.register_prehook(self._receiver(layer, result.output_nr, shared))
         return 1 << layer.index
 
-    def _receiver(self, layer: Watched, shared: bool) -> Callable[[torch.Tensor], None]:
-        """What looks at the gradient of a layer's output when it arrives."""
+    def _receiver(self, layer: Watched, output: int, shared: bool) -> Callable[[Sequence[torch.Tensor | None]], None]:
+        """What looks at the gradient of a layer's output when it arrives, among those of its function's outputs."""
 
-        def receive(gradient: torch.Tensor) -> None:
-            if gradient.numel() == 0:  # an expert that no input was sent to
+        def receive(gradients: Sequence[torch.Tensor | None]) -> None:
+            gradient = gradients[output]
+            if gradient is None or gradient.numel() == 0:  # an expert that no input was sent to
                 return
             layer.received = self._bundle.ask(measure.each_moment, gradient, lasts=True)
             if shared:
@@ -341,21 +354,6 @@ class Probe(TorchFunctionMode):
                 layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis, moving=True)
 
         return receive
-
-
-def _opened(function: Any) -> Callable[..., Any]:
-    """The same function without its first question, whether somebody else takes the call: its body runs."""
-    names = [name for name in function.__globals__ if name.startswith("has_torch_function")]
-    answers: dict[str, Any] = dict.fromkeys(names, lambda *_: False)
-    made = kinds.FunctionType(
-        function.__code__,
-        function.__globals__ | answers,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    made.__kwdefaults__ = function.__kwdefaults__
-    return made
 
 
 def _scales(name: str, kwargs: Mapping[str, Any], weights: _Weights) -> _Weights:

@@ -1,8 +1,10 @@
-"""How the values of a layer are spread: histograms of a fixed size, counted on a sample as the values appear."""
+"""How the values of a layer are spread: histograms of a fixed size, counted on samples when they are looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +15,6 @@ from wellbegun.diagnosis.histogram import PARTS, Histogram
 
 Counts = npt.NDArray[np.int16]
 
-MOST = 2048
-"""Values of one tensor that are counted."""
-
-ROWS = 32
-"""Inputs that they come from, where there are as many; more, where each has few numbers."""
-
 WAITING = 32
 """Samples that are counted together: a quarter of a MiB."""
 
@@ -28,89 +24,74 @@ _KEPT_BITS = 21
 _SIGN, _INFINITE, _ROW = 1 << 10, (1 << 10) - PARTS, 1 << 11
 
 
-class Spreads:
-    """Counts around each layer while a network runs; of values, a few small samples wait to be counted together."""
+class Spreads(Sequence[SpreadFacts]):
+    """The histograms of all layers, in order; nothing is counted before the first is asked for."""
 
-    def __init__(self, fewest: int) -> None:
-        """fewest: inputs with which it says something how far values are from their means over the inputs."""
+    def __init__(self, samples: Sequence[tuple[torch.Tensor, torch.Tensor | None]], fewest: int) -> None:
+        """Keep samples.
+
+        Args:
+            samples: of each layer's output, a row of each input, and of what its activation makes of it, if it has one.
+            fewest: inputs with which it says something how far values are from their means over the inputs.
+        """
+        self._samples = samples
         self._fewest = fewest
-        self._waiting: list[tuple[tuple[str, int], torch.Tensor]] = []
-        self._counts: dict[tuple[str, int], Counts] = {}
 
-    def put_out(self, layer: int, value: torch.Tensor) -> None:
-        """Count the output of a layer, whose first dimension counts inputs."""
-        sample = sampled(value)
-        self._add("before", layer, sample)
-        if len(sample) >= self._fewest:
-            self._add("between", layer, sample - sample.mean(0))
+    @overload
+    def __getitem__(self, place: int) -> SpreadFacts: ...
 
-    def activated(self, layer: int, value: torch.Tensor) -> None:
-        """Count what an activation made of a layer's output."""
-        self._add("behind", layer, sampled(value))
+    @overload
+    def __getitem__(self, place: slice) -> tuple[SpreadFacts, ...]: ...
 
-    def facts(self) -> tuple[SpreadFacts, ...]:
-        """Return the histograms of all layers, in order."""
-        self._settle()
-        rows = np.stack([*self._counts.values()]) if self._counts else np.empty((0, _ROW), np.int16)
-        found = dict(zip(self._counts, histograms(rows), strict=True))
-        layers = [layer for what, layer in found if what == "before"]
-        return tuple(
-            SpreadFacts(*(found.get((what, layer)) for what in ("before", "between", "behind"))) for layer in layers
-        )
+    def __getitem__(self, place: int | slice) -> SpreadFacts | tuple[SpreadFacts, ...]:
+        return self._facts[place]
 
-    def _add(self, what: str, layer: int, sample: torch.Tensor) -> None:
-        if self._waiting and self._waiting[-1][1].device != sample.device:
-            self._settle()
-        self._waiting.append(((what, layer), sample))
-        if len(self._waiting) == WAITING:
-            self._settle()
+    def __len__(self) -> int:
+        return len(self._facts)
 
-    def _settle(self) -> None:
-        """Count what waits: a call of torch takes microseconds whatever it has to do."""
-        if self._waiting:
-            found = counted([sample for _, sample in self._waiting])
-            self._counts |= {key: row for (key, _), row in zip(self._waiting, found, strict=True)}
-            self._waiting = []
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._facts == tuple(other)
+
+    def __repr__(self) -> str:
+        return repr(self._facts)
+
+    @cached_property
+    def _facts(self) -> tuple[SpreadFacts, ...]:
+        asked = [
+            (layer, what, sample)
+            for layer, (before, behind) in enumerate(self._samples)
+            for what, sample in (
+                ("before", before),
+                ("between", before - before.mean(0) if len(before) >= self._fewest else None),
+                ("behind", behind),
+            )
+            if sample is not None
+        ]
+        found: list[dict[str, Histogram]] = [{} for _ in self._samples]
+        for (layer, what, _), histogram in zip(asked, _each_histogram([x for *_, x in asked]), strict=True):
+            found[layer][what] = histogram
+        self._samples = ()
+        return tuple(SpreadFacts(**each) for each in found)
 
 
-def sampled(value: torch.Tensor) -> torch.Tensor:
-    """Return at most `MOST` values, as rows of one input each: every n-th along each dimension, always the same.
-
-    Of features, n is odd, so that no power of two (the width of a head, say) hides all but one of its places.
-
-    Args:
-        value: its first dimension counts inputs; of complex numbers, the absolute values are taken.
-    """
-    found = value.detach()
-    found = found.reshape(1, -1) if found.ndim < 2 else found
-    left, steps = MOST // max(1, min(ROWS, len(found))), [1] * found.ndim
-    others = sorted(range(1, found.ndim), key=lambda axis: found.shape[axis])
-    for rank, axis in enumerate(others):
-        steps[axis] = _step(found.shape[axis], max(1, int(left ** (1 / (len(others) - rank)))))
-        left //= max(1, -(-found.shape[axis] // steps[axis]))
-    steps[0] = max(1, -(-len(found) // max(1, left * min(ROWS, len(found)))))
-    kept = found[tuple(slice(None, None, step) for step in steps)]
-    kept = kept.abs() if kept.is_complex() else kept
-    if kept.element_size() > 4:  # what float32 cannot hold is finite nevertheless
-        top = torch.finfo(torch.float32).max
-        kept = torch.where(torch.isfinite(kept), kept.clamp(-top, top), kept)
-    # a copy: what follows may write into the tensor
-    return (kept.clone() if kept.dtype == torch.float32 else kept.float()).flatten(1)
+def _each_histogram(samples: Sequence[torch.Tensor]) -> Iterator[Histogram]:
+    for start in range(0, len(samples), WAITING):
+        yield from histograms(counted(samples[start : start + WAITING]))
 
 
 def counted(samples: Sequence[torch.Tensor]) -> Counts:
     """Return, for each sample, how many values lie in each bin, by the bits of float32 that name it.
 
     Args:
-        samples: float32, on one device, at most 32,767 values each.
+        samples: float32, at most 32,767 values each.
     """
-    flat = torch.cat([sample.flatten() for sample in samples])
+    flat = torch.cat([sample.flatten().cpu() for sample in samples])
     places = (flat.view(torch.int32) >> _KEPT_BITS) & (_ROW - 1)
-    rows = torch.arange(0, len(samples) * _ROW, _ROW, device=flat.device)
-    sizes = torch.tensor([sample.numel() for sample in samples], device=flat.device)
+    rows = torch.arange(0, len(samples) * _ROW, _ROW)
+    sizes = torch.tensor([sample.numel() for sample in samples])
     places = places + torch.repeat_interleave(rows, sizes, output_size=len(flat))
     found = torch.bincount(places, minlength=len(samples) * _ROW).to(torch.int16)
-    return found.cpu().numpy().reshape(len(samples), _ROW)
+    return found.numpy().reshape(len(samples), _ROW)
 
 
 def histograms(counts: Counts) -> list[Histogram]:
@@ -128,8 +109,3 @@ def histograms(counts: Counts) -> list[Histogram]:
         Histogram(tuple(bins[start:end]), tuple(held[start:end]), number)
         for start, end, number in zip(ends, ends[1:], bad.tolist(), strict=False)
     ]
-
-
-def _step(size: int, wanted: int) -> int:
-    step = -(-size // wanted)
-    return step + 1 - step % 2 if step > 1 else 1

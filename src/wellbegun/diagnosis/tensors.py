@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -58,8 +57,7 @@ def tensor_facts(
     )
 
 
-@dataclass(frozen=True)
-class _Held:
+class _Held(NamedTuple):
     """Mean and standard deviation of the finite elements, and counts as in `TensorFacts`."""
 
     mean: float
