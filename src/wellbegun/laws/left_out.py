@@ -22,7 +22,6 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
     ),
     ("SIREN at slope 1 (first and last layer apart from the rest)", "not done yet"),
     ("T-Fixup, Admin, Sub-LN (Magneto)", "not done yet"),
-    ("the spectral condition as a recipe", "not done yet; muP follows from it"),
     ("mimetic initialisation", "sources disagree on which pair of matrices gets which constants; not done yet"),
     ("u-muP, DeepScaleLM, NFNet's gains", "not done yet"),
     ("DeepNorm for encoder-decoder networks", "refused with an error that says so"),

@@ -30,6 +30,7 @@ from wellbegun.recipes.presets.prior import Prior
 from wellbegun.recipes.presets.scaled_residual import ScaledResidual
 from wellbegun.recipes.presets.selu import Selu
 from wellbegun.recipes.presets.siren import Siren
+from wellbegun.recipes.presets.spectral import Spectral
 from wellbegun.recipes.presets.switch import Switch
 from wellbegun.recipes.presets.transformers import Bert, Gpt2, Llama, Vit
 from wellbegun.recipes.presets.zero_residual import ZeroResidual
@@ -69,6 +70,7 @@ PRESETS: tuple[type[Preset], ...] = (
     Finer,
     Switch,
     Prior,
+    Spectral,
 )
 """Every version of every preset, newest last among those of one name."""
 

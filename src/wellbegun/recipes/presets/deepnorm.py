@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import Fans, Initializer, Normal, Patched
+from wellbegun.laws import Fans, Initializer, Normal
 from wellbegun.plans import Multiplier
 from wellbegun.recipes.attention import Attention, Projection, find_attentions
-from wellbegun.recipes.entries import uses_of
 from wellbegun.recipes.factors import forward_factors
 from wellbegun.recipes.presets.on_top import OnTop
+from wellbegun.recipes.presets.parts import law_by_parts, parts_of
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import Write, find_streams
 
@@ -116,15 +116,13 @@ class DeepNorm(OnTop):
                     )
 
     def _law(self, graph: Graph, name: str, plain: list[Projection], beta: float) -> Initializer:
-        uses = [use for use in uses_of(graph, name) if use.fans is not None]
+        uses = parts_of(graph, name)
         if not uses:
             raise self.fails(f"{name} has no fans; give it a rule")
         if len({use.region for use in uses}) == 1:
             return _xavier(uses[0].fans, 1.0 if plain else beta)
         rows = {part.region for part in plain}
-        laws = [(use.region, _xavier(use.fans, 1.0 if use.region in rows else beta)) for use in uses]
-        base = next((law for region, law in laws if region not in rows), laws[-1][1])
-        return Patched(base, tuple((region, law) for region, law in laws if region is not None and law != base))
+        return law_by_parts(uses, lambda use: _xavier(use.fans, 1.0 if use.region in rows else beta))
 
 
 def _xavier(fans: Fans | None, gain: float) -> Normal:
