@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from wellbegun.tuning import gradinit as gradinit
     from wellbegun.tuning import metainit as metainit
     from wellbegun.tuning import plan_adapters as plan_adapters
+    from wellbegun.tuning import plan_new_tokens as plan_new_tokens
     from wellbegun.tuning import standardize as standardize
 
 __version__ = "0.1.0"
@@ -105,7 +106,7 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate", "gradinit", "metainit", "plan_adapters", "standardize"),
+    "tuning": ("calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "standardize"),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

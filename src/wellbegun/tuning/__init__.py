@@ -4,6 +4,7 @@ from wellbegun.tuning.adapters import plan_adapters
 from wellbegun.tuning.calibrate import calibrate
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
+from wellbegun.tuning.new_tokens import plan_new_tokens
 from wellbegun.tuning.standardize import standardize
 
-__all__ = ["calibrate", "gradinit", "metainit", "plan_adapters", "standardize"]
+__all__ = ["calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "standardize"]

@@ -12,6 +12,7 @@ from wellbegun.tuning.adapters import plan_adapters
 from wellbegun.tuning.calibrate import calibrate
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
+from wellbegun.tuning.new_tokens import plan_new_tokens
 from wellbegun.tuning.standardize import standardize
 
 
@@ -42,6 +43,7 @@ TUNINGS: tuple[Tuning, ...] = (
     Tuning("metainit", metainit, "metainit(plan, model, batch)"),
     Tuning("gradinit", gradinit, "gradinit(plan, model, batch)"),
     Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora")),
+    Tuning("new_tokens", plan_new_tokens, "plan_new_tokens(model, old=100, seed=7)", ("mean_resizing",)),
 )
 """Every function of this room (and of the rooms below) that has a card."""
 
