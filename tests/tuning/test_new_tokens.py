@@ -115,7 +115,7 @@ def test_what_is_refused() -> None:
         wb.plan_new_tokens(trained(50, 4), 50, seed=0, tables=["wte"])
     with pytest.raises(ArgumentError, match="is on meta"), torch.device("meta"):
         wb.plan_new_tokens(Model(8), 6, seed=0)
+    quantised = nn.Embedding(8, 4)
+    quantised.weight = nn.Parameter(torch.zeros(8, 4, dtype=torch.int8), requires_grad=False)
     with pytest.raises(ArgumentError, match="before quantising"):
-        quantised = nn.Embedding(8, 4).to(torch.bfloat16)
-        quantised.weight = nn.Parameter(torch.zeros(8, 4, dtype=torch.int8), requires_grad=False)
         wb.plan_new_tokens(quantised, 6, seed=0)

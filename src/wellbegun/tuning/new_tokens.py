@@ -95,8 +95,8 @@ def _tables(model: torch.nn.Module) -> list[str]:
         ends = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
         if len(ends) != 1:
             raise ArgumentError(
-                f"the model has {len(ends)} tables of type nn.Embedding, so it is not clear which one holds tokens; name "
-                "it and the head: tables=['embed.weight', 'head.weight', 'head.bias']"
+                f"the model has {len(ends)} tables of type nn.Embedding, so it is not clear which one holds tokens; "
+                "name it and the head: tables=['embed.weight', 'head.weight', 'head.bias']"
             )
         size = ends[0].num_embeddings
         ends += [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == size]
@@ -112,8 +112,8 @@ def _entry(plan: Plan, entry: Entry, tensor: torch.Tensor, old: int, spread: flo
     check_numbers(tensor, entry.name, "drawing new rows")
     if not entry.shape or entry.shape[0] <= old:
         raise ArgumentError(
-            f"{entry.name} has shape {list(entry.shape)}: there is no row behind the first {old}; make the table longer "
-            "first (model.resize_token_embeddings(size, mean_resizing=False) in transformers)"
+            f"{entry.name} has shape {list(entry.shape)}: there is no row behind the first {old}; make the table "
+            "longer first (model.resize_token_embeddings(size, mean_resizing=False) in transformers)"
         )
     new = entry.shape[0] - old
     rows = _rows(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import Fans, Initializer, Normal
 from wellbegun.plans import Multiplier
-from wellbegun.recipes.attention import Attention, Projection, find_attentions
+from wellbegun.recipes.attention import find_attentions
 from wellbegun.recipes.factors import forward_factors
-from wellbegun.recipes.presets.on_top import OnTop
-from wellbegun.recipes.presets.parts import law_by_parts, parts_of
+from wellbegun.recipes.presets.gained import Gained
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import Write, find_streams
 
 
-class DeepNorm(OnTop):
+class DeepNorm(Gained):
     """DeepNorm: post-norm transformers of hundreds of layers, by a larger shortcut and smaller weights.
 
     >>> import torch
@@ -54,26 +51,14 @@ class DeepNorm(OnTop):
     def change(self, graph: Graph, proposals: Mapping[str, Proposal]) -> dict[str, Proposal]:  # noqa: ARG002
         """Xavier's law with the gain of each part."""
         writes, attentions = self._writes(graph), find_attentions(graph)
+        if any(attention.crosses for attention in attentions):
+            raise self.fails(
+                "this model has a decoder that attends to an encoder, whose constants differ; that form is not built in"
+            )
         layers = len(writes) / 2
-        beta = (8 * layers) ** -0.25
-        plain = [part for attention in attentions for part in (attention.query, attention.key)]
-        self._check(attentions)
-        made = {}
-        for name in dict.fromkeys(graph.operations[i].weight for write in writes for i in write.weights):
-            if not name:
-                continue
-            parts = [part for part in plain if part.weight == name]
-            initializer = self._law(graph, name, parts, beta)
-            said = f"DeepNorm: Xavier's law with gain (8·{layers:g})^(-1/4) = {beta:.4g} for {layers:g} layers"
-            if parts:
-                whole = all(part.region is None for part in parts)
-                said = (
-                    "DeepNorm: Xavier's law with gain 1: queries and keys"
-                    if whole
-                    else (f"{said}, and gain 1 for the rows of queries and keys")
-                )
-            made[name] = Proposal(initializer, said, self.source)
-        return made
+        gain = (8 * layers) ** -0.25, f"(8·{layers:g})^(-1/4)"
+        names = [graph.operations[i].weight for write in writes for i in write.weights]
+        return self.gained(graph, {name: gain for name in names if name}, attentions, "DeepNorm")
 
     def multipliers(self, graph: Graph) -> tuple[Multiplier, ...]:
         """Alpha, on the shortcut of each branch."""
@@ -101,30 +86,3 @@ class DeepNorm(OnTop):
                 "stream without a normalisation between; use gpt2, small_init or completep for pre-norm networks"
             )
         return writes
-
-    def _check(self, attentions: list[Attention]) -> None:
-        if any(attention.crosses for attention in attentions):
-            raise self.fails(
-                "this model has a decoder that attends to an encoder, whose constants differ; that form is not built in"
-            )
-        for attention in attentions:
-            for part in (attention.query, attention.key):
-                if not part.clear:
-                    raise self.fails(
-                        f"{part.weight} holds queries, keys and values head by head, so that no rectangle of it is "
-                        "queries alone; give it a rule"
-                    )
-
-    def _law(self, graph: Graph, name: str, plain: list[Projection], beta: float) -> Initializer:
-        uses = parts_of(graph, name)
-        if not uses:
-            raise self.fails(f"{name} has no fans; give it a rule")
-        if len({use.region for use in uses}) == 1:
-            return _xavier(uses[0].fans, 1.0 if plain else beta)
-        rows = {part.region for part in plain}
-        return law_by_parts(uses, lambda use: _xavier(use.fans, 1.0 if use.region in rows else beta))
-
-
-def _xavier(fans: Fans | None, gain: float) -> Normal:
-    assert fans is not None
-    return Normal(gain * math.sqrt(2 / (fans.fan_in + fans.fan_out)))
