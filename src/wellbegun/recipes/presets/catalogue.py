@@ -31,7 +31,9 @@ from wellbegun.recipes.presets.scaled_residual import ScaledResidual
 from wellbegun.recipes.presets.selu import Selu
 from wellbegun.recipes.presets.siren import Siren
 from wellbegun.recipes.presets.spectral import Spectral
+from wellbegun.recipes.presets.sub_ln import SubLn
 from wellbegun.recipes.presets.switch import Switch
+from wellbegun.recipes.presets.t_fixup import TFixup
 from wellbegun.recipes.presets.transformers import Bert, Gpt2, Llama, Vit
 from wellbegun.recipes.presets.zero_residual import ZeroResidual
 
@@ -71,6 +73,8 @@ PRESETS: tuple[type[Preset], ...] = (
     Switch,
     Prior,
     Spectral,
+    TFixup,
+    SubLn,
 )
 """Every version of every preset, newest last among those of one name."""
 

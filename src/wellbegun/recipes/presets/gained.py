@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from wellbegun.graph.graph import Graph
@@ -11,6 +12,38 @@ from wellbegun.recipes.attention import Attention
 from wellbegun.recipes.presets.on_top import OnTop
 from wellbegun.recipes.presets.parts import law_by_parts, parts_of
 from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.streams import find_streams
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Layers on one residual stream.
+
+    Attributes:
+        decodes: whether they attend to another stream: the decoder of an encoder-decoder network.
+        layers: their number: three branches are one layer of such a decoder, two are one of others.
+        weights: those of its branches, and those that read another stream for them.
+    """
+
+    decodes: bool
+    layers: float
+    weights: tuple[str, ...]
+
+
+def find_stacks(graph: Graph, attentions: list[Attention]) -> list[Stack]:
+    """Return the residual streams of several branches as stacks of layers."""
+    found = []
+    for stream in find_streams(graph):
+        writers = {index for write in stream.writes for index in write.writers}
+        mine = [attention for attention in attentions if writers & set(attention.output)]
+        indices = [index for write in stream.writes for index in write.weights]
+        indices += [p.operation for attention in mine for p in (attention.query, attention.key, attention.value)]
+        names = dict.fromkeys(graph.operations[index].weight for index in indices)
+        decodes = any(attention.crosses for attention in mine)
+        if stream.count > 1:
+            layers = stream.count / (3 if decodes else 2)
+            found.append(Stack(decodes, layers, tuple(name for name in names if name)))
+    return found
 
 
 class Gained(OnTop):
