@@ -21,8 +21,6 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "they change the activations of the network and not its weights, so a plan cannot carry them out",
     ),
     ("SIREN at slope 1 (first and last layer apart from the rest)", "not done yet"),
-    ("Admin", "not done yet"),
-    ("mimetic initialisation", "sources disagree on which pair of matrices gets which constants; not done yet"),
     ("u-muP, DeepScaleLM, NFNet's gains", "not done yet"),
     ("DeepNorm for encoder-decoder networks", "refused with an error that says so"),
     (

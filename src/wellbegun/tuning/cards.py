@@ -9,6 +9,7 @@ from typing import Any
 from wellbegun.laws import Card
 from wellbegun.recipes.cards import recipe_card, recipe_cards
 from wellbegun.tuning.adapters import plan_adapters
+from wellbegun.tuning.admin import profile_admin
 from wellbegun.tuning.calibrate import calibrate
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
@@ -44,6 +45,7 @@ TUNINGS: tuple[Tuning, ...] = (
     Tuning("gradinit", gradinit, "gradinit(plan, model, batch)"),
     Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora")),
     Tuning("new_tokens", plan_new_tokens, "plan_new_tokens(model, old=100, seed=7)", ("mean_resizing",)),
+    Tuning("profile_admin", profile_admin, "profile_admin(plan, model, batch)", ()),
 )
 """Every function of this room (and of the rooms below) that has a card."""
 

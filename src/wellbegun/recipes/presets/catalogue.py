@@ -9,6 +9,7 @@ from typing import Any
 
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws import Card
+from wellbegun.recipes.presets.admin import Admin
 from wellbegun.recipes.presets.analytic import GainBackward, GainForward
 from wellbegun.recipes.presets.autoinit import AutoInit
 from wellbegun.recipes.presets.blocks import Mitchell, SmallInit
@@ -23,6 +24,7 @@ from wellbegun.recipes.presets.idinit import IdInit
 from wellbegun.recipes.presets.looks_linear import LooksLinear
 from wellbegun.recipes.presets.mamba import Mamba
 from wellbegun.recipes.presets.memory import Chrono, ForgetBias, Irnn
+from wellbegun.recipes.presets.mimetic import Mimetic
 from wellbegun.recipes.presets.mup import Mup
 from wellbegun.recipes.presets.ppo import Ppo
 from wellbegun.recipes.presets.preset import Preset
@@ -75,6 +77,8 @@ PRESETS: tuple[type[Preset], ...] = (
     Spectral,
     TFixup,
     SubLn,
+    Admin,
+    Mimetic,
 )
 """Every version of every preset, newest last among those of one name."""
 
