@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from wellbegun.tuning import plan_new_tokens as plan_new_tokens
     from wellbegun.tuning import profile_admin as profile_admin
     from wellbegun.tuning import standardize as standardize
+    from wellbegun.tuning import swim as swim
 
 __version__ = "0.1.0"
 
@@ -108,7 +109,9 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin", "standardize"),
+    "tuning": (
+        "calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin", "standardize", "swim",
+    ),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

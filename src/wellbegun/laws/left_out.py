@@ -28,7 +28,7 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "its step between layers was not found in a source that could be read; its step within a layer is standardize",
     ),
     (
-        "SWIM, upcycling to experts, weight selection, Net2Net",
+        "upcycling to experts, weight selection, Net2Net",
         "not done yet",
     ),
     ("EVA, CorDA, LoftQ, LoRA-GA, MiCA", "not looked at yet"),

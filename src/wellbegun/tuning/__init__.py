@@ -7,5 +7,15 @@ from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
 from wellbegun.tuning.new_tokens import plan_new_tokens
 from wellbegun.tuning.standardize import standardize
+from wellbegun.tuning.swim import swim
 
-__all__ = ["calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin", "standardize"]
+__all__ = [
+    "calibrate",
+    "gradinit",
+    "metainit",
+    "plan_adapters",
+    "plan_new_tokens",
+    "profile_admin",
+    "standardize",
+    "swim",
+]

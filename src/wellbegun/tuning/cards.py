@@ -15,6 +15,7 @@ from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
 from wellbegun.tuning.new_tokens import plan_new_tokens
 from wellbegun.tuning.standardize import standardize
+from wellbegun.tuning.swim import swim
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ TUNINGS: tuple[Tuning, ...] = (
     Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora")),
     Tuning("new_tokens", plan_new_tokens, "plan_new_tokens(model, old=100, seed=7)", ("mean_resizing",)),
     Tuning("profile_admin", profile_admin, "profile_admin(plan, model, batch)", ()),
+    Tuning("swim", swim, "swim(plan, model, (inputs, targets))"),
 )
 """Every function of this room (and of the rooms below) that has a card."""
 
