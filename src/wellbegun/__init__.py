@@ -82,8 +82,10 @@ if TYPE_CHECKING:
     from wellbegun.tuning import plan_adapters as plan_adapters
     from wellbegun.tuning import plan_new_tokens as plan_new_tokens
     from wellbegun.tuning import profile_admin as profile_admin
+    from wellbegun.tuning import select_weights as select_weights
     from wellbegun.tuning import standardize as standardize
     from wellbegun.tuning import swim as swim
+    from wellbegun.tuning import upcycle as upcycle
 
 __version__ = "0.1.0"
 
@@ -110,7 +112,8 @@ _HOMES = {
     ),
     "theory": ("critical", "gain"),
     "tuning": (
-        "calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin", "standardize", "swim",
+        "calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin", "select_weights",
+        "standardize", "swim", "upcycle",
     ),
 }  # fmt: skip
 

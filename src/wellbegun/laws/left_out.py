@@ -28,8 +28,9 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "its step between layers was not found in a source that could be read; its step within a layer is standardize",
     ),
     (
-        "upcycling to experts, weight selection, Net2Net",
-        "not done yet",
+        "Net2Net, LiGO and bert2BERT (networks that grow)",
+        "widening keeps a function only if every tensor that a width touches is known; weight selection, the way down, "
+        "needs no such map",
     ),
     ("EVA, CorDA, LoftQ, LoRA-GA, MiCA", "not looked at yet"),
 )

@@ -6,8 +6,10 @@ from wellbegun.tuning.calibrate import calibrate
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
 from wellbegun.tuning.new_tokens import plan_new_tokens
+from wellbegun.tuning.select_weights import select_weights
 from wellbegun.tuning.standardize import standardize
 from wellbegun.tuning.swim import swim
+from wellbegun.tuning.upcycle import upcycle
 
 __all__ = [
     "calibrate",
@@ -16,6 +18,8 @@ __all__ = [
     "plan_adapters",
     "plan_new_tokens",
     "profile_admin",
+    "select_weights",
     "standardize",
     "swim",
+    "upcycle",
 ]

@@ -14,8 +14,10 @@ from wellbegun.tuning.calibrate import calibrate
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
 from wellbegun.tuning.new_tokens import plan_new_tokens
+from wellbegun.tuning.select_weights import select_weights
 from wellbegun.tuning.standardize import standardize
 from wellbegun.tuning.swim import swim
+from wellbegun.tuning.upcycle import upcycle
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ TUNINGS: tuple[Tuning, ...] = (
     Tuning("new_tokens", plan_new_tokens, "plan_new_tokens(model, old=100, seed=7)", ("mean_resizing",)),
     Tuning("profile_admin", profile_admin, "profile_admin(plan, model, batch)", ()),
     Tuning("swim", swim, "swim(plan, model, (inputs, targets))"),
+    Tuning("weight_selection", select_weights, "select_weights(plan, larger)", ("select_weights",)),
+    Tuning("upcycle", upcycle, "upcycle(plan, dense, names)", ("upcycling", "sparse_upcycling")),
 )
 """Every function of this room (and of the rooms below) that has a card."""
 
