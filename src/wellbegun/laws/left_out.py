@@ -20,9 +20,7 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "DKS and TAT (DeepMind, 2021 and 2022)",
         "they change the activations of the network and not its weights, so a plan cannot carry them out",
     ),
-    ("SIREN at slope 1 (first and last layer apart from the rest)", "not done yet"),
     ("u-muP, DeepScaleLM, NFNet's gains", "not done yet"),
-    ("DeepNorm for encoder-decoder networks", "refused with an error that says so"),
     (
         "Krähenbühl's equal gradient rates (2016)",
         "its step between layers was not found in a source that could be read; its step within a layer is standardize",

@@ -53,12 +53,28 @@ class Layer(nn.Module):
         return x + self.down(self.inner(torch.relu(self.up(self.n[2](x)))))
 
 
+class PostLayer(Layer):
+    """The same, post-norm, with DeepNorm's alpha on the shortcut."""
+
+    alpha = 1.0
+
+    def __init__(self, crosses: bool, norms: bool) -> None:
+        super().__init__(crosses, False)
+        self.n = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(3))
+
+    def forward(self, x, encoded=None):
+        x = self.n[0](self.alpha * x + self.own(x, x))
+        if self.cross is not None:
+            x = self.n[1](self.alpha * x + self.cross(x, encoded))
+        return self.n[2](self.alpha * x + self.down(torch.relu(self.up(x))))
+
+
 class Translator(nn.Module):
-    def __init__(self, encoder: int, decoder: int, norms: bool = False, factor: float = 1.0) -> None:
+    def __init__(self, encoder: int, decoder: int, norms: bool = False, factor: float = 1.0, layer=Layer) -> None:
         super().__init__()
         self.words, self.others, self.factor = nn.Embedding(WORDS, WIDTH), nn.Embedding(WORDS, WIDTH), factor
-        self.encoder = nn.ModuleList(Layer(False, norms) for _ in range(encoder))
-        self.decoder = nn.ModuleList(Layer(True, norms) for _ in range(decoder))
+        self.encoder = nn.ModuleList(layer(False, norms) for _ in range(encoder))
+        self.decoder = nn.ModuleList(layer(True, norms) for _ in range(decoder))
         self.norm, self.head = nn.LayerNorm(WIDTH) if norms else nn.Identity(), nn.Linear(WIDTH, WORDS)
 
     def forward(self, tokens):
@@ -143,6 +159,29 @@ def test_t_fixup_trains_a_deep_transformer_without_norms_and_warm_up() -> None:
     assert abs(fixed[0] - math.log(WORDS)) < 1.5
     assert fixed[-1] < fixed[0] - 0.3
     assert not plain[0] < 10 * fixed[0]
+
+
+def test_deepnorm_of_an_encoder_and_a_decoder() -> None:
+    model = Translator(4, 3, layer=PostLayer)
+    made = wb.plan(model, tokens()[0], seed=0, recipe="deepnorm")
+    both, plain = (4**4 * 3) ** (1 / 16), [SQUARE, SQUARE]
+    enc, dec = 0.87 / both, 36**-0.25
+    for i in range(4):
+        assert stds(made, f"encoder.{i}.own", "q", "k", "v", "o") == pytest.approx(
+            [*plain, enc * SQUARE, enc * SQUARE], rel=1e-6
+        )
+        assert stds(made, f"encoder.{i}", "up", "down") == pytest.approx([enc * FED, enc * FED], rel=1e-6)
+    for i in range(3):
+        for part in ("own", "cross"):
+            assert stds(made, f"decoder.{i}.{part}", "q", "k", "v", "o") == pytest.approx(
+                [*plain, dec * SQUARE, dec * SQUARE], rel=1e-6
+            )
+        assert stds(made, f"decoder.{i}", "up", "down") == pytest.approx([dec * FED, dec * FED], rel=1e-6)
+    assert len(made.multipliers) == len(made.unmet) == 4 * 2 + 3 * 3
+    for layers, alpha in ((model.encoder, 0.81 * both), (model.decoder, 9**0.25)):
+        for layer in layers:
+            layer.alpha = alpha
+    assert wb.plan(model, tokens()[0], seed=0, recipe="deepnorm").unmet == ()
 
 
 def test_sub_ln_of_an_encoder_and_a_decoder() -> None:

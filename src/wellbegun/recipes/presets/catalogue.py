@@ -32,6 +32,7 @@ from wellbegun.recipes.presets.prior import Prior
 from wellbegun.recipes.presets.scaled_residual import ScaledResidual
 from wellbegun.recipes.presets.selu import Selu
 from wellbegun.recipes.presets.siren import Siren
+from wellbegun.recipes.presets.siren_chi1 import SirenChi1
 from wellbegun.recipes.presets.spectral import Spectral
 from wellbegun.recipes.presets.sub_ln import SubLn
 from wellbegun.recipes.presets.switch import Switch
@@ -79,6 +80,7 @@ PRESETS: tuple[type[Preset], ...] = (
     SubLn,
     Admin,
     Mimetic,
+    SirenChi1,
 )
 """Every version of every preset, newest last among those of one name."""
 
