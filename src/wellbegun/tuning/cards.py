@@ -46,7 +46,7 @@ TUNINGS: tuple[Tuning, ...] = (
     Tuning("standardize", standardize, "standardize(plan, model, batch)", ("weight_norm_init", "actnorm")),
     Tuning("metainit", metainit, "metainit(plan, model, batch)"),
     Tuning("gradinit", gradinit, "gradinit(plan, model, batch)"),
-    Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora")),
+    Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora", "eva")),
     Tuning("new_tokens", plan_new_tokens, "plan_new_tokens(model, old=100, seed=7)", ("mean_resizing",)),
     Tuning("profile_admin", profile_admin, "profile_admin(plan, model, batch)", ()),
     Tuning("swim", swim, "swim(plan, model, (inputs, targets))"),

@@ -93,21 +93,20 @@ def stds(plan: wb.Plan, layer: str, *names: str) -> list[float]:
 SQUARE, FED = math.sqrt(2 / 64), math.sqrt(2 / 96)
 
 
+def check_gains(made: wb.Plan, enc: float, dec: float, plain: float) -> None:
+    """Xavier's law by stack: four layers of an encoder, three of a decoder, queries and keys with their own gain."""
+    for stack, layers, parts, gain in (("encoder", 4, ["own"], enc), ("decoder", 3, ["own", "cross"], dec)):
+        for i in range(layers):
+            for part in parts:
+                found = stds(made, f"{stack}.{i}.{part}", "q", "k", "v", "o")
+                assert found == pytest.approx([plain * SQUARE] * 2 + [gain * SQUARE] * 2, rel=1e-6)
+            assert stds(made, f"{stack}.{i}", "up", "down") == pytest.approx([gain * FED] * 2, rel=1e-6)
+
+
 def test_t_fixup_of_an_encoder_and_a_decoder() -> None:
     made = wb.plan(Translator(4, 3), tokens()[0], seed=0, recipe="t_fixup")
-    enc, dec, half = 0.67 * 4**-0.25, 27**-0.25, math.sqrt(0.5)
-    square = [half * SQUARE, half * SQUARE]
-    for i in range(4):
-        assert stds(made, f"encoder.{i}.own", "q", "k", "v", "o") == pytest.approx(
-            [*square, enc * SQUARE, enc * SQUARE], rel=1e-6
-        )
-        assert stds(made, f"encoder.{i}", "up", "down") == pytest.approx([enc * FED, enc * FED], rel=1e-6)
-    for i in range(3):
-        for part in ("own", "cross"):
-            assert stds(made, f"decoder.{i}.{part}", "q", "k", "v", "o") == pytest.approx(
-                [*square, dec * SQUARE, dec * SQUARE], rel=1e-6
-            )
-        assert stds(made, f"decoder.{i}", "up", "down") == pytest.approx([dec * FED, dec * FED], rel=1e-6)
+    enc, dec = 0.67 * 4**-0.25, 27**-0.25
+    check_gains(made, enc, dec, math.sqrt(0.5))
     assert made["words.weight"].std == pytest.approx(dec, rel=1e-6)  # no factor behind it
     assert "lacks that factor" in made["words.weight"].reason
     assert made["head.weight"].law == wb.XavierUniform().law(wb.Fans(WIDTH, WORDS))
@@ -164,19 +163,8 @@ def test_t_fixup_trains_a_deep_transformer_without_norms_and_warm_up() -> None:
 def test_deepnorm_of_an_encoder_and_a_decoder() -> None:
     model = Translator(4, 3, layer=PostLayer)
     made = wb.plan(model, tokens()[0], seed=0, recipe="deepnorm")
-    both, plain = (4**4 * 3) ** (1 / 16), [SQUARE, SQUARE]
-    enc, dec = 0.87 / both, 36**-0.25
-    for i in range(4):
-        assert stds(made, f"encoder.{i}.own", "q", "k", "v", "o") == pytest.approx(
-            [*plain, enc * SQUARE, enc * SQUARE], rel=1e-6
-        )
-        assert stds(made, f"encoder.{i}", "up", "down") == pytest.approx([enc * FED, enc * FED], rel=1e-6)
-    for i in range(3):
-        for part in ("own", "cross"):
-            assert stds(made, f"decoder.{i}.{part}", "q", "k", "v", "o") == pytest.approx(
-                [*plain, dec * SQUARE, dec * SQUARE], rel=1e-6
-            )
-        assert stds(made, f"decoder.{i}", "up", "down") == pytest.approx([dec * FED, dec * FED], rel=1e-6)
+    both = (4**4 * 3) ** (1 / 16)
+    check_gains(made, 0.87 / both, 36**-0.25, 1.0)
     assert len(made.multipliers) == len(made.unmet) == 4 * 2 + 3 * 3
     for layers, alpha in ((model.encoder, 0.81 * both), (model.decoder, 9**0.25)):
         for layer in layers:
