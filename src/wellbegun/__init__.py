@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wellbegun.laws import LecunUniform as LecunUniform
     from wellbegun.laws import Mamba2Decay as Mamba2Decay
     from wellbegun.laws import MeanCompensation as MeanCompensation
+    from wellbegun.laws import MimeticFactor as MimeticFactor
     from wellbegun.laws import MirroredOrthogonal as MirroredOrthogonal
     from wellbegun.laws import NguyenWidrow as NguyenWidrow
     from wellbegun.laws import NoisyIdentity as NoisyIdentity
@@ -79,7 +80,12 @@ if TYPE_CHECKING:
     from wellbegun.tuning import gradinit as gradinit
     from wellbegun.tuning import metainit as metainit
     from wellbegun.tuning import plan_adapters as plan_adapters
+    from wellbegun.tuning import plan_new_tokens as plan_new_tokens
+    from wellbegun.tuning import profile_admin as profile_admin
+    from wellbegun.tuning import select_weights as select_weights
     from wellbegun.tuning import standardize as standardize
+    from wellbegun.tuning import swim as swim
+    from wellbegun.tuning import upcycle as upcycle
 
 __version__ = "0.1.0"
 
@@ -91,7 +97,7 @@ _HOMES = {
     "laws": (
         "ChronoBias", "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans",
         "FixedLengthRows", "Hadamard", "HeNormal", "HeUniform", "HippoLegS", "Identity", "Keep", "Kumar",
-        "LecunNormal", "LecunUniform", "Mamba2Decay", "MeanCompensation", "MirroredOrthogonal",
+        "LecunNormal", "LecunUniform", "Mamba2Decay", "MeanCompensation", "MimeticFactor", "MirroredOrthogonal",
         "NguyenWidrow", "NoisyIdentity", "Normal", "Ones", "Orthogonal", "PaddedIdentity", "Patched",
         "PerChannel", "PriorBias", "S4DLin", "S4DReal", "ScaledOrthogonal", "Sinusoidal", "Sparse", "Stored",
         "TanhFixedPoint", "TimeStepBias", "TruncatedNormal", "Uniform", "VarianceScaling", "WithFans",
@@ -105,7 +111,10 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate", "gradinit", "metainit", "plan_adapters", "standardize"),
+    "tuning": (
+        "calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin", "select_weights",
+        "standardize", "swim", "upcycle",
+    ),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

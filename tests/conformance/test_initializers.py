@@ -270,8 +270,17 @@ def test_every_name_finds_its_method(method):
 def test_every_initializer_is_in_the_table():
     public = {getattr(wb, name) for name in wb.__all__}
     kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Initializer)}
-    # two only make sense in a plan; given numbers and fans, programs, laws or factors in one tensor are no methods
-    others = {wb.Keep, wb.MeanCompensation, wb.Stored, wb.Computed, wb.Patched, wb.PerChannel, wb.WithFans}
+    # three only make sense in a plan; given numbers and fans, programs, laws or factors in one tensor are no methods
+    others = {
+        wb.Keep,
+        wb.MeanCompensation,
+        wb.MimeticFactor,
+        wb.Stored,
+        wb.Computed,
+        wb.Patched,
+        wb.PerChannel,
+        wb.WithFans,
+    }
     assert kinds - {method.kind for method in METHODS} == others
 
 

@@ -35,6 +35,7 @@ EVERY = [
     wb.S4DReal(),
     wb.S4DLin(),
     wb.HippoLegS(),
+    wb.MimeticFactor("qkv", 4, beta_qk=-0.5, inputs_first=True),
     wb.ChronoBias(50, gates=3, forget=2, input=1),
     wb.Stored([[0.1, -2.0]]),
     Computed((("uniform", 0.1, 1.0), ("log", "%0"))),

@@ -224,3 +224,38 @@ def test_what_is_refused() -> None:
     del unknown.scaling, unknown.alpha
     with pytest.raises(ArgumentError, match="needs the factor of B·A"):
         wb.plan_adapters(unknown, seed=7, method="pissa")
+
+
+def test_eva_takes_the_directions_of_the_inputs() -> None:
+    """The one thing it is for: A holds more of the layer's inputs than any other rows of its rank."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(200, 12, generator=generator) @ torch.diag(torch.logspace(1, -1, 12)) + 2.0
+    first, second = trunk()
+    before = second(torch.relu(first(x))).detach()
+    model = nn.Sequential(Own(first, 4), nn.ReLU(), Peftlike(second, 3))
+    plan = wb.plan_adapters(model, seed=7, method="eva", batch=x)
+    assert torch.isnan(model[0].lora_A).all()  # nothing was written
+    wb.apply(plan, model)
+    assert torch.equal(model(x), before)
+    with torch.no_grad():
+        inside = torch.relu(first(x))
+    for rows, a in ((x, model[0].lora_A), (inside, model[2].lora_A["default"].weight)):
+        a, rows = a.detach().double().numpy(), rows.double().numpy()
+        _, s, v = np.linalg.svd(rows, full_matrices=False)
+        np.testing.assert_allclose(a @ a.T, np.eye(len(a)), atol=1e-6)
+        np.testing.assert_allclose(np.abs(np.sum(a * v[: len(a)], 1)), 1.0, atol=1e-5)
+        share = float((s[: len(a)] ** 2).sum() / (s**2).sum())
+        assert np.square(rows @ a.T).sum() / np.square(rows).sum() == pytest.approx(share, rel=1e-6)
+    assert "hold 9" in plan["0.lora_A"].reason
+    assert plan.recipe == "adapters(eva)"
+
+
+def test_what_eva_refuses() -> None:
+    first, _ = trunk()
+    model = Own(first, 4)
+    with pytest.raises(ArgumentError, match="pass batch="):
+        wb.plan_adapters(model, seed=7, method="eva")
+    with pytest.raises(ArgumentError, match="for no other method"):
+        wb.plan_adapters(model, seed=7, batch=inputs())
+    with pytest.raises(ArgumentError, match="have 3 directions, and the adapter's rank is 4; take a larger batch"):
+        wb.plan_adapters(model, seed=7, method="eva", batch=inputs()[:3])

@@ -15,6 +15,7 @@ from wellbegun.laws.indexed import IndexedLaw, OrientedLaw
 from wellbegun.laws.initializer import Initializer, Law
 from wellbegun.laws.kumar import Kumar
 from wellbegun.laws.left_out import LEFT_OUT
+from wellbegun.laws.mimetic import MimeticFactor
 from wellbegun.laws.nguyen_widrow import FixedLengthRows, NguyenWidrow
 from wellbegun.laws.padded import NoisyIdentity, PaddedIdentity, TanhFixedPoint
 from wellbegun.laws.patched import Patched
@@ -67,6 +68,7 @@ __all__ = [
     "Mamba2Decay",
     "MeanCompensation",
     "Method",
+    "MimeticFactor",
     "MirroredOrthogonal",
     "NguyenWidrow",
     "NoisyIdentity",

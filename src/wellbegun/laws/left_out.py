@@ -20,20 +20,18 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "DKS and TAT (DeepMind, 2021 and 2022)",
         "they change the activations of the network and not its weights, so a plan cannot carry them out",
     ),
-    ("SIREN at slope 1 (first and last layer apart from the rest)", "not done yet"),
-    ("T-Fixup, Admin, Sub-LN (Magneto)", "not done yet"),
-    ("the spectral condition as a recipe", "not done yet; muP follows from it"),
-    ("mimetic initialisation", "sources disagree on which pair of matrices gets which constants; not done yet"),
     ("u-muP, DeepScaleLM, NFNet's gains", "not done yet"),
-    ("DeepNorm for encoder-decoder networks", "refused with an error that says so"),
     (
         "Krähenbühl's equal gradient rates (2016)",
         "its step between layers was not found in a source that could be read; its step within a layer is standardize",
     ),
     (
-        "SWIM, upcycling to experts, weight selection, Net2Net, new tokens from the old ones' covariance",
-        "not done yet",
+        "Net2Net, LiGO and bert2BERT (networks that grow)",
+        "widening keeps a function only if every tensor that a width touches is known; weight selection, the way down, "
+        "needs no such map",
     ),
-    ("EVA, CorDA, LoftQ, LoRA-GA, MiCA", "not looked at yet"),
+    ("LoRA-GA", "not done: it needs the gradient of every adapted weight, and its constants were not looked up"),
+    ("LoftQ, QPiSSA", "they alternate with a quantiser, and a plan holds no quantised numbers"),
+    ("CorDA, MiCA", "not done: their formulas were not looked up"),
 )
 """(name, reason). A method that gets a card leaves this list."""

@@ -16,6 +16,7 @@ from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthog
 from wellbegun.laws.hadamard import Hadamard
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Law
+from wellbegun.laws.mimetic import MimeticFactor
 from wellbegun.laws.nguyen_widrow import FixedLengthRows
 from wellbegun.laws.padded import NoisyIdentity, PaddedIdentity
 from wellbegun.laws.patched import Patched
@@ -45,6 +46,7 @@ LAWS: tuple[type[Law], ...] = (
     HippoLegS,
     ChronoBias,
     Sparse,
+    MimeticFactor,
     Stored,
     Computed,
     MeanCompensation,
@@ -52,7 +54,7 @@ LAWS: tuple[type[Law], ...] = (
     PerChannel,
     Keep,
 )
-_TEXTS = frozenset({"weight"})
+_TEXTS = frozenset({"weight", "parts"})
 
 
 def law_to_record(law: Law) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.graph.framework import check_module
@@ -24,6 +24,7 @@ _SOURCES = {
     "pissa": "Meng, Wang and Zhang (2024), PiSSA, section 3",
     "olora": "Büyükakyüz (2024), OLoRA, section 3",
     "orthogonal": "PEFT's init_lora_weights='orthogonal'",
+    "eva": "Paischer et al. (2024), Explained Variance Adaptation (EVA)",
 }
 
 
@@ -34,6 +35,7 @@ def plan_adapters(
     method: str = "kaiming",
     adapter: str | None = None,
     rank_stabilized: bool = False,
+    batch: Any = None,
 ) -> Plan:
     """Plan the start of every low-rank adapter of a model; the network computes what it computed without them.
 
@@ -58,29 +60,31 @@ def plan_adapters(
         kaiming: A uniform ±1/sqrt(inputs), B = 0. gaussian: A normal with std 1/rank, B = 0. pissa: with the singular
         values S of W, B = U_r·sqrt(S_r / s), A = sqrt(S_r / s)·V_r. olora: W = Q·R, B the first columns of Q, A the
         first rows of R. Both put W - s·B·A in place of W. orthogonal: rows of one random rotation, the even ones in
-        B and the odd ones in A, so that B·A = 0 and neither is.
+        B and the odd ones in A, so that B·A = 0 and neither is. eva: the rows of A are the directions in which the
+        layer's inputs vary most on a batch (the first right singular vectors of its inputs), B = 0.
     Use it for: models with adapters of PEFT, or layers that call their parts lora_A, lora_B (tensors or linear
         layers), base_layer, base, linear or weight, and scaling or alpha. kaiming is the usual start; pissa and olora
-        begin with W's largest directions.
+        begin with W's largest directions, eva with those of your data.
     Not for: quantised weights with pissa and olora, which change W. A and B both zero have no gradient: no method here
         does that.
     Args:
         model: with its weights loaded. Everything that is not named above keeps its own value.
         seed: with the names it decides the random numbers, so that layers differ and parts of sharded ones agree.
-        method: "kaiming", "gaussian", "pissa", "olora" or "orthogonal".
+        method: "kaiming", "gaussian", "pissa", "olora", "orthogonal" or "eva".
         adapter: name of the adapter where layers have several; left out: all of them.
         rank_stabilized: say that s shall be alpha / sqrt(rank), and have it checked. s is a factor of the forward pass
             and no weight: the model's layers hold it.
+        batch: real inputs, for eva. Its ranks stay those of the model: the method's redistribution is not done.
     Source: Hu et al. (2021), "LoRA: Low-Rank Adaptation of Large Language Models"; Kalajdzievski (2023), rsLoRA; Meng,
-        Wang and Zhang (2024), "PiSSA"; Büyükakyüz (2024), "OLoRA". W - s·B·A is computed in float64 from A and B as
-        they are stored.
+        Wang and Zhang (2024), "PiSSA"; Büyükakyüz (2024), "OLoRA"; Paischer et al. (2024), "EVA".
+        W - s·B·A is computed in float64 from A and B as they are stored.
 
     Raises:
         ArgumentError: there is no such adapter; a rank is too large or odd; s is not known or not what was asked for; a
             weight that must be changed is on meta, sharded or quantised.
     """
     model = check_module(model, "planning adapters")
-    from wellbegun.tuning.loaded import kept_plan, names_of
+    from wellbegun.tuning.loaded import names_of
     from wellbegun.tuning.lora import find_adapters
 
     if method not in _SOURCES:
@@ -94,7 +98,19 @@ def plan_adapters(
             if every
             else "the model has no layer with lora_A and lora_B: put the adapters in first"
         )
+    if (method == "eva") != (batch is not None):
+        raise ArgumentError("eva looks at inputs: pass batch=..., and pass it for no other method")
     names = names_of(model)
+    plan = _planned(model, found, "kaiming" if method == "eva" else method, seed, names, rank_stabilized)
+    return plan if batch is None else _explained(plan, model, found, names, batch)
+
+
+def _planned(
+    model: torch.nn.Module, found: list[Adapter], method: str, seed: int, names: dict[int, str], rank_stabilized: bool
+) -> Plan:
+    """The plan of a method that needs no data."""
+    from wellbegun.tuning.loaded import kept_plan
+
     changes: dict[str, Change] = {}
     for one in found:
         _check_scaling(one, rank_stabilized)
@@ -114,6 +130,27 @@ def plan_adapters(
             entry = replace(entry, law=law, initializer=repr(law), role=role, reason=reason, source=_SOURCES[method])
         entries.append(entry)
     return replace(plan, entries=tuple(entries))
+
+
+def _explained(plan: Plan, model: torch.nn.Module, found: list[Adapter], names: dict[int, str], batch: Any) -> Plan:
+    """The plan with the directions of the data in A."""
+    from wellbegun.tuning.explained import explained_directions
+
+    made = explained_directions(model, plan, found, batch)
+    laws = {}
+    for one in found:
+        law, share = made[f"{one.layer}/{one.key}"]
+        reason = f"the {one.rank} directions that hold {share:.1%} of the layer's inputs on the batch"
+        laws[names[id(one.down)]] = (law, reason)
+    entries = []
+    for entry in plan:
+        if entry.name in laws:
+            law, reason = laws[entry.name]
+            entry = replace(entry, law=law, initializer=repr(law), reason=reason)
+        if entry.role == "adapter":
+            entry = replace(entry, source=_SOURCES["eva"])
+        entries.append(entry)
+    return replace(plan, entries=tuple(entries), recipe="adapters(eva)")
 
 
 def _check_scaling(one: Adapter, rank_stabilized: bool) -> None:

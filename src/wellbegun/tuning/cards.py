@@ -9,10 +9,15 @@ from typing import Any
 from wellbegun.laws import Card
 from wellbegun.recipes.cards import recipe_card, recipe_cards
 from wellbegun.tuning.adapters import plan_adapters
+from wellbegun.tuning.admin import profile_admin
 from wellbegun.tuning.calibrate import calibrate
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
+from wellbegun.tuning.new_tokens import plan_new_tokens
+from wellbegun.tuning.select_weights import select_weights
 from wellbegun.tuning.standardize import standardize
+from wellbegun.tuning.swim import swim
+from wellbegun.tuning.upcycle import upcycle
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,12 @@ TUNINGS: tuple[Tuning, ...] = (
     Tuning("standardize", standardize, "standardize(plan, model, batch)", ("weight_norm_init", "actnorm")),
     Tuning("metainit", metainit, "metainit(plan, model, batch)"),
     Tuning("gradinit", gradinit, "gradinit(plan, model, batch)"),
-    Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora")),
+    Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora", "eva")),
+    Tuning("new_tokens", plan_new_tokens, "plan_new_tokens(model, old=100, seed=7)", ("mean_resizing",)),
+    Tuning("profile_admin", profile_admin, "profile_admin(plan, model, batch)", ()),
+    Tuning("swim", swim, "swim(plan, model, (inputs, targets))"),
+    Tuning("weight_selection", select_weights, "select_weights(plan, larger)", ("select_weights",)),
+    Tuning("upcycle", upcycle, "upcycle(plan, dense, names)", ("upcycling", "sparse_upcycling")),
 )
 """Every function of this room (and of the rooms below) that has a card."""
 

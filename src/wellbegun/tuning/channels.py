@@ -61,7 +61,7 @@ class Channels:
         self._plan, self._values = plan, values
         self._laws: dict[str, tuple[Law, str]] = {}
         self.notes: dict[str, str] = {}
-        self.found = [layer for layer in _layers(plan, model) if _matches(layer.name, patterns)]
+        self.found = [layer for layer in find_layers(plan, model) if _matches(layer.name, patterns)]
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -181,7 +181,8 @@ def _along(numbers: torch.Tensor, like: torch.Tensor, axis: int) -> torch.Tensor
     return numbers.reshape(shape)
 
 
-def _layers(plan: Plan, model: nn.Module) -> Iterator[Layer]:
+def find_layers(plan: Plan, model: nn.Module) -> Iterator[Layer]:
+    """The layers of a product, and those that compute s·x + b of each channel, with their names in the plan."""
     canonical = canonical_names(model)
     parametrised = {(weight.path, weight.name): name for name, weight in parametrised_weights(model).items()}
     for path, module in model.named_modules():

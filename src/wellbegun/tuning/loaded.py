@@ -48,12 +48,15 @@ def names_of(model: torch.nn.Module) -> dict[int, str]:
     return named
 
 
-def numbers_of(tensor: torch.Tensor, name: str, purpose: str) -> torch.Tensor:
-    """Return a loaded weight on the CPU, in float32, or in float64 if it is.
+def tensors_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return every parameter and buffer by its canonical name."""
+    canonical = canonical_names(model)
+    listed = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    return {canonical[name]: tensor for name, tensor in listed}
 
-    Raises:
-        ArgumentError: it is on meta, on several processes, or quantised.
-    """
+
+def check_numbers(tensor: torch.Tensor, name: str, purpose: str) -> None:
+    """Raise ArgumentError for a weight that is on meta, on several processes, or quantised."""
     if tensor.is_meta:
         raise ArgumentError(f"{name}: {purpose} needs its numbers, and it is on meta; load the checkpoint first")
     if is_dtensor(tensor) or is_partitioned(tensor):
@@ -66,6 +69,11 @@ def numbers_of(tensor: torch.Tensor, name: str, purpose: str) -> torch.Tensor:
             f"{name}: {purpose} needs floating-point numbers, and it holds {str(tensor.dtype).removeprefix('torch.')}; "
             "make the plan before quantising"
         )
+
+
+def numbers_of(tensor: torch.Tensor, name: str, purpose: str) -> torch.Tensor:
+    """Return a loaded weight on the CPU, in float32, or in float64 if it is; errors are those of `check_numbers`."""
+    check_numbers(tensor, name, purpose)
     return tensor.detach().to("cpu", torch.float64 if tensor.dtype == torch.float64 else torch.float32)
 
 

@@ -19,7 +19,9 @@ def marked(recipe: str, suffix: str) -> str:
 
 def with_note(reason: str, note: str) -> str:
     """Put a note behind a reason, unless it stands there already."""
-    return f"{reason}; {note}" if note and not reason.endswith(note) else reason
+    if not reason or not note or reason.endswith(note):
+        return reason or note
+    return f"{reason}; {note}"
 
 
 def noted(entry: Entry, note: str) -> Entry:

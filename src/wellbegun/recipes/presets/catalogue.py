@@ -9,6 +9,7 @@ from typing import Any
 
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws import Card
+from wellbegun.recipes.presets.admin import Admin
 from wellbegun.recipes.presets.analytic import GainBackward, GainForward
 from wellbegun.recipes.presets.autoinit import AutoInit
 from wellbegun.recipes.presets.blocks import Mitchell, SmallInit
@@ -23,6 +24,7 @@ from wellbegun.recipes.presets.idinit import IdInit
 from wellbegun.recipes.presets.looks_linear import LooksLinear
 from wellbegun.recipes.presets.mamba import Mamba
 from wellbegun.recipes.presets.memory import Chrono, ForgetBias, Irnn
+from wellbegun.recipes.presets.mimetic import Mimetic
 from wellbegun.recipes.presets.mup import Mup
 from wellbegun.recipes.presets.ppo import Ppo
 from wellbegun.recipes.presets.preset import Preset
@@ -30,7 +32,11 @@ from wellbegun.recipes.presets.prior import Prior
 from wellbegun.recipes.presets.scaled_residual import ScaledResidual
 from wellbegun.recipes.presets.selu import Selu
 from wellbegun.recipes.presets.siren import Siren
+from wellbegun.recipes.presets.siren_chi1 import SirenChi1
+from wellbegun.recipes.presets.spectral import Spectral
+from wellbegun.recipes.presets.sub_ln import SubLn
 from wellbegun.recipes.presets.switch import Switch
+from wellbegun.recipes.presets.t_fixup import TFixup
 from wellbegun.recipes.presets.transformers import Bert, Gpt2, Llama, Vit
 from wellbegun.recipes.presets.zero_residual import ZeroResidual
 
@@ -69,6 +75,12 @@ PRESETS: tuple[type[Preset], ...] = (
     Finer,
     Switch,
     Prior,
+    Spectral,
+    TFixup,
+    SubLn,
+    Admin,
+    Mimetic,
+    SirenChi1,
 )
 """Every version of every preset, newest last among those of one name."""
 

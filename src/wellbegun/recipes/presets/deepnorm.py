@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import Fans, Initializer, Normal, Patched
 from wellbegun.plans import Multiplier
-from wellbegun.recipes.attention import Attention, Projection, find_attentions
-from wellbegun.recipes.entries import uses_of
+from wellbegun.recipes.attention import Attention, find_attentions
 from wellbegun.recipes.factors import forward_factors
-from wellbegun.recipes.presets.on_top import OnTop
+from wellbegun.recipes.presets.admin import find_shortcuts
+from wellbegun.recipes.presets.gained import Gained
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import Write, find_streams
 
 
-class DeepNorm(OnTop):
+class DeepNorm(Gained):
     """DeepNorm: post-norm transformers of hundreds of layers, by a larger shortcut and smaller weights.
 
     >>> import torch
@@ -34,15 +33,16 @@ class DeepNorm(OnTop):
 
     Need: transformers
     Formula: LN(alpha·x + f(x)); feed-forward weights, values and attention outputs Xavier's normal law with gain beta,
-        queries and keys with gain 1. For N layers of two branches: alpha = (2N)^(1/4) and
-        beta = (8N)^(-1/4), as for an encoder or a decoder alone.
+        queries and keys with gain 1. For N layers of two branches, an encoder or a decoder alone: alpha = (2N)^(1/4)
+        and beta = (8N)^(-1/4). For an encoder of N and a decoder of M layers: alpha = 0.81·(N^4·M)^(1/16) and
+        beta = 0.87·(N^4·M)^(-1/16) in the encoder, alpha = (3M)^(1/4) and beta = (12M)^(-1/4) in the decoder.
     Use it for: post-norm transformers of any depth, without or with warm-up.
-    Not for: pre-norm networks, and encoders with a decoder, whose constants differ (errors). alpha is a number in the
-        forward pass, which no weight can stand for: it is in `plan.multipliers`, and `apply` warns where the forward
-        pass does not have it.
+    Not for: pre-norm networks (an error). alpha is a number in the forward pass, which no weight can stand for: it is
+        in `plan.multipliers`, and `apply` warns where the forward pass does not have it.
     Args:
         base: recipe for all that is outside of the layers (tables, the output).
-    Source: Wang et al. (2022), "DeepNet: Scaling Transformers to 1,000 Layers", figure 2; torchscale, encoder.py.
+    Source: Wang et al. (2022), "DeepNet: Scaling Transformers to 1,000 Layers", figure 2; torchscale, encoder.py and
+        decoder.py.
     """
 
     name_only = "deepnorm"
@@ -53,38 +53,40 @@ class DeepNorm(OnTop):
 
     def change(self, graph: Graph, proposals: Mapping[str, Proposal]) -> dict[str, Proposal]:  # noqa: ARG002
         """Xavier's law with the gain of each part."""
-        writes, attentions = self._writes(graph), find_attentions(graph)
-        layers = len(writes) / 2
-        beta = (8 * layers) ** -0.25
-        plain = [part for attention in attentions for part in (attention.query, attention.key)]
-        self._check(attentions)
-        made = {}
-        for name in dict.fromkeys(graph.operations[i].weight for write in writes for i in write.weights):
-            if not name:
-                continue
-            parts = [part for part in plain if part.weight == name]
-            initializer = self._law(graph, name, parts, beta)
-            said = f"DeepNorm: Xavier's law with gain (8·{layers:g})^(-1/4) = {beta:.4g} for {layers:g} layers"
-            if parts:
-                whole = all(part.region is None for part in parts)
-                said = (
-                    "DeepNorm: Xavier's law with gain 1: queries and keys"
-                    if whole
-                    else (f"{said}, and gain 1 for the rows of queries and keys")
-                )
-            made[name] = Proposal(initializer, said, self.source)
-        return made
+        attentions = find_attentions(graph)
+        gains: dict[str, tuple[float, str]] = {}
+        for stack in self._stacks(graph, attentions):
+            gains |= dict.fromkeys(stack.weights, stack.beta)
+        return self.gained(graph, gains, attentions, "DeepNorm")
 
     def multipliers(self, graph: Graph) -> tuple[Multiplier, ...]:
         """Alpha, on the shortcut of each branch."""
-        writes, factors = self._writes(graph), forward_factors(graph)
-        layers = len(writes) / 2
-        alpha = (2 * layers) ** 0.25
-        reason = f"DeepNorm: alpha = (2·{layers:g})^(1/4) on the shortcut of each of {len(writes)} branches"
-        names = dict.fromkeys(graph.operations[i].weight for write in writes for i in write.writers)
-        return tuple(
-            Multiplier("shortcut", name, alpha, factors.get(("shortcut", name)), reason, self.source) for name in names
-        )
+        factors, made = forward_factors(graph), []
+        for stack in self._stacks(graph, find_attentions(graph)):
+            value, words = stack.alpha
+            reason = f"DeepNorm: alpha = {words} on the shortcut of each of {len(stack.writes)} branches"
+            for name in dict.fromkeys(graph.operations[i].weight for write in stack.writes for i in write.writers):
+                found = factors.get(("shortcut", name))
+                made.append(Multiplier("shortcut", name, value, found, reason, self.source))
+        return tuple(made)
+
+    def _stacks(self, graph: Graph, attentions: list[Attention]) -> list[_Stack]:
+        """The layers of an encoder or a decoder, or of both, with the numbers of each."""
+        writes = {write.add: write for write in self._writes(graph)}
+        crossing = {index: one for one in attentions if one.crosses for index in one.output}
+        found = []
+        for shortcuts in find_shortcuts(graph, "deepnorm@1"):
+            mine = [writes[one.branch.add] for one in shortcuts if one.branch.add in writes]
+            reads = [crossing[index] for write in mine for index in write.writers if index in crossing]
+            indices = [index for write in mine for index in write.weights]
+            indices += [part.operation for one in reads for part in (one.key, one.value)]
+            names = tuple(dict.fromkeys(graph.operations[index].weight for index in indices))
+            found.append((mine, bool(reads), tuple(name for name in names if name)))
+        decoder = max((len(mine) / 3 for mine, decodes, _ in found if decodes), default=0.0)
+        encoder = max((len(mine) / 2 for mine, decodes, _ in found if not decodes), default=0.0)
+        # what an encoder and a decoder have in common belongs to the decoder, whose numbers are written last
+        found.sort(key=lambda one: one[1])
+        return [_Stack(mine, names, *_numbers(encoder, decoder, decodes)) for mine, decodes, names in found]
 
     def _writes(self, graph: Graph) -> list[Write]:
         """The branches, each of which a normalisation must follow."""
@@ -102,31 +104,23 @@ class DeepNorm(OnTop):
             )
         return writes
 
-    def _check(self, attentions: list[Attention]) -> None:
-        if any(attention.crosses for attention in attentions):
-            raise self.fails(
-                "this model has a decoder that attends to an encoder, whose constants differ; that form is not built in"
-            )
-        for attention in attentions:
-            for part in (attention.query, attention.key):
-                if not part.clear:
-                    raise self.fails(
-                        f"{part.weight} holds queries, keys and values head by head, so that no rectangle of it is "
-                        "queries alone; give it a rule"
-                    )
 
-    def _law(self, graph: Graph, name: str, plain: list[Projection], beta: float) -> Initializer:
-        uses = [use for use in uses_of(graph, name) if use.fans is not None]
-        if not uses:
-            raise self.fails(f"{name} has no fans; give it a rule")
-        if len({use.region for use in uses}) == 1:
-            return _xavier(uses[0].fans, 1.0 if plain else beta)
-        rows = {part.region for part in plain}
-        laws = [(use.region, _xavier(use.fans, 1.0 if use.region in rows else beta)) for use in uses]
-        base = next((law for region, law in laws if region not in rows), laws[-1][1])
-        return Patched(base, tuple((region, law) for region, law in laws if region is not None and law != base))
+@dataclass(frozen=True)
+class _Stack:
+    """The branches of an encoder or a decoder, its weights, and its two numbers with what they are in words."""
+
+    writes: list[Write]
+    weights: tuple[str, ...]
+    alpha: tuple[float, str]
+    beta: tuple[float, str]
 
 
-def _xavier(fans: Fans | None, gain: float) -> Normal:
-    assert fans is not None
-    return Normal(gain * math.sqrt(2 / (fans.fan_in + fans.fan_out)))
+def _numbers(encoder: float, decoder: float, decodes: bool) -> tuple[tuple[float, str], tuple[float, str]]:
+    if decodes:
+        m = f"{decoder:g}"
+        return ((3 * decoder) ** 0.25, f"(3·{m})^(1/4)"), ((12 * decoder) ** -0.25, f"(12·{m})^(-1/4)")
+    n = f"{encoder:g}"
+    if decoder:
+        both, words = (encoder**4 * decoder) ** (1 / 16), f"({n}^4·{decoder:g})"
+        return (0.81 * both, f"0.81·{words}^(1/16)"), (0.87 / both, f"0.87·{words}^(-1/16)")
+    return ((2 * encoder) ** 0.25, f"(2·{n})^(1/4)"), ((8 * encoder) ** -0.25, f"(8·{n})^(-1/4)")
