@@ -33,6 +33,7 @@ class DeepNorm(OnTop):
     (0.353553, 2.0, ())
 
     Need: transformers
+    Domain: attention, post-norm
     Formula: LN(alpha·x + f(x)); feed-forward weights, values and attention outputs Xavier's normal law with gain beta,
         queries and keys with gain 1. For N layers of two branches: alpha = (2N)^(1/4) and
         beta = (8N)^(-1/4), as for an encoder or a decoder alone.
