@@ -1,4 +1,4 @@
-"""wb.advise: for each kind of network the right method is among the three, and the wrong one ranks below with reason."""
+"""wb.advise: for each kind of network the right method is among the three, the wrong one below, with a reason."""
 
 from __future__ import annotations
 

@@ -28,14 +28,13 @@ def traits_of(graph: Graph) -> dict[str, str]:
         graph: of its forward pass.
     """
     found = dict(_structure(graph))
+    if "convolutions" not in found:
+        found["products"] = "its layers are matrix products"
     chain = deepest_chain(graph)
     if not set(found) & {"normalised", "residual", "attention", "recurrent", "state space"}:
         found["plain"] = "no normalisation, no shortcut, no recurrence"
-    if chain is not None and "plain" in found:
-        if chain.depth > DEEP:
-            found["deep"] = f"{chain.depth} hidden layers in a row"
-        if chain.all_linear:
-            found["products"] = "its hidden layers are matrix products"
+    if chain is not None and "plain" in found and chain.depth > DEEP:
+        found["deep"] = f"{chain.depth} hidden layers in a row"
     if "recurrent" in found:
         return found  # the activations are those of the cell
     return found | dict(_activations(graph, chain))

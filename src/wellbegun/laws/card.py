@@ -116,10 +116,15 @@ class Card:
         )
         return tuple((title, text) for title, text in titled if text)
 
-    def markdown(self) -> str:
-        """Return the card as a page of docs/methods/."""
+    def markdown(self, figure: str = "") -> str:
+        """Return the card as a page of docs/methods/.
+
+        Args:
+            figure: file of its figure, beside the page; "" for none.
+        """
         blocks = [f"# {self.name}", self.summary, f"**In Python:** `wb.{self.code}`" if self.code else ""]
         blocks += [f"```python\n{self.example}\n```" if self.example else ""]
+        blocks += [f"![{self.summary}]({figure})" if figure else ""]
         blocks += [f"**{title}:** {text}" for title, text in self.paragraphs()]
         if self.arguments:
             blocks.append("\n".join(["**Arguments:**", ""] + [f"- `{n}`: {meaning}" for n, meaning in self.arguments]))
