@@ -135,7 +135,7 @@ def test_a_tanh_network_is_orthogonal_at_a_critical_point_and_he_is_for_another_
 def test_a_plain_tanh_cnn_gets_delta_orthogonal_kernels() -> None:
     found = wb.advise(tanh_cnn, "image:1x8x8")
     assert any(DeltaOrthogonal in laws(choice) for choice in found.choices)
-    assert "delta_orthogonal" in names(found) + list(found.others)
+    assert "delta_orthogonal" in names(found) + list(found.others)  # at its own gain, not the critical one
     assert "products" not in found.traits
     assert "saturated" in said_of(found, "normal")
 

@@ -80,7 +80,7 @@ class Advice:
         traits: what its graph shows, each trait with the evidence.
         choices: the best ones, best first; only sound ones, if there is any.
         wrong: usual choices that are wrong here, and recipes that refuse the model, with the reason.
-        others: names of further methods that suit it, best first.
+        others: further methods that suit it, best first; "keras = xavier" where two start it with the same numbers.
         source: what the judgement rests on, in words.
         model_name: class of the model.
     """

@@ -75,7 +75,7 @@ def advise(
         traits=traits,
         choices=tuple(choice_of(one, traits) for one in best),
         wrong=(*(wrong(one, best[0].attempt, traits) for one in usual), *map(refusal, refused)),
-        others=tuple(one.card.name for one in sound[most:] if one not in usual),
+        others=tuple(" = ".join((one.card.name, *one.also)) for one in sound[most:] if one not in usual),
         source="theory" if best[0].attempt.predicted else best[0].attempt.source,
         model_name=type(subject.model).__name__,
     )

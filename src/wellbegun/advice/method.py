@@ -41,11 +41,11 @@ class Tried:
 
         What was found in its start comes first: kinds of errors, kinds of warnings, the grade of the isometry score.
         Of equally healthy starts, one that such networks were published with goes before one that reads the whole
-        network, and that before one whose domain names fewer of its traits. Numbers that the forward pass lacks, and
-        the order of the catalogue, decide the rest.
+        network, and that before one whose domain names fewer of its traits; methods whose domain does not hold the
+        network come last. Numbers that the forward pass lacks, and the order of the catalogue, decide the rest.
         """
         met = self.domain.met(traits)
-        tier = 0 if OWN_START & set(met) else 1 if self.domain.reads_all else 2
+        tier = 0 if OWN_START & set(met) else 1 if self.domain.reads_all else 3 if self.domain.unmet(traits) else 2
         return (*self.attempt.health, tier, -len(met), len(self.attempt.plan.unmet) > 0, self.place)
 
 
