@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,6 +20,10 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("docs", "docs/guides", "docs/papers")
 PAGES = sorted([ROOT / "README.md", *(page for room in ROOMS for page in (ROOT / room).glob("*.md"))])
 METHODS = ROOT / "docs" / "methods"
+sys.path.append(str(ROOT / "docs"))
+
+from card_figures.catalogue import CardFigure, card_figures  # noqa: E402
+from card_figures.likeness import differences  # noqa: E402
 
 
 def blocks(page: Path) -> list[str]:
@@ -74,7 +79,8 @@ def overview() -> str:
 
 def test_cards_are_those_of_the_docstrings() -> None:
     """One source of truth. After a change of a docstring: WELLBEGUN_WRITE_CARDS=1 pytest tests/test_docs.py."""
-    expected = {page_of(card.name): card.markdown() for card in all_cards()} | {METHODS / "README.md": overview()}
+    pages = {page_of(card.name): card.markdown(figure=f"{card.name}.svg") for card in all_cards()}
+    expected = pages | {METHODS / "README.md": overview()}
     if os.environ.get("WELLBEGUN_WRITE_CARDS"):
         METHODS.mkdir(exist_ok=True)
         for path, text in expected.items():
@@ -82,6 +88,44 @@ def test_cards_are_those_of_the_docstrings() -> None:
     assert {path.name for path in METHODS.glob("*.md")} == {path.name for path in expected}
     for path, text in expected.items():
         assert path.read_text("utf-8") == text, path.name
+
+
+def figure_of(name: str) -> Path:
+    return METHODS / f"{name}.svg"
+
+
+def test_every_card_has_its_figure() -> None:
+    """After a change: WELLBEGUN_WRITE_CARDS=1 pytest tests/test_docs.py, which draws those that differ again."""
+    figures = card_figures()
+    if os.environ.get("WELLBEGUN_WRITE_CARDS"):
+        for figure in figures:
+            path, drawn = figure_of(figure.name), figure.draw()
+            if not path.exists() or differences(path.read_text("utf-8"), drawn):
+                path.write_text(drawn, "utf-8")
+    assert {path.stem for path in METHODS.glob("*.svg")} == {card.name for card in all_cards()}
+    for path in METHODS.glob("*.svg"):
+        assert path.stat().st_size < 60_000, path.name
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+        assert f"]({path.name})" in page_of(path.stem).read_text("utf-8")
+
+
+LAWS_AND_RECIPES = [figure for figure in card_figures() if figure.note or figure.is_cheap]
+
+
+@pytest.mark.parametrize("figure", LAWS_AND_RECIPES, ids=lambda figure: figure.name)
+def test_the_figures_of_cards_are_made_from_what_there_is_today(figure: CardFigure) -> None:
+    """Those of laws are drawn again; those of recipes hold the hash of the plan that they were measured with."""
+    kept = figure_of(figure.name).read_text("utf-8")
+    if figure.note is not None:
+        assert f"<!-- {figure.note()} -->" in kept
+    else:
+        assert not differences(kept, figure.draw())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figure", card_figures(), ids=lambda figure: figure.name)
+def test_the_figures_of_cards_are_those_that_are_drawn_today(figure: CardFigure) -> None:
+    assert not differences(figure_of(figure.name).read_text("utf-8"), figure.draw())
 
 
 @pytest.mark.parametrize("card", all_cards(), ids=lambda card: card.name)

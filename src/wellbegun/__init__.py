@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wellbegun import nn_init as nn_init
+    from wellbegun.advice import advise as advise
     from wellbegun.authors import skeleton as skeleton
     from wellbegun.diagnosis import diagnose as diagnose
     from wellbegun.diagnosis import sweep as sweep
@@ -91,6 +92,7 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Loaded on first use, so that `import wellbegun` loads no framework, Numba or SciPy.
 _HOMES = {
+    "advice": ("advise",),
     "authors": ("skeleton",),
     "diagnosis": ("diagnose", "sweep"),
     "lab": ("compare",),

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 import wellbegun
+from wellbegun.cli.advise import advise_command
 from wellbegun.cli.compare import compare_command, report_command
 from wellbegun.cli.data import data_commands
 from wellbegun.cli.diagnose import diagnose_command
@@ -33,6 +34,7 @@ def build() -> typer.Typer:
     app.command("compare")(compare_command)
     app.command("report")(report_command)
     app.add_typer(data_commands(), name="data")
+    app.command("advise")(advise_command)
     app.command("plan")(plan_command)
     app.command("init")(init_command)
     app.command("diagnose")(diagnose_command)

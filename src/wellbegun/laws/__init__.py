@@ -5,6 +5,7 @@ from wellbegun.laws.card import NEEDS, Card, by_need
 from wellbegun.laws.catalogue import METHODS, Method, find_method, method_names, parse_method
 from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.computed import Computed
+from wellbegun.laws.domain import OWN_START, TRAITS, Domain
 from wellbegun.laws.expanding import ScaledOrthogonal
 from wellbegun.laws.fans import Fans
 from wellbegun.laws.gates import ChronoBias
@@ -43,12 +44,15 @@ __all__ = [
     "LEFT_OUT",
     "METHODS",
     "NEEDS",
+    "OWN_START",
+    "TRAITS",
     "Card",
     "ChronoBias",
     "Computed",
     "Constant",
     "DeltaOrthogonal",
     "Dirac",
+    "Domain",
     "Equal",
     "FanInUniform",
     "Fans",

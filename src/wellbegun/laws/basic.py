@@ -122,6 +122,7 @@ class Normal(Law):
     Normal(std=0.02)
 
     Need: one rule for every weight
+    Domain: not deep, not bare branches; usual
     Formula: W ~ N(mean, std²).
     Use it for: embeddings, and networks whose published recipe fixes the number (GPT-2 and BERT: 0.02).
     Not for: deep networks without normalisation. A fixed std is right for one width only (0.02 for 2,500 inputs);
@@ -208,6 +209,7 @@ class TruncatedNormal(Law):
     TruncatedNormal(std=0.022736944, match_std=False)
 
     Need: one rule for every weight
+    Domain: attention
     Formula: W = mean + s·z, z ~ N(0, 1) given low <= z <= high. With match_std, s = std / sd(z), so that W really has
         the standard deviation std (at ±2 the plain cut leaves 0.8796 of it); without, s = std.
     Use it for: transformers and vision models whose recipe asks for it; it keeps rare large weights out.

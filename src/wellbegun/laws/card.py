@@ -11,6 +11,7 @@ from wellbegun.errors import ArgumentError
 
 _SECTIONS = {
     "Need": "need",
+    "Domain": "domain",
     "Formula": "formula",
     "Use it for": "use",
     "Not for": "avoid",
@@ -52,6 +53,7 @@ class Card:
         evidence: what this project measured with it, "" where it has no figures.
         arguments: (name, meaning) pairs.
         example: the doctest, as written.
+        domain: traits of the networks that `wb.advise` tries it for, see `Domain`; "" where it is not for weights.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Card:
     source: str
     arguments: tuple[tuple[str, str], ...]
     example: str
+    domain: str = ""
 
     @classmethod
     def of(cls, name: str, documented: object, code: str) -> Card:
@@ -97,12 +100,14 @@ class Card:
             source=joined.get("source", ""),
             arguments=_arguments(parts.get("arguments", [])),
             example=example,
+            domain=joined.get("domain", "").rstrip("."),
         )
 
     def paragraphs(self) -> tuple[tuple[str, str], ...]:
         """Return the titled texts that are not empty, in the order in which they are shown; the source comes last."""
         titled = (
             ("Need", self.need),
+            ("Domain", self.domain),
             ("Formula", self.formula),
             ("Use it for", self.use),
             ("Not for", self.avoid),
@@ -111,10 +116,15 @@ class Card:
         )
         return tuple((title, text) for title, text in titled if text)
 
-    def markdown(self) -> str:
-        """Return the card as a page of docs/methods/."""
+    def markdown(self, figure: str = "") -> str:
+        """Return the card as a page of docs/methods/.
+
+        Args:
+            figure: file of its figure, beside the page; "" for none.
+        """
         blocks = [f"# {self.name}", self.summary, f"**In Python:** `wb.{self.code}`" if self.code else ""]
         blocks += [f"```python\n{self.example}\n```" if self.example else ""]
+        blocks += [f"![{self.summary}]({figure})" if figure else ""]
         blocks += [f"**{title}:** {text}" for title, text in self.paragraphs()]
         if self.arguments:
             blocks.append("\n".join(["**Arguments:**", ""] + [f"- `{n}`: {meaning}" for n, meaning in self.arguments]))

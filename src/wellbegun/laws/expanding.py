@@ -21,6 +21,7 @@ class ScaledOrthogonal(Initializer):
     Orthogonal(gain=1.0)
 
     Need: deep networks without normalisation
+    Domain: plain, deep, products, not mostly mean
     Formula: W = gain·max(1, sqrt(outputs/inputs))·Q with Q (semi-)orthogonal. Q keeps a vector's length, which then is
         spread over more outputs: the mean square would shrink by inputs/outputs.
     Use it for: `orthogonal` in networks whose layers get wider, the first layer above all.

@@ -25,6 +25,7 @@ class Orthogonal(Law):
     Orthogonal(gain=1.0, blocks=4)
 
     Need: deep networks without normalisation
+    Domain: plain, deep, products, not mostly mean
     Formula: W = gain·Q, Q drawn from the Haar measure; WᵀW or WWᵀ (the smaller one) is gain²·I. Dimensions after the
         rows are taken together, as torch does.
     Use it for: deep plain networks (with the activation's own gain), recurrent weights, policy networks. blocks for
@@ -180,6 +181,7 @@ class DeltaOrthogonal(Law):
     DeltaOrthogonal(gain=1.0)
 
     Need: deep networks without normalisation
+    Domain: plain, convolutions
     Formula: W[:, :, centre] = gain·Q with Q of [outputs, inputs] drawn from the Haar measure and QᵀQ = I; every other
         tap is 0. The centre of a kernel of size k is k // 2 (counted from 0) in each dimension.
     Use it for: very deep plain convolutional networks (with the activation's own gain); with stride 1 and circular

@@ -76,6 +76,7 @@ class NguyenWidrow(Initializer):
     FixedLengthRows(length=7.0)
 
     Need: one rule for every weight
+    Domain: plain, odd, not deep
     Formula: every row of W has the length 0.7·outputs^(1/inputs), in a random direction; as a recipe the biases are
         U(±that length), so that the planes W·x + b = 0 lie all over the cube [-1, 1]^inputs.
     Use it for: small regression networks with one hidden layer of tanh, and inputs scaled to [-1, 1].

@@ -129,6 +129,7 @@ class TanhFixedPoint(Initializer):
     NoisyIdentity(std=0.0085)
 
     Need: deep networks without normalisation
+    Domain: plain, deep, odd, products, not sines
     Formula: W = D + Z with D[i, j] = 1 where i = j modulo the number of inputs, Z ~ N(0, noise²/fan_in); biases 0.
     Use it for: very deep or very narrow plain tanh networks, and small tanh networks that solve equations: without the
         noise a unit's value falls like sqrt(1.5/depth), and not exponentially.

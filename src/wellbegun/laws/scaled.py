@@ -61,6 +61,7 @@ class FanInUniform(Initializer):
     Uniform(low=-0.125, high=0.125)
 
     Need: one rule for every weight
+    Domain: not deep, not bare branches
     Formula: W ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)), so fan_in·Var(W) = 1/3 and not 1.
     Use it for: reproducing PyTorch's own default (nn.Linear and nn.Conv draw weights and biases so), or shallow
         networks and layers followed by normalisation, where the lost scale does not matter.
@@ -83,6 +84,7 @@ class XavierUniform(Initializer):
     Uniform(low=-0.2, high=0.2)
 
     Need: one rule for every weight
+    Domain: odd or attention, not bare branches; usual
     Formula: W ~ U(±gain·sqrt(6/(fan_in + fan_out))), so Var(W) = gain²·2/(fan_in + fan_out).
     Use it for: tanh and other odd functions that are nearly linear around 0, linear layers, attention projections.
     Not for: ReLU, which halves the second moment in every layer: after 30 layers 2^-30 of it is left; use He.
@@ -110,6 +112,7 @@ class XavierNormal(Initializer):
     Normal(std=0.1)
 
     Need: one rule for every weight
+    Domain: odd or attention, not bare branches
     Formula: W ~ N(0, gain²·2/(fan_in + fan_out)).
     Use it for: tanh and other odd functions that are nearly linear around 0, linear layers.
     Not for: ReLU, which halves the second moment in every layer; use He.
@@ -155,6 +158,7 @@ class HeNormal(_He):
     Normal(std=0.15925375)
 
     Need: one rule for every weight
+    Domain: rectifier, not bare branches; usual
     Formula: W ~ N(0, gain²/fan); for ReLU gain² = 2, so 2/fan_in is the variance (the std is its root). For any other
         activation f, gain = 1/sqrt(E f(z)²) with z ~ N(0, 1).
     Use it for: ReLU networks and their relatives (leaky ReLU, PReLU).
@@ -177,6 +181,7 @@ class HeUniform(_He):
     Uniform(low=-0.2, high=0.2)
 
     Need: one rule for every weight
+    Domain: rectifier, not bare branches
     Formula: W ~ U(±gain·sqrt(3/fan)); for ReLU U(±sqrt(6/fan_in)).
     Use it for: ReLU networks and their relatives (leaky ReLU, PReLU).
     Not for: GELU, SiLU or Mish with the ReLU gain; see HeNormal. (`torch.nn.init.kaiming_uniform_(a=sqrt(5))`, the
@@ -198,6 +203,7 @@ class LecunNormal(Initializer):
     Normal(std=0.1)
 
     Need: one rule for every weight
+    Domain: odd or selu or normalised, not bare branches
     Formula: W ~ N(0, 1/fan_in).
     Use it for: linear layers, SELU networks, tanh networks of moderate depth, layers fed by a normalisation.
     Not for: ReLU, which halves the second moment in every layer; use He.
@@ -217,6 +223,7 @@ class LecunUniform(Initializer):
     Uniform(low=-0.2, high=0.2)
 
     Need: one rule for every weight
+    Domain: odd or selu or normalised, not bare branches
     Formula: W ~ U(±sqrt(3/fan_in)).
     Use it for: linear layers, SELU networks, tanh networks of moderate depth.
     Not for: ReLU, which halves the second moment in every layer; use He. Not the same as FanInUniform, which has a

@@ -42,6 +42,7 @@ class Auto:
     'auto@0'
 
     Need: one choice for any network
+    Domain: every trait
     Formula: Var(W) = target / (fan_in · E[x²]), with E[x²] the second moment of what really flows in: the data, a
         normalisation (1), or an activation f (E f(z)², by quadrature, for any f), a product of gates. In plain chains
         of more than 5 hidden layers: mirrored orthogonal weights where f(u) - f(-u) is linear (ReLU, GELU, SiLU), else

@@ -8,7 +8,15 @@ from typing import Any
 
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph
-from wellbegun.laws import FanInUniform, Initializer, Method, NguyenWidrow, Orthogonal, ScaledOrthogonal
+from wellbegun.laws import (
+    DeltaOrthogonal,
+    FanInUniform,
+    Initializer,
+    Method,
+    NguyenWidrow,
+    Orthogonal,
+    ScaledOrthogonal,
+)
 from wellbegun.recipes.behind import activation_of
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
 from wellbegun.recipes.proposal import Proposal
@@ -22,8 +30,8 @@ WEIGHT_ROLES = frozenset({"linear weight", "convolution weight", "transposed con
 class ByMethod:
     """Gives every weight the same initializer, biases 0, normalisation 1 and 0.
 
-    Some methods are as their users have them: fan_in_uniform and nguyen_widrow draw biases too, and orthogonal without
-    a gain takes that of the activation that feeds the layer.
+    Some methods are as their users have them: fan_in_uniform and nguyen_widrow draw biases too, and orthogonal and
+    delta_orthogonal without a gain take that of the activation that feeds the layer.
     """
 
     needs_author = False
@@ -58,8 +66,10 @@ class ByMethod:
 
     def _for_weight(self, graph: Graph, name: str, index: int) -> Initializer:
         rule = self.initializer
-        if not isinstance(rule, Orthogonal | ScaledOrthogonal):
+        if not isinstance(rule, Orthogonal | ScaledOrthogonal | DeltaOrthogonal):
             return rule
+        if isinstance(rule, DeltaOrthogonal) and graph.operations[index].kind == "linear":
+            rule = Orthogonal(rule.gain)  # a matrix product is a convolution of one tap
         feed = Signals(graph).feed(graph.operations[index])
         if feed.activation and not self.arguments:
             rule = type(rule)(gain(activation_of(graph, feed.activation)))

@@ -46,6 +46,7 @@ def calibrate(
     and biases are zero, up to the scatter of a finite width; `centred=True` measures the variance as LSUV does.
 
     Need: scales measured on data or gradients
+    Domain: any
     Formula: W_l becomes W_l·sqrt(target_l / E y_l²), layer by layer in one forward pass, with y_l the result of the
         operation behind all corrections before it; with `centred=True` Var y_l stands for E y_l².
     Use it for: networks and data that no formula knows: sums of branches, pooling, attention, inputs of odd sizes. With

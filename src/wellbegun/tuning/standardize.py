@@ -35,6 +35,7 @@ def standardize(plan: Plan, model: torch.nn.Module, batch: Any, *, layers: str |
     goes on with the result that they give: every layer is measured behind standardised layers.
 
     Need: scales measured on data or gradients
+    Domain: not normalised
     Formula: with t = V·x, and V what the plan draws, W_c = V_c / sigma_c and b_c = -mu_c / sigma_c. For a layer
         y = s·x + b that has a scale and a shift alone (ActNorm), s_c = 1 / sigma_c and b_c = -mu_c / sigma_c.
     Use it for: networks with weight normalisation or without any normalisation; flows, whose affine layers must not

@@ -104,6 +104,7 @@ class GainForward(Analytic):
     (Normal(std=0.125), Normal(std=0.19906718))
 
     Need: deep networks without normalisation
+    Domain: plain, not deep
     Formula: Var(W) = q/(fan_in·E x²), with E x² the second moment of what flows in: of the data, or E f(z)²,
         z ~ N(0, q), behind an activation f; biases 0.
     Use it for: He's rule for any activation, and the right one for the first layer; networks of a few layers.

@@ -33,6 +33,7 @@ class AutoInit(Preset):
     Normal(std=0.125)
 
     Need: one choice for any network
+    Domain: not steeper away from 0, not bare branches
     Formula: Var(W) = 1/(fan_in·(ν + μ²)) with mean μ and variance ν of what flows in, biases 0. Behind a layer (0, 1);
         behind an activation the moments of f(N(μ, ν)); normalisation (0, 1); sum: means and variances added; product:
         Π(ν + μ²) - Πμ²; pooling of k places: ν/k, or the largest of k; concatenation: moments averaged by size.

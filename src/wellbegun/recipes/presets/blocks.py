@@ -30,6 +30,7 @@ class SmallInit(Preset):
     (Normal(std=0.1), Normal(std=0.07905694))
 
     Need: transformers
+    Domain: attention, pre-norm
     Formula: weights and tables N(0, 2/(5d)), the variance of Xavier's rule for a (d, 4d) matrix, with d the width of
         the residual stream; with `wang=True` what writes into a stream of L layers has std 2/(L·sqrt(d)); biases 0.
     Use it for: GPT-NeoX and models that follow it; pre-norm transformers trained without warm-up.
@@ -88,6 +89,7 @@ class Mitchell(Preset):
     (TruncatedNormal(std=0.25, low=-3.0, high=3.0, match_std=False), 0.0625)
 
     Need: transformers
+    Domain: attention, pre-norm
     Formula: N(0, 1/fan_in) cut at ±3 sigma, not corrected for the cut (std 0.98658 of that); what writes into the
         residual stream in layer l = 0, 1, ... N(0, 1/(2·fan_in·(l + 1))); tables N(0, 1/d); biases 0.
     Use it for: OLMo, ModernBERT and models that follow them.

@@ -62,6 +62,7 @@ class SkipInit(_Gated):
     (Constant(value=0.0), Normal(std=0.35355338))
 
     Need: residual networks
+    Domain: residual, branch factors
     Formula: x + alpha·f(x) with alpha = 0; everything else as the base says.
     Use it for: residual networks of hundreds to thousands of branches, and residual networks without normalisation: at
         step 0 the network is its shortcuts, signal and gradient pass through unchanged.
@@ -109,6 +110,7 @@ class LayerScale(_Gated):
     Constant(value=1e-05)
 
     Need: residual networks
+    Domain: residual, branch factors
     Formula: x + diag(gamma)·f(norm(x)), gamma = 0.1 for networks of up to 18 layers, 1e-5 for up to 24, 1e-6 for more;
         a layer is one attention with its feed-forward branch, or one branch where there is no attention.
     Use it for: deep vision transformers and their kin, with the factors that CaiT, DeiT III and ConvNeXt have.

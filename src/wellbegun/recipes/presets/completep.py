@@ -35,6 +35,7 @@ class CompleteP(Mup):
     (0.5, 2.0, 0.25)
 
     Need: widths and depths that share learning rates
+    Domain: shared rates, pre-norm
     Formula: with m = width/base_width and l = branches/base_branches: every residual branch is multiplied by
         l^(-alpha); hidden weights N(0, std²/m), AdamW's learning rate times l^(alpha - 1)/m, weight decay times m,
         epsilon times l^(-alpha)/m; biases and normalisation inside of branches: rate l^(alpha - 1), epsilon

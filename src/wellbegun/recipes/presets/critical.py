@@ -30,6 +30,7 @@ class Critical(Analytic):
     (Normal(std=0.14674136), Normal(std=0.38854167))
 
     Need: deep networks without normalisation
+    Domain: plain, deep, not mostly mean
     Formula: behind an activation f: Var(W) = 1/(fan_in·E f'²), b ~ N(0, q - E f²/E f'²), z ~ N(0, q); the first layer
         brings the data there, Var(W) = (q - Var b)/(fan_in·E x²); the output layer has the same weights and bias 0.
     Use it for: deep plain networks, at a q of your choice: a small one is nearly linear, a large one is not.
@@ -46,6 +47,7 @@ class Critical(Analytic):
 
     name_only = "critical"
     source = "Schoenholz et al. (2017), eq. 6"
+    trials = ("(distribution='orthogonal')", "")
 
     def __init__(self, q: float = 1.0, distribution: str = "normal") -> None:
         super().__init__(distribution)
@@ -119,6 +121,7 @@ class StableCritical(Critical):
     (Normal(std=0.17571771), Normal(std=0.43171158))
 
     Need: deep networks without normalisation
+    Domain: plain, deep, not mostly mean
     Formula: that of critical, at q = 1 where chi_q = d q'/d q <= 1 there, else at 1.1 times the smallest q where it is:
         GELU from q = (3 + sqrt(17))/2 = 3.56 on, Mish 1.67, hardswish 4.80, SiLU 14.3.
     Use it for: deep plain networks of GELU, SiLU, Mish, tanh, ELU, and of ReLU, where it is He's rule.
@@ -158,6 +161,7 @@ class MeanCompensated(Critical):
     MeanCompensation(weight='2.weight', mean=0.5, std=0.022653619)
 
     Need: deep networks without normalisation
+    Domain: plain, mostly mean, products
     Formula: behind an activation f: Var(W) = 1/(fan_in·E f'²), b = -E f·(row sums of W) + N(0, q - Var f/E f'²), so
         that W·f + b = W·(f - E f) + noise at step 0; z ~ N(0, q). The first layer brings the data to q.
     Use it for: deep plain networks of sigmoid, softplus and other functions that are mostly their mean, which have no

@@ -32,6 +32,7 @@ class DeepNorm(Gained):
     (0.353553, 2.0, ())
 
     Need: transformers
+    Domain: attention, post-norm
     Formula: LN(alpha·x + f(x)); feed-forward weights, values and attention outputs Xavier's normal law with gain beta,
         queries and keys with gain 1. For N layers of two branches, an encoder or a decoder alone: alpha = (2N)^(1/4)
         and beta = (8N)^(-1/4). For an encoder of N and a decoder of M layers: alpha = 0.81·(N^4·M)^(1/16) and

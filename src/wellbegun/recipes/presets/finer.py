@@ -30,6 +30,7 @@ class Finer(Preset):
     (Uniform(low=-5.0, high=5.0), Uniform(low=-0.005103104, high=0.005103104))
 
     Need: networks of coordinates (images, sounds, fields)
+    Domain: finer
     Formula: for sin(omega_0·(|z| + 1)·z) with z = W·x + b: first layer W ~ U(±1/n), later layers U(±sqrt(6/n)/omega_0),
         n = fan_in; first biases U(±first_bias), the others U(±1/sqrt(n)).
     Use it for: FINER's networks; a larger first_bias reaches higher frequencies, where (|z| + 1)·z is steeper.

@@ -32,6 +32,7 @@ class Fixup(OnTop):
     (0.176777, Constant(value=0.0), Constant(value=0.0))
 
     Need: residual networks
+    Domain: residual, bare branches, not attention
     Formula: with L residual branches of m weights each: the last weight of each branch and the output layer are 0, the
         other weights of a branch are the base's times L^(-1/(2m - 2)), everything outside of branches is the base's.
         Scalar biases start at 0 and the scalar multiplier of a branch at 1; both learn at a tenth of the rate.

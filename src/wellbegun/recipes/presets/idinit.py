@@ -27,6 +27,7 @@ class IdInit(Preset):
     (PaddedIdentity(gain=1.0), PaddedIdentity(gain=1e-06))
 
     Need: residual networks
+    Domain: residual, products, not attention
     Formula: W[i, j] = tau where i = j modulo min(outputs, inputs), else 0; tau = 1, and in the last layer of a residual
         branch 1e-6 on the same places; biases 0.
     Use it for: residual networks of matrix products that shall start as the identity without a seed.

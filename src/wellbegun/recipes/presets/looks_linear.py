@@ -26,6 +26,7 @@ class LooksLinear(Analytic):
     (MirroredOrthogonal(gain=1.0, columns=False), MirroredOrthogonal(gain=1.0))
 
     Need: deep networks without normalisation
+    Domain: plain, deep, mirrored, products
     Formula: first layer g·[Q; -Q], further layers g·[[Q, -Q], [-Q, Q]], output layer g·[Q, -Q], Q orthogonal, biases 0;
         g = 1/c where f(u) - f(-u) = c·u (ReLU, GELU, SiLU, softplus: 1; leaky ReLU: 1 + slope), and the first layer's
         makes the data's second moment 1.

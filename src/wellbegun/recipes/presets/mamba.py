@@ -30,6 +30,7 @@ class Mamba(OnTop):
     ('TimeStepBias(low=0.001)', 'Mamba2Decay(low=1.0)')
 
     Need: recurrent and state-space networks
+    Domain: state space
     Formula: A_log of two dimensions ln(1, 2 ... N) along the states, of one dimension ln U(1, 16); dt_bias, and the
         bias of dt_proj, the inverse softplus of log-uniform steps in [low, high], at least floor; the weight of dt_proj
         U(±1/sqrt(rank)); D = 1; everything else as the base says.

@@ -34,6 +34,7 @@ class Irnn(OnTop):
     (Identity(gain=1.0), Normal(std=0.001))
 
     Need: recurrent and state-space networks
+    Domain: relu state
     Formula: recurrent weights gain·I, input weights N(0, std²), biases 0; everything else as the base says.
     Use it for: plain recurrent layers of ReLU over long sequences (adding numbers, pixels one by one).
     Not for: tanh, whose state shrinks at every step, and gates: both are refused. Large learning rates: an eigenvalue
@@ -119,6 +120,7 @@ class ForgetBias(_GateBiases):
     (((((16, 32),), Constant(value=2.0)),), Constant(value=0.0))
 
     Need: recurrent and state-space networks
+    Domain: lstm
     Formula: b_f = value in the first of torch's two biases, which are added, and 0 in the second; the other gates 0. A
         unit keeps 1/(1 + exp(-value)) of its state a step: half of it is left after 1 step at 0, 2.2 at 1, 5.5 at 2.
     Use it for: LSTMs; auto sets 1.
@@ -161,6 +163,7 @@ class Chrono(_GateBiases):
     (ChronoBias(longest=100.0), Constant(value=0.0))
 
     Need: recurrent and state-space networks
+    Domain: lstm
     Formula: b_f = ln u, u ~ U(1, longest - 1), b_i = -b_f, other gates 0, in the first of torch's two biases; 0 in the
         second; everything else as the base says.
     Use it for: LSTMs on tasks with a known longest delay: copying, adding, sensor data.

@@ -62,6 +62,7 @@ class Mup(OnTop):
     ([1.0, 0.25, 0.25], 0.044194)
 
     Need: widths and depths that share learning rates
+    Domain: shared rates
     Formula: with m = width/base_width, weights are the base recipe's at the base width, and then hidden weights have
         variance ~1/fan_in and Adam's learning rate times 1/m; the output layer variance ~1/fan_in² and rate 1/m; what
         reads the data, biases and normalisation keep theirs. (SGD: rates m for the first and for biases, 1 for hidden

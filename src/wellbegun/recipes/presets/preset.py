@@ -73,6 +73,8 @@ class Preset:
     needs_author = False
     code: ClassVar[str] = ""
     """Arguments in the card's example call, where it needs any."""
+    trials: ClassVar[tuple[str, ...] | None] = None
+    """Arguments that `wb.advise` tries, each in the form of `code`; None: those of `code`."""
 
     def __init__(self) -> None:
         self.arguments: dict[str, Any] = {}

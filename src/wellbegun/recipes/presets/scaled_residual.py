@@ -28,6 +28,7 @@ class ScaledResidual(OnTop):
     (0.353553, 0.125)
 
     Need: residual networks
+    Domain: residual
     Formula: the last weight of each of L residual branches is the base's times L^(-1/2); all others are the base's.
         With branches of variance 1 the second moment of the stream grows by (1 + 1/L)^L < e.
     Use it for: residual networks of moderate depth, with or without normalisation inside of the branches.

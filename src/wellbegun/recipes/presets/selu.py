@@ -19,6 +19,7 @@ class Selu(Preset):
     Normal(std=0.1)
 
     Need: deep networks without normalisation
+    Domain: plain, selu
     Formula: W ~ N(0, 1/fan_in), biases 0; E selu(z) = 0 and E selu(z)² = 1 for z ~ N(0, 1), so one layer hands mean 0
         and variance 1 on to the next, and deviations shrink.
     Use it for: plain networks of SELU, with inputs of mean 0 and variance 1, and AlphaDropout in place of dropout.

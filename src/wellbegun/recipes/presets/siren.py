@@ -28,6 +28,7 @@ class Siren(Preset):
     (Uniform(low=-0.5, high=0.5), Uniform(low=-0.005103104, high=0.005103104))
 
     Need: networks of coordinates (images, sounds, fields)
+    Domain: sines
     Formula: first layer W ~ U(±1/n), so that omega_0·W·x has the frequencies of the data; later layers
         W ~ U(±sqrt(6/n)/omega_0); n = fan_in; biases U(±1/sqrt(n)), as the published code leaves them.
     Use it for: implicit representations of images, sounds, shapes and solutions: sin(omega_0·(W·x + b)).
@@ -42,6 +43,7 @@ class Siren(Preset):
     name_only = "siren"
     source = "Sitzmann et al. (2020), section 3.2 and the published code"
     code = "(omega_0=30)"
+    trials = ("",)  # read from the forward pass
 
     def __init__(self, omega_0: float | None = None) -> None:
         super().__init__()

@@ -24,6 +24,7 @@ class Switch(Preset):
     Constant(value=0.0)
 
     Need: outputs, policies, routers and experts
+    Domain: experts, pre-norm
     Formula: W from a normal cut at ±2 sigma, of standard deviation sqrt(variance/fan_in); each expert by its own fans
         and its own numbers; look-up tables N(0, 1); biases 0. Routers that are named: 0, so that every expert is
         equally likely for every token at first.

@@ -38,6 +38,7 @@ class Gpt2(OneScale):
     (Normal(std=0.02), Normal(std=0.01))
 
     Need: transformers
+    Domain: attention, pre-norm, tables
     Formula: matrices, token and position tables N(0, std²); weights that write into a residual stream of n writes
         N(0, std²/n), with n = 2·layers in GPT-2; biases 0; normalisation 1 and 0.
     Use it for: reproducing GPT-2 and the many models that follow it; pre-norm transformers of width near 768.
@@ -80,6 +81,7 @@ class Llama(OneScale):
     Normal(std=0.02)
 
     Need: transformers
+    Domain: attention, pre-norm, tables
     Formula: matrices and token tables N(0, std²), the residual writers too; biases 0; normalisation 1.
     Use it for: reproducing runs that started from transformers' LlamaForCausalLM, Mistral, Qwen and their kin.
     Not for: deep models: nothing is scaled with depth, see `gpt2`. Meta has not published what Llama itself used.
@@ -106,6 +108,7 @@ class Bert(OneScale):
     TruncatedNormal(std=0.02, match_std=False)
 
     Need: transformers
+    Domain: attention, post-norm, tables
     Formula: matrices and tables N(0, std²) cut at ±2·std, so that their standard deviation is 0.88·std = 0.0176;
         biases 0; normalisation 1 and 0.
     Use it for: reproducing BERT and post-norm encoders like it.
@@ -134,6 +137,7 @@ class Vit(OneScale):
     TruncatedNormal(std=0.02, low=-100.0, high=100.0, match_std=False)
 
     Need: transformers
+    Domain: attention, pre-norm, convolutions
     Formula: matrices, patch convolution, class token and positions N(0, std²) cut at ±2 in absolute terms, which at
         0.02 is 100 sigma and cuts nothing; biases 0; normalisation 1 and 0.
     Use it for: reproducing ViT and DeiT as transformers starts them.

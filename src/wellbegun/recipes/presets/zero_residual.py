@@ -27,6 +27,7 @@ class ZeroResidual(OnTop):
     (Constant(value=0.0), Normal(std=0.35355338))
 
     Need: residual networks
+    Domain: residual
     Formula: the scale of the normalisation that ends a branch is 0; of a branch that ends with a layer, its weight and
         bias are 0; everything else as the base says.
     Use it for: deep residual networks: at step 0 the signal and the gradient pass through the shortcuts unchanged,
