@@ -30,7 +30,7 @@ import wellbegun as wb
 from wellbegun.lab.execution.folder import RunFolder
 from wellbegun.lab.outcome.scale import Scale
 from wellbegun.lab.outcome.subject import Subject
-from wellbegun.lab.task import Task
+from wellbegun.lab.task import Split, Task
 from wellbegun.lab.tasks import load_task
 from wellbegun.lab.trials.bundle import Bundle, bundles_of, train_bundle, versions
 from wellbegun.lab.trials.method import AUTO, AUTHOR, SAMPLE, plan_method, reseeded
@@ -61,6 +61,7 @@ class Pair:
         linear: whether a linear model comes close on this task.
         long: whether it is trained until the validation score stands still.
         together: copies that one program trains where the network is not the lab's.
+        parts: the first examples of train, validation and test that are used; None: all.
         asks: the question of the pilot that the pair is about.
     """
 
@@ -80,6 +81,7 @@ class Pair:
     long: bool = False
     together: int = 1
     options: tuple[tuple[str, Any], ...] = ()
+    parts: tuple[int, int, int] | None = None
     asks: str = ""
 
     @property
@@ -105,20 +107,22 @@ PAIRS = {
         Pair("digits-tanh", "digits", "mlp", 20, 64, "tanh", linear=True),
         Pair("digits-relu", "digits", "mlp", 20, 64, "relu", linear=True),
         Pair("digits-sigmoid", "digits", "mlp", 8, 64, "sigmoid", "adam", ADAM, 400, linear=True),
-        Pair("digits-cnn", "digits-images", "cnn", 12, 16, "relu", "adam", ADAM, 200, 32, 50, 2, True),
-        Pair("mnist5k-vit", "mnist5k", "vit", None, None, None, "adam", ADAM[1:], 300, 32, 100, 2, True),
-        Pair("mnist5k-residual-norm", "mnist5k", "residual-norm", 4, 8, "relu", "adam", ADAM, 150, 16, 75, 2, True),
+        Pair("digits-cnn", "digits-images", "cnn", 12, 16, "relu", "adam", ADAM[1:], 200, 32, 100, 2, True),
+        Pair("mnist5k-vit", "mnist5k", "vit", None, None, None, "adam", ADAM[1:], 250, 32, 125, 2, True),
+        Pair("mnist5k-residual-norm", "mnist5k", "residual-norm", 3, 8, "relu", "adam", ADAM[1:], 120, 16, 60, 2, True,
+             parts=(2000, 300, 1000)),
         Pair("quadratic-relu", "quadratic", "mlp", 10, 64, "relu", steps=500),
         Pair("quadratic-gelu-wide", "quadratic", "mlp", 10, 256, "gelu", "adam", ADAM[:3], 800, 64, 100, 2, long=True),
-        Pair("quadratic-tanh", "quadratic", "mlp", 10, 64, "tanh", steps=3000, every=100, long=True),
+        Pair("quadratic-tanh", "quadratic", "mlp", 10, 64, "tanh", steps=2000, every=100, long=True),
         Pair("quadratic-sigmoid", "quadratic", "mlp", 6, 64, "sigmoid", "adam", ADAM, 600),
         Pair("quadratic-unseen", "quadratic", "unseen", optimizer="adam", rates=ADAM, steps=600, together=100),
         Pair("quadratic-residual", "quadratic", "residual", 16, 64, "relu", "adam", ADAM, 500),
-        Pair("cats-dogs-cnn", "cats-dogs", "cnn", 6, 16, "relu", "adam", ADAM[1:], 1000, 32, 250, 2,
+        Pair("cats-dogs-cnn", "cats-dogs", "cnn", 6, 16, "relu", "adam", ADAM[1:], 600, 32, 200, 2,
              options=(("strides", 3),)),
-        Pair("text-gpt", "text-small", "gpt", optimizer="adam", rates=ADAM[1:], steps=400, batch=8, every=400,
-             choosing=2),
-        Pair("text-lstm", "text-small", "lstm", 1, 64, "tanh", "adam", ADAM[1:], 800, 8, 400, 2),
+        Pair("text-gpt", "text-small", "gpt", optimizer="adam", rates=ADAM[1:], steps=300, batch=8, every=300,
+             choosing=2, parts=(2000, 200, 400)),
+        Pair("text-lstm", "text-small", "lstm", 1, 64, "tanh", "adam", ADAM[1:], 800, 8, 400, 2,
+             parts=(2000, 200, 400)),
         Pair("image-siren", "image", "siren", optimizer="adam", rates=(1e-4, *ADAM[:3]), steps=1500, batch=256,
              every=100, together=100, long=True),
     )
@@ -140,7 +144,12 @@ class Evidence:
     @cached_property
     def task(self) -> Task:
         """The data."""
-        return load_task(self.pair.task)
+        task = load_task(self.pair.task)
+        names = ("train", "validation", "test")
+        if self.pair.parts is None:
+            return task
+        cut = {n: Split(s.inputs[:k], s.targets[:k]) for n, k in zip(names, self.pair.parts) for s in [getattr(task, n)]}
+        return replace(task, **cut)
 
     @cached_property
     def scale(self) -> Scale:

@@ -21,11 +21,11 @@ class _GPT(CharacterGPT):
     """With GPT-2's own init: std 0.02, less for what writes into the residual stream, biases 0."""
 
     def __init__(self, task: Task) -> None:
-        super().__init__(task, depth=6, width=32, activation="gelu", heads=2)
+        super().__init__(task, depth=4, width=32, activation="gelu", heads=2)
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1:
                 writes = name.endswith(("attention.output.weight", "narrow.weight"))
-                torch.nn.init.normal_(parameter, 0.0, 0.02 / math.sqrt(12) if writes else 0.02)
+                torch.nn.init.normal_(parameter, 0.0, 0.02 / math.sqrt(8) if writes else 0.02)
             elif name.endswith("bias"):
                 torch.nn.init.zeros_(parameter)
 
@@ -34,7 +34,7 @@ class _ViT(VisionTransformer):
     """With the init of timm's ViT: truncated normal of std 0.02, biases 0, places normal of std 0.02."""
 
     def __init__(self, task: Task) -> None:
-        super().__init__(task, depth=4, width=32, activation="gelu", heads=2)
+        super().__init__(task, depth=3, width=32, activation="gelu", heads=2)
         for layer in self.modules():
             if isinstance(layer, torch.nn.Linear):
                 torch.nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -54,12 +54,12 @@ class _Siren(Siren):
 
 
 def gpt(task: Task) -> torch.nn.Module:
-    """Six blocks of width 32 with two heads."""
+    """Four blocks of width 32 with two heads."""
     return _GPT(task)
 
 
 def vit(task: Task) -> torch.nn.Module:
-    """Four blocks of width 32 with two heads."""
+    """Three blocks of width 32 with two heads."""
     return _ViT(task)
 
 
