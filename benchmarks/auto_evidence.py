@@ -148,7 +148,9 @@ class Evidence:
         names = ("train", "validation", "test")
         if self.pair.parts is None:
             return task
-        cut = {n: Split(s.inputs[:k], s.targets[:k]) for n, k in zip(names, self.pair.parts) for s in [getattr(task, n)]}
+        cut = {
+            n: Split(s.inputs[:k], s.targets[:k]) for n, k in zip(names, self.pair.parts) for s in [getattr(task, n)]
+        }
         return replace(task, **cut)
 
     @cached_property
@@ -164,7 +166,9 @@ class Evidence:
 
     def train(self, methods: Sequence[str]) -> None:
         """Train what is missing of some methods."""
-        settings = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.pair).items() if key != "asks"}
+        settings = {
+            key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.pair).items() if key != "asks"
+        }
         content = {"task": Subject.of(self.task).record(), "settings": settings, "versions": versions()}
         self.results = self.folder.open(content)
         try:

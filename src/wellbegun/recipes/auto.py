@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.laws import Keep, LecunNormal, Normal, VarianceScaling, Zeros
-from wellbegun.recipes import deep, recurrent
+from wellbegun.recipes import deep, recurrent, sines
 from wellbegun.recipes.behind import SILENT, behind_activation
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
@@ -178,6 +178,10 @@ class _Planner:
         if goal.target == 0:
             reason = f"{origin(feed)}; {goal.purpose}"
             self.proposals[operation.weight] = Proposal(Zeros(), reason, goal.source, feed.second_moment, 0.0)
+            return
+        waves = sines.propose(self.layers, operation, feed)
+        if waves:
+            self.proposals |= {name: new for name, new in waves.items() if self._is_free(name, operation)}
             return
         mostly_mean = chain.depth > 1 and bool(chain.activation) and deep.is_mostly_mean(self.layers, chain)
         is_deep = chain.depth > SHALLOW or mostly_mean
