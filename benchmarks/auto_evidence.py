@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ from wellbegun.lab.outcome.subject import Subject
 from wellbegun.lab.task import Split, Task
 from wellbegun.lab.tasks import load_task
 from wellbegun.lab.trials.bundle import Bundle, bundles_of, train_bundle, versions
-from wellbegun.lab.trials.method import AUTO, AUTHOR, SAMPLE, plan_method, reseeded
+from wellbegun.lab.trials.method import AUTHOR, AUTO, SAMPLE, plan_method, reseeded
 from wellbegun.lab.trials.network import builder, copies_together
 from wellbegun.lab.trials.trial import Trial
 from wellbegun.lab.trials.trial_result import TrialResult
