@@ -109,8 +109,8 @@ PAIRS = {
         Pair("digits-sigmoid", "digits", "mlp", 8, 64, "sigmoid", "adam", ADAM, 400, linear=True),
         Pair("digits-cnn", "digits-images", "cnn", 8, 16, "relu", "adam", ADAM[1:], 150, 32, 75, linear=True),
         Pair("mnist5k-vit", "mnist5k", "vit", None, None, None, "adam", ADAM[1:], 150, 32, 75, linear=True),
-        Pair("mnist5k-residual-norm", "mnist5k", "residual-norm", 3, 8, "relu", "adam", ADAM[1:], 120, 16, 60, linear=True,
-             parts=(2000, 300, 1000)),
+        Pair("mnist5k-residual-norm", "mnist5k", "residual-norm", 3, 8, "relu", "adam", ADAM[1:], 120, 16, 60,
+             linear=True, parts=(2000, 300, 1000)),
         Pair("quadratic-relu", "quadratic", "mlp", 10, 64, "relu", steps=2000, every=100, long=True),
         Pair("quadratic-gelu-wide", "quadratic", "mlp", 10, 256, "gelu", "adam", ADAM[:3], 300, 64, 100),
         Pair("quadratic-tanh", "quadratic", "mlp", 10, 64, "tanh", steps=1500, every=100, long=True),
@@ -147,8 +147,8 @@ class Evidence:
         task = load_task(self.pair.task)
         if self.pair.parts is None:
             return task
-        whole = (task.train, task.validation, task.test)
-        cut = [Split(part.inputs[:most], part.targets[:most]) for part, most in zip(whole, self.pair.parts, strict=True)]
+        parts = zip((task.train, task.validation, task.test), self.pair.parts, strict=True)
+        cut = [Split(part.inputs[:most], part.targets[:most]) for part, most in parts]
         return replace(task, train=cut[0], validation=cut[1], test=cut[2])
 
     @cached_property
