@@ -17,7 +17,7 @@ class Attention(nn.Module):
 
     def __init__(self, scaled: str) -> None:
         super().__init__()
-        self.scaled, self.norm = scaled, nn.LayerNorm(WIDTH)
+        self.scaled, self.norm, self.heads = scaled, nn.LayerNorm(WIDTH), HEADS
         self.q, self.k, self.v, self.o = (nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(4))
         self.bias = nn.Parameter(torch.zeros(HEADS, 8, 8))
 
@@ -51,6 +51,24 @@ def test_scores_have_second_moment_1(scaled: str) -> None:
     assert plan["q.weight"].after == pytest.approx(1 / d if scaled == "nowhere" else 1.0)
     assert ("nothing here divides" in plan["q.weight"].reason) == (scaled == "nowhere")
     assert plan["k.weight"].after == 1.0
+
+
+class Fused(Attention):
+    """The same with PyTorch's own attention, which multiplies queries and keys by d^(-1/4) each."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x)
+        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.q, self.k, self.v))
+        return self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_pytorchs_attention_divides_the_scores_itself(heads: int) -> None:
+    model = Fused("scores")
+    model.heads = heads
+    plan = wb.plan(model, torch.randn(4, 8, WIDTH), seed=0)
+    assert plan["q.weight"].after == plan["k.weight"].after == 1.0
+    assert plan["q.weight"].law == plan["k.weight"].law
 
 
 class Tied(nn.Module):

@@ -384,3 +384,22 @@ def test_tables_that_are_added_have_one_scale(tied) -> None:
     stds = [plan[f"{name}.weight"].std for name in ("token", "place", "kind")]
     expected = math.sqrt(0.5 / 64) if tied else 1 / math.sqrt(3)
     assert stds == pytest.approx([expected] * 3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "passed_on"),
+    [(wb.Normal(0.02), 0.02**2), ("zeros", 1.0), (wb.Keep(), 1.0)],
+    ids=["small", "zeros", "kept"],
+)
+def test_the_layer_behind_a_table_is_planned_for_the_users_rows(rule: object, passed_on: float) -> None:
+    model = nn.Sequential(nn.Embedding(30, 16), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 4))
+    plan = wb.plan(model, "tokens:5", seed=0, rules={"0.weight": rule})
+    assert plan["1.weight"].before == pytest.approx(passed_on)
+    assert plan["1.weight"].law.std == pytest.approx(1 / math.sqrt(16 * passed_on), rel=1e-6)
+
+
+def test_the_layer_behind_a_weight_of_the_users_is_planned_for_what_it_passes_on() -> None:
+    model = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    plan = wb.plan(model, "vector:32", seed=0, rules={"2.weight": "xavier", "2.bias": "zeros"})
+    assert plan["0.weight"].after == 1.0
+    assert plan["4.weight"].before == pytest.approx(0.25)  # half of the 0.5 that ReLU passed on to xavier's layer

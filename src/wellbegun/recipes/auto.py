@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Operation, Use
 from wellbegun.laws import Keep, LecunNormal, Normal, VarianceScaling, Zeros
-from wellbegun.recipes import deep, recurrent
+from wellbegun.recipes import deep, recurrent, sines
 from wellbegun.recipes.behind import SILENT, behind_activation
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.fixed import ZERO_BIAS, fixed_proposals
@@ -67,6 +67,7 @@ class Auto:
         graph: Graph,
         known: Mapping[str, Authorship] | None = None,
         signals: MutableMapping[int, Signal] | None = None,
+        ruled: Mapping[str, Proposal] | None = None,
     ) -> dict[str, Proposal]:
         """Return proposals for every tensor that the graph or the author's code accounts for.
 
@@ -74,8 +75,9 @@ class Auto:
             graph: what the forward pass does.
             known: what the model's own code puts into its tensors, where that is known.
             signals: gets what is aimed at behind each operation, by its index.
+            ruled: what the user's own rules put into tensors; the others are planned for the signals that they make.
         """
-        planner = _Planner(graph, known or {})
+        planner = _Planner(graph, known or {}, ruled or {})
         if signals is not None:
             signals.update({operation.index: planner.signals[operation.index] for operation in graph.operations})
         return planner.proposals
@@ -84,8 +86,14 @@ class Auto:
 class _Planner:
     """One walk through a graph in the order of execution."""
 
-    def __init__(self, graph: Graph, known: Mapping[str, Authorship], usual: Mapping[str, Feed] | None = None) -> None:
-        self.graph, self.known, self.usual = graph, known, usual or {}
+    def __init__(
+        self,
+        graph: Graph,
+        known: Mapping[str, Authorship],
+        ruled: Mapping[str, Proposal],
+        usual: Mapping[str, Feed] | None = None,
+    ) -> None:
+        self.graph, self.known, self.ruled, self.usual = graph, known, ruled, usual or {}
         self.latest: dict[tuple[str, str], list[tuple[Operation, Feed]]] = {}
         self.proposals = fixed_proposals(graph, known)
         self.proposals |= recurrent.propose(graph)
@@ -96,6 +104,7 @@ class _Planner:
         for name, use in graph.unused.items():
             if name not in self.proposals and (made := _unused(use)) is not None:
                 self.proposals[name] = made
+        self.proposals |= ruled
         self.layers, self.lookups = Layers(graph), Lookups(graph)
         self.places, self.signals = Places(graph), Signals(graph)
         self.chains = {operation.index: chain for chain in find_chains(graph) for operation in chain.operations}
@@ -105,7 +114,7 @@ class _Planner:
             self.signals.follow(operation, self._target(operation), self.proposals)
         repeated = {name: uses[-1][1] for (name, _), uses in self.latest.items() if self._changes(uses)}
         if usual is None and repeated:  # once more, with what the weights of loops are fed in the end
-            again = _Planner(graph, known, repeated)
+            again = _Planner(graph, known, ruled, repeated)
             self.proposals, self.signals = again.proposals, again.signals
 
     def _target(self, operation: Operation) -> float:
@@ -119,7 +128,9 @@ class _Planner:
         if operation.weight not in self.done:
             self.done.add(operation.weight)
             own = own_values(self.graph, operation.weight, self.known) or self._beside_own_bias(operation)
-            if own is not None:
+            if operation.weight in self.ruled:
+                pass  # the user's
+            elif own is not None:
                 self.proposals[operation.weight] = own
             elif self.layers.has_fans(operation) and self.layers.use(operation).role == recurrent.INPUTS:
                 if not feed.doubt:  # the state of another layer has no size that theory knows
@@ -168,9 +179,10 @@ class _Planner:
         """Second moment behind one use of a weight, given its law; several uses may be fed differently."""
         if made.before and made.after is not None:
             return made.after * feed.second_moment / made.before
-        size = element_second_moment(made)
-        if size is not None and self.layers.has_fans(operation):
-            return size * self.layers.fans(operation).fan_in * feed.second_moment
+        fans = self.layers.fans(operation) if self.layers.has_fans(operation) else None
+        size = element_second_moment(made, fans)
+        if size is not None and fans is not None:
+            return size * fans.fan_in * feed.second_moment
         return 1.0 if made.after is None else made.after
 
     def _decide(self, operation: Operation, chain: Chain, feed: Feed) -> None:
@@ -179,6 +191,10 @@ class _Planner:
         if goal.target == 0:
             reason = f"{origin(feed)}; {goal.purpose}"
             self.proposals[operation.weight] = Proposal(Zeros(), reason, goal.source, feed.second_moment, 0.0)
+            return
+        waves = sines.propose(self.layers, operation, feed)
+        if waves:
+            self.proposals |= {name: new for name, new in waves.items() if self._is_free(name, operation)}
             return
         mostly_mean = chain.depth > 1 and bool(chain.activation) and deep.is_mostly_mean(self.layers, chain)
         is_deep = chain.depth > SHALLOW or mostly_mean
@@ -232,6 +248,8 @@ class _Planner:
 
     def _is_free(self, name: str, operation: Operation) -> bool:
         """Whether a deep rule may set this tensor: a bias to which the author gives values of its own keeps them."""
+        if name in self.ruled:
+            return False
         return name == operation.weight or own_values(self.graph, name, self.known) is None
 
     def _goal(self, operation: Operation, feed: Feed, place: Place | None) -> Goal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from wellbegun.laws import Computed, Stored
+from wellbegun.laws import Computed, Fans, Stored
 from wellbegun.recipes.proposal import Proposal
 
 
@@ -18,11 +18,11 @@ def bias_moments(proposal: Proposal | None) -> tuple[float, float]:
     return (mean, mean**2 + std**2) if math.isfinite(mean + std) and abs(mean) > std else (0.0, 0.0)
 
 
-def element_second_moment(proposal: Proposal | None) -> float | None:
-    """Mean square of what a parameter is going to hold, where its rule says so without fans or shape."""
-    if proposal is None or proposal.initializer.needs_fans:
+def element_second_moment(proposal: Proposal | None, fans: Fans | None = None) -> float | None:
+    """Mean square of what a parameter is going to hold, where its rule says so without its shape."""
+    if proposal is None or (proposal.initializer.needs_fans and fans is None):
         return None
-    law = proposal.initializer.law()
+    law = proposal.initializer.law(fans)
     if law.structured:
         return None
     try:

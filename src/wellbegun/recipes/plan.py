@@ -16,6 +16,7 @@ from wellbegun.sampler import check_seed
 if TYPE_CHECKING:
     import torch
 
+    from wellbegun.authors import Authorship
     from wellbegun.graph.graph import Graph
     from wellbegun.graph.variable import Variable
     from wellbegun.recipes.knowledge import Knowledge
@@ -97,15 +98,26 @@ def _proposals(policy: Recipe, graph: Graph, knowledge: Knowledge, ruled: Mappin
     from wellbegun.recipes.fixed import NO_ELEMENTS, orthogonal_only
 
     empty = {v.name: NO_ELEMENTS for v in graph.variables if 0 in v.shape}
-    proposals = policy.propose(graph, knowledge.of_graph(graph, policy.needs_author)) | empty
+    proposals = _proposed(policy, graph, knowledge.of_graph(graph, policy.needs_author), ruled) | empty
     left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left and not knowledge.is_complete:
-        proposals = policy.propose(graph, knowledge.of_graph(graph, True)) | empty
+        proposals = _proposed(policy, graph, knowledge.of_graph(graph, True), ruled) | empty
         left = [v for v in graph.variables if v.name not in proposals and v.name not in ruled]
     if left:
         raise UnplannedError(_left_over(graph, left, knowledge))
     only = {v.name: orthogonal_only(len(v.shape)) for v in graph.variables if v.parametrised == "orthogonal"}
     return proposals | only
+
+
+def _proposed(
+    policy: Recipe, graph: Graph, known: Mapping[str, Authorship], ruled: Mapping[str, Rule]
+) -> dict[str, Proposal]:
+    """What a recipe proposes; auto plans the layers behind the user's own weights for what those pass on."""
+    from wellbegun.recipes.auto import Auto
+
+    if not isinstance(policy, Auto):
+        return policy.propose(graph, known)
+    return policy.propose(graph, known, ruled={name: _from_rule(rule, None) for name, rule in ruled.items()})
 
 
 def _multipliers(policy: Recipe, graph: Graph) -> tuple[Multiplier, ...]:

@@ -21,11 +21,20 @@ def score_size(graph: Graph, operation: Operation) -> float | None:
                 shape = graph.operations[index].shape
                 factor = _to_softmax(graph, step)
                 if factor is not None and shape:
-                    return shape[-1] * size * factor
+                    return shape[-1] * size * _on_the_way_to(graph, step.inputs[1]) * factor
             elif step.index not in seen and (step.kind in _TO_SCORES or _turns(graph, step)):
                 seen.add(step.index)
                 waiting.append((step.index, size * (step.factor**2 if step.kind == "scale" else 1.0)))
     return None
+
+
+def _on_the_way_to(graph: Graph, keys: int) -> float:
+    """Square of the factors on keys: PyTorch's attention multiplies queries and keys by d^(-1/4) each."""
+    size, step = 1.0, graph.operations[keys]
+    while step.inputs and (step.kind in _TO_SCORES or _turns(graph, step)):
+        size *= step.factor**2 if step.kind == "scale" else 1.0
+        step = graph.operations[step.inputs[0]]
+    return size
 
 
 def _to_softmax(graph: Graph, product: Operation) -> float | None:

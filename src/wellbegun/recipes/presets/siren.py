@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 
 from wellbegun.errors import ArgumentError, PlanError
-from wellbegun.graph.graph import Graph, Operation
-from wellbegun.laws import FanInUniform, Uniform
+from wellbegun.graph.graph import Graph
+from wellbegun.laws import FanInUniform
 from wellbegun.recipes.presets.preset import Line, Preset, Site
 from wellbegun.recipes.proposal import Proposal
+from wellbegun.recipes.sines import factor_in_sine, sine_weight
 
 _SIGNAL = ("linear weight", "convolution weight")
 
@@ -57,7 +57,7 @@ class Siren(Preset):
         self._first: set[str] = set()
         factors: dict[str, float] = {}
         for operation in graph.weight_operations():
-            factor = _factor(graph, operation)
+            factor = factor_in_sine(graph, operation)
             if factor is not None:
                 factors[operation.weight] = factor
             if operation.inputs and graph.source(operation.inputs[0]).kind == "input":
@@ -88,29 +88,9 @@ def siren_weight(site: Site, whose: str, omega: float, is_first: bool, source: s
     """Return what a layer of a network of sines holds, by its place; None for other tensors."""
     if site.role not in _SIGNAL or site.fans is None:
         return None
-    inputs = site.fans.fan_in
-    if is_first:
-        return Proposal(_within(1 / inputs), f"{whose}'s first layer: U(±1/{inputs:g})", source)
-    reason = f"{whose}'s layer behind a sine: U(±sqrt(6/{inputs:g})/{omega:g})"
-    return Proposal(_within(math.sqrt(6 / inputs) / omega), reason, source)
-
-
-def _factor(graph: Graph, operation: Operation) -> float | None:
-    """What the result of a layer is multiplied with before its sine, or None if no sine follows."""
-    factor, index = 1.0, operation.index
-    while True:
-        step = next((s for s in graph.consumers(index) if s.kind in ("scale", "view", "shift", "activation")), None)
-        if step is None:
-            return None
-        if step.kind == "activation":
-            sine = re.fullmatch(r"sin(?:_([-+.e\d]+))?", step.detail)  # "sin_30": the factor as part of the function
-            return factor * float(sine[1] or 1.0) if sine else None
-        factor *= step.factor if step.kind == "scale" else 1.0
-        index = step.index
-
-
-def _within(bound: float) -> Uniform:
-    return Uniform(-bound, bound)
+    law, words = sine_weight(site.fans.fan_in, omega, is_first)
+    place = "first layer" if is_first else "layer behind a sine"
+    return Proposal(law, f"{whose}'s {place}: {words}", source)
 
 
 def _listed(factors: dict[str, float]) -> str:
