@@ -17,11 +17,11 @@ def main(json_file: str, page: str) -> None:
         methods = network["methods"]
         kinds = {name: {f["kind"] for f in arm["findings"] if f["level"] == "error"} for name, arm in methods.items()}
         assert len(methods) == 10, sorted(methods)
-        assert methods["zeros"]["accuracy"]["mean"] <= 0.15
-        assert abs(methods["equal"]["accuracy"]["mean"] - network["width_one"]) <= 0.02
+        assert methods["zeros"]["score"]["mean"] <= 0.15
+        assert abs(methods["equal"]["score"]["mean"] - network["width_one"]) <= 0.02
         assert "symmetric" in kinds["equal"]
         assert "vanishing" in kinds["fan_in_uniform"]
-        assert methods["auto"]["accuracy"]["mean"] >= 0.9
+        assert methods["auto"]["score"]["mean"] >= 0.9
         assert not kinds["auto"]
         if network["activation"] == "tanh":
             assert "saturated" in kinds["normal(std=1)"]

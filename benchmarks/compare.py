@@ -14,9 +14,10 @@ import time
 import torch
 
 import wellbegun as wb
-from wellbegun.lab.ensemble import batches, train_together
 from wellbegun.lab.network import PlainMLP
 from wellbegun.lab.tasks import load_task
+from wellbegun.lab.trials.order import batches
+from wellbegun.lab.trials.together import train_together
 
 COPIES, STEPS, BATCH, TURNS = 40, 50, 64, 5
 

@@ -1,9 +1,15 @@
 """wb.diagnose against one plain forward and backward pass of the same network on the same batch.
 
-Run: python -m pip install -c constraints.txt ".[bench]" && python benchmarks/diagnose.py. Prints one line of JSON for
-each network; no test reads it. The plain pass takes the loss and the gradients of all parameters, as training does,
-without an optimizer's step. Both are called in turns; the figure is the ratio of the medians, and memory is the most
-that the process held beyond what it held before (Linux, from /proc), each in a process of its own.
+    python -m pip install -c constraints.txt ".[bench]"
+    python benchmarks/diagnose.py [--only WORD] [--rounds N]
+    python benchmarks/diagnose.py --write    also writes benchmarks/results/
+
+No test reads it. The plain pass takes the loss and the gradients of all parameters, as training does, without an
+optimizer's step. All are called in turns, each network at least ROUNDS times and for three seconds. Times are the
+wall's, the least of all rounds of each: whatever else a machine does makes a call longer, never shorter. "The pass" is
+the forward and the backward pass with all that is measured in them; a diagnosis also looks at the parameters, judges,
+and puts everything back. Memory is the most that the process held beyond what it held before it (Linux, from /proc),
+each in a process of its own.
 """
 
 from __future__ import annotations
@@ -11,10 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import platform
-import statistics
+import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +31,12 @@ import transformers
 from torch import nn
 
 import wellbegun as wb
+from wellbegun.diagnosis.batches import read_batch
+from wellbegun.diagnosis.loss import loss_of
+from wellbegun.diagnosis.probe import Probe
 
 Made = tuple[nn.Module, Any]
+RESULTS = Path(__file__).parent / "results"
 
 
 def mlp() -> Made:
@@ -35,6 +47,47 @@ def mlp() -> Made:
 def narrow() -> Made:
     layers = [layer for _ in range(20) for layer in (nn.Linear(64, 64), nn.Tanh())]
     return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(256, 64), torch.arange(256) % 10)
+
+
+def small(inputs: int) -> Made:
+    layers = [layer for _ in range(30) for layer in (nn.Linear(64, 64), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(inputs, 64), torch.arange(inputs) % 10)
+
+
+def small_64() -> Made:
+    return small(64)
+
+
+def small_256() -> Made:
+    return small(256)
+
+
+def cnn() -> Made:
+    """Images of CIFAR-10's size, a batch that one trains with."""
+    blocks: list[nn.Module] = []
+    for before, after in ((3, 32), (32, 64), (64, 128)):
+        blocks += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.Conv2d(after, after, 3, padding=1)]
+        blocks += [nn.ReLU(), nn.MaxPool2d(2)]
+    model = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(2048, 256), nn.ReLU(), nn.Linear(256, 10))
+    return model, (torch.randn(64, 3, 32, 32), torch.arange(64) % 10)
+
+
+class Words(nn.Module):
+    """An LSTM that reads a text and says the next word at each place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(10_000, 256)
+        self.lstm = nn.LSTM(256, 256, 2, batch_first=True)
+        self.head = nn.Linear(256, 10_000)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.lstm(self.table(x))[0])
+
+
+def lstm() -> Made:
+    text = torch.randint(10_000, (32, 36))
+    return Words(), (text[:, :-1], text[:, 1:])
 
 
 class Logits(nn.Module):
@@ -74,6 +127,13 @@ def gpt2() -> Made:
     return Logits(transformers.GPT2LMHeadModel(config), "input_ids"), (text[:, :-1], text[:, 1:])
 
 
+def gpt2_small() -> Made:
+    """The configuration that was published as GPT-2: 12 layers of 768, 124 million numbers."""
+    text = torch.randint(50257, (4, 129))
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config())
+    return Logits(model, "input_ids"), (text[:, :-1], text[:, 1:])
+
+
 def llama() -> Made:
     config = transformers.LlamaConfig(
         vocab_size=16000, hidden_size=512, intermediate_size=1408, num_hidden_layers=6, num_attention_heads=8
@@ -84,10 +144,15 @@ def llama() -> Made:
 
 NETWORKS: dict[str, Callable[[], Made]] = {
     "MLP, 10 hidden layers of 1,024, batch 256": mlp,
-    "MLP, 20 hidden layers of 64, batch 256": narrow,
+    "MLP, 20 hidden layers of 64, tanh, batch 256": narrow,
+    "MLP, 30 hidden layers of 64, batch 64": small_64,
+    "MLP, 30 hidden layers of 64, batch 256": small_256,
+    "CNN, 6 layers, 64 images of 32 x 32": cnn,
+    "LSTM, 2 layers of 256, 32 texts of 35": lstm,
     "ResNet-18, 16 images of 112 x 112": resnet,
     "ViT, 6 layers of 384, 4 images of 224 x 224": vit,
     "GPT-2, 6 layers of 512, 4 texts of 128": gpt2,
+    "GPT-2 small, 12 layers of 768, 4 texts of 128": gpt2_small,
     "Llama, 6 layers of 512, 4 texts of 128": llama,
 }
 
@@ -99,22 +164,36 @@ def plain(model: nn.Module, batch: Any) -> None:
     torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
 
 
+def passes(model: nn.Module, batch: Any) -> None:
+    """What `wb.diagnose` does with the model, and nothing besides: both passes, watched, and what is measured there."""
+    found, named = read_batch(batch), dict(model.named_parameters())
+    probe = Probe(named, model.buffers())
+    with probe:
+        output = model(*found.arguments, **found.keywords)
+    value = loss_of(output, found, None)
+    torch.autograd.grad(value.loss, list(named.values()), allow_unused=True)
+    probe.settle()
+
+
 def seconds(make: Callable[[], Made], rounds: int) -> dict[str, float]:
     torch.manual_seed(0)
     model, batch = make()
     calls: dict[str, Callable[[], object]] = {
         "plain": lambda: plain(model, batch),
+        "pass": lambda: passes(model, batch),
         "diagnose": lambda: wb.diagnose(model, batch),
-        "diagnose with theory": lambda: wb.diagnose(model, batch, theory=True),
+        "with theory": lambda: wb.diagnose(model, batch, theory=True),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(rounds + 1):
+    for call in calls.values():
+        call()
+    first = time.perf_counter()
+    while len(times["with theory"]) < rounds or time.perf_counter() - first < 3:
         for name, call in calls.items():
             began = time.perf_counter()
             call()
-            if turn:
-                times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(found) for name, found in times.items()}
+            times[name].append(time.perf_counter() - began)
+    return {name: min(found) for name, found in times.items()}
 
 
 def _peak(make: Callable[[], Made], diagnosed: bool, answer: Any) -> None:
@@ -143,20 +222,48 @@ def peak(make: Callable[[], Made], diagnosed: bool) -> int:
     return int(most)
 
 
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """Markdown for people."""
+    lines = [
+        "| network | plain, ms | the pass / plain | diagnose / plain | with theory=True | MiB more, plain | diagnose |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        ratios = " | ".join(f"{row[key] / row['plain']:.2f}" for key in ("pass", "diagnose", "with theory"))
+        lines.append(
+            f"| {name} | {row['plain'] * 1e3:,.1f} | {ratios} | {row['MiB, plain']:.0f} | {row['MiB, diagnose']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="")
-    rounds, only = vars(parser.parse_args()).values()
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
     transformers.logging.set_verbosity_error()
-    print(json.dumps({"torch": torch.__version__, "machine": platform.processor(), "threads": torch.get_num_threads()}))
+    before, rows = os.getloadavg(), {}
     for name, make in NETWORKS.items():
-        if only and only not in name:
-            continue
-        found = seconds(make, rounds)
-        ratios = {f"{key} / plain": round(found[key] / found["plain"], 2) for key in found if key != "plain"}
-        most = {key: peak(make, key == "diagnose") // 1024 for key in ("plain", "diagnose")}
-        print(json.dumps({"network": name, "plain, s": round(found["plain"], 4), **ratios, "MiB more": most}))
+        if options.only in name:
+            rows[name] = seconds(make, options.rounds)
+            rows[name] |= {f"MiB, {key}": peak(make, key == "diagnose") / 1024 for key in ("plain", "diagnose")}
+            print(json.dumps({"network": name, **rows[name]}), file=sys.stderr)
+    text = table(rows)
+    print(text)
+    if options.write:
+        now, cpu = datetime.now(UTC), platform.processor() or platform.machine()
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else ():
+            cpu = line.split(":")[1].strip() if line.startswith("model name") else cpu
+        after = os.getloadavg()
+        head = (
+            f"# Diagnosis against a plain forward and backward pass\n\n`python benchmarks/diagnose.py --rounds "
+            f"{options.rounds} --write` on {now:%Y-%m-%d}; {cpu}, {os.cpu_count()} cores of which PyTorch uses "
+            f"{torch.get_num_threads()}, torch {torch.__version__}, transformers {transformers.__version__}. The "
+            f"machine's load (the mean of a minute, this process included) was {before[0]:.1f} before and "
+            f"{after[0]:.1f} afterwards.\n\n"
+        )
+        (RESULTS / f"{now:%Y-%m-%d}-diagnose.md").write_text(head + text + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import wellbegun as wb
-from wellbegun.recipes.cards import all_cards
+from wellbegun.laws import LEFT_OUT, NEEDS, by_need
+from wellbegun.tuning.cards import all_cards
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("docs", "docs/guides", "docs/papers")
@@ -61,10 +62,13 @@ def page_of(name: str) -> Path:
 
 
 def overview() -> str:
-    """The list of all cards."""
+    """The list of all cards, by what they are for, and of what has none."""
     intro = "One card for each method, made from its docstring. `wellbegun explain NAME` shows the same."
-    lines = ["# Methods", "", intro, ""]
-    lines += [f"- [{card.name}]({card.name}.md): {card.summary}" for card in all_cards()]
+    lines = ["# Methods", "", intro]
+    for need, cards in by_need(all_cards()).items():
+        lines += ["", f"## {need[0].upper()}{need[1:]}", ""]
+        lines += [f"- [{card.name}]({card.name}.md): {card.summary}" for card in cards]
+    lines += ["", "## Left out", "", *(f"- {name}: {reason}." for name, reason in LEFT_OUT)]
     return "\n".join(lines) + "\n"
 
 
@@ -83,14 +87,17 @@ def test_cards_are_those_of_the_docstrings() -> None:
 @pytest.mark.parametrize("card", all_cards(), ids=lambda card: card.name)
 def test_every_card_is_complete_and_its_example_runs(card) -> None:
     assert card.summary.endswith(".")
+    assert card.need in NEEDS
     assert card.formula
     assert card.use
     assert card.avoid
     assert card.source
     names = {name: getattr(wb, name) for name in wb.__all__}
+    from wellbegun.recipes.author import AuthorRecipe
     from wellbegun.recipes.auto import Auto
 
-    run_examples(card.example + "\n", names | {"Auto": Auto, "plan": wb.plan}, card.name)
+    recipes = {"Auto": Auto, "AuthorRecipe": AuthorRecipe, "plan": wb.plan}
+    run_examples(card.example + "\n", names | recipes, card.name)
 
 
 def test_links_of_the_docs_lead_somewhere() -> None:

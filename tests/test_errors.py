@@ -14,12 +14,21 @@ from wellbegun.errors import (
     join_names,
 )
 
-CLASSES = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, Exception)]
+RAISED = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, Exception)]
+WARNINGS = [kind for kind in RAISED if issubclass(kind, Warning)]
+CLASSES = [kind for kind in RAISED if kind not in WARNINGS]
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_one_root_and_a_place_in_the_drawn_tree(kind: type[Exception]) -> None:
     assert issubclass(kind, WellbegunError)
+    assert kind.__name__ in (errors.__doc__ or "")
+    assert inspect.getdoc(kind)
+
+
+@pytest.mark.parametrize("kind", WARNINGS, ids=lambda kind: kind.__name__)
+def test_warnings_can_be_filtered_as_the_users_own(kind: type[Warning]) -> None:
+    assert issubclass(kind, UserWarning)
     assert kind.__name__ in (errors.__doc__ or "")
     assert inspect.getdoc(kind)
 

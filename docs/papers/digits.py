@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 import wellbegun as wb
-from wellbegun.lab.ensemble import Curve, train_together
 from wellbegun.lab.network import PlainMLP
 from wellbegun.lab.task import Split, Task
+from wellbegun.lab.trials.curve import Curve
+from wellbegun.lab.trials.together import train_together
 
 TRAIN = 1400
 EVERY = 50
@@ -79,4 +80,4 @@ def train(
 
 def accuracy(curve: Curve) -> float:
     """Return the share of the images to score that a trained network gets right."""
-    return float(curve.right.mean())
+    return float(curve.items.mean())

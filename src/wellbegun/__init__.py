@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wellbegun.diagnosis import diagnose as diagnose
     from wellbegun.diagnosis import sweep as sweep
     from wellbegun.lab import compare as compare
+    from wellbegun.laws import ChronoBias as ChronoBias
     from wellbegun.laws import Computed as Computed
     from wellbegun.laws import Constant as Constant
     from wellbegun.laws import DeltaOrthogonal as DeltaOrthogonal
@@ -18,21 +19,36 @@ if TYPE_CHECKING:
     from wellbegun.laws import Equal as Equal
     from wellbegun.laws import FanInUniform as FanInUniform
     from wellbegun.laws import Fans as Fans
+    from wellbegun.laws import FixedLengthRows as FixedLengthRows
+    from wellbegun.laws import Hadamard as Hadamard
     from wellbegun.laws import HeNormal as HeNormal
     from wellbegun.laws import HeUniform as HeUniform
+    from wellbegun.laws import HippoLegS as HippoLegS
     from wellbegun.laws import Identity as Identity
     from wellbegun.laws import Keep as Keep
     from wellbegun.laws import Kumar as Kumar
     from wellbegun.laws import LecunNormal as LecunNormal
     from wellbegun.laws import LecunUniform as LecunUniform
+    from wellbegun.laws import Mamba2Decay as Mamba2Decay
     from wellbegun.laws import MeanCompensation as MeanCompensation
     from wellbegun.laws import MirroredOrthogonal as MirroredOrthogonal
+    from wellbegun.laws import NguyenWidrow as NguyenWidrow
+    from wellbegun.laws import NoisyIdentity as NoisyIdentity
     from wellbegun.laws import Normal as Normal
     from wellbegun.laws import Ones as Ones
     from wellbegun.laws import Orthogonal as Orthogonal
+    from wellbegun.laws import PaddedIdentity as PaddedIdentity
     from wellbegun.laws import Patched as Patched
+    from wellbegun.laws import PerChannel as PerChannel
+    from wellbegun.laws import PriorBias as PriorBias
+    from wellbegun.laws import S4DLin as S4DLin
+    from wellbegun.laws import S4DReal as S4DReal
+    from wellbegun.laws import ScaledOrthogonal as ScaledOrthogonal
+    from wellbegun.laws import Sinusoidal as Sinusoidal
     from wellbegun.laws import Sparse as Sparse
     from wellbegun.laws import Stored as Stored
+    from wellbegun.laws import TanhFixedPoint as TanhFixedPoint
+    from wellbegun.laws import TimeStepBias as TimeStepBias
     from wellbegun.laws import TruncatedNormal as TruncatedNormal
     from wellbegun.laws import Uniform as Uniform
     from wellbegun.laws import VarianceScaling as VarianceScaling
@@ -60,6 +76,10 @@ if TYPE_CHECKING:
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
+    from wellbegun.tuning import gradinit as gradinit
+    from wellbegun.tuning import metainit as metainit
+    from wellbegun.tuning import plan_adapters as plan_adapters
+    from wellbegun.tuning import standardize as standardize
 
 __version__ = "0.1.0"
 
@@ -69,10 +89,13 @@ _HOMES = {
     "diagnosis": ("diagnose", "sweep"),
     "lab": ("compare",),
     "laws": (
-        "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans", "HeNormal", "HeUniform",
-        "Identity", "Keep", "Kumar", "LecunNormal", "LecunUniform", "MeanCompensation", "MirroredOrthogonal", "Normal",
-        "Ones", "Orthogonal", "Patched", "Sparse", "Stored", "TruncatedNormal", "Uniform", "VarianceScaling",
-        "WithFans", "XavierNormal", "XavierUniform", "Zeros",
+        "ChronoBias", "Computed", "Constant", "DeltaOrthogonal", "Dirac", "Equal", "FanInUniform", "Fans",
+        "FixedLengthRows", "Hadamard", "HeNormal", "HeUniform", "HippoLegS", "Identity", "Keep", "Kumar",
+        "LecunNormal", "LecunUniform", "Mamba2Decay", "MeanCompensation", "MirroredOrthogonal",
+        "NguyenWidrow", "NoisyIdentity", "Normal", "Ones", "Orthogonal", "PaddedIdentity", "Patched",
+        "PerChannel", "PriorBias", "S4DLin", "S4DReal", "ScaledOrthogonal", "Sinusoidal", "Sparse", "Stored",
+        "TanhFixedPoint", "TimeStepBias", "TruncatedNormal", "Uniform", "VarianceScaling", "WithFans",
+        "XavierNormal", "XavierUniform", "Zeros",
     ),
     "plans": ("Plan", "load_plan", "load_rules"),
     "recipes": ("plan",),
@@ -82,7 +105,7 @@ _HOMES = {
         "verify_replicas", "write_checkpoint",
     ),
     "theory": ("critical", "gain"),
-    "tuning": ("calibrate",),
+    "tuning": ("calibrate", "gradinit", "metainit", "plan_adapters", "standardize"),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -16,6 +16,8 @@ WellbegunError
 ├── CalibrationError                  a layer that no factor brings to its target: dead, or not finite
 ├── DataError                         a data set that is not there, cannot be fetched, or is not what it should be
 └── OutputError                       a result that cannot be written where it was asked for
+
+UnmetMultiplierWarning (a UserWarning)   a plan is written whose multipliers the model's forward pass does not have
 """
 
 from __future__ import annotations
@@ -116,3 +118,7 @@ def join_names(names: Iterable[str]) -> str:
     """Join names as a person would say them: 'a', 'b' or 'c'."""
     quoted = [repr(name) for name in names]
     return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " or " + quoted[-1]
+
+
+class UnmetMultiplierWarning(UserWarning):
+    """A plan wants numbers in the forward pass that the model did not have when the plan was made."""

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from wellbegun.cli.compare import split_methods
-from wellbegun.laws import METHODS
-from wellbegun.recipes.presets import PRESETS
+from wellbegun.tuning.cards import all_cards
 
 SMALL = ["--depth", "3", "--width", "8", "--activation", "relu", "--seeds", "1", "--quick"]
 
@@ -134,7 +133,7 @@ def test_plan_shows_reasons_and_writes_json(tmp_path) -> None:
 
 def test_methods_and_explain(tmp_path) -> None:
     listed = run("methods", cwd=tmp_path).stdout
-    assert all(method.name in listed for method in METHODS)
+    assert all(card.name in listed for card in all_cards())
     assert "auto" in listed
     card = run("explain", "Kaiming", cwd=tmp_path).stdout
     for expected in ("he", "gain²/fan", "Delving Deep into Rectifiers", "not for"):
@@ -142,7 +141,7 @@ def test_methods_and_explain(tmp_path) -> None:
     xavier = run("explain", "fan_in_uniform", cwd=tmp_path).stdout
     assert "third of the variance" in re.sub(r"\s+", " ", xavier)
     assert json.loads(run("explain", "he", "--json", cwd=tmp_path).stdout)["name"] == "he"
-    assert len(json.loads(run("methods", "--json", cwd=tmp_path).stdout)) == len(METHODS) + len(PRESETS) + 1
+    assert len(json.loads(run("methods", "--json", cwd=tmp_path).stdout)) == len(all_cards())
 
 
 def test_gain_and_version(tmp_path) -> None:

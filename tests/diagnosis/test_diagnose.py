@@ -128,6 +128,16 @@ def test_infinite_values_are_found(batch) -> None:
     assert found.findings[0].message.startswith("1 of the 4,096 numbers of 2.weight are infinite or not a number")
 
 
+def test_infinite_values_between_bounded_activations_are_found(batch) -> None:
+    """Of the hidden layers one alone is infinite: the next tanh hides that, and no logarithm may trip over it."""
+    model = mlp(nn.Tanh, 3)
+    with torch.no_grad():
+        model[2].weight[0, 0] = math.inf
+    found = wb.diagnose(model, batch)
+    assert [math.isfinite(layer.signal) for layer in found.layers] == [True, False, True, True]
+    assert (found.findings[0].kind, found.findings[0].layer) == ("non-finite", "2.weight")
+
+
 def test_an_infinite_output_of_finite_weights_is_found(batch) -> None:
     model = mlp(nn.ReLU, 2)
     wb.initialize(model, batch[0], seed=0)

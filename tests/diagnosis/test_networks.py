@@ -311,3 +311,66 @@ def test_zero_units_in_front_of_equal_ones_stay_copies() -> None:
     zero(model[2].parameters())
     nn.init.constant_(model[4].weight, 0.1)
     assert ("symmetric", "error") in alarms(wb.diagnose(model, (ROWS, LABELS)))
+
+
+def test_a_codebook_that_nobody_filled_is_not_blamed_on_the_weight_behind_it() -> None:
+    """As transformers builds EnCodec: codebooks are buffers of zeros, and the decoder's first weight learns nothing."""
+
+    class Coded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("codebook", torch.zeros(16, 8))
+            self.first, self.second = nn.Linear(8, 32), nn.Linear(32, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            codes = torch.cdist(x, self.codebook).argmin(-1)
+            return self.second(torch.tanh(self.first(nn.functional.embedding(codes, self.codebook))))
+
+    torch.manual_seed(0)
+    model, batch = Coded(), (torch.randn(16, 8), torch.arange(16) % 4)
+    (found,) = [finding for finding in wb.diagnose(model, batch).findings if finding.kind == "no gradient"]
+    assert found.layer == "first.weight"
+    assert "all that flows into it is zero, and no weight before it is the reason" in found.message
+    assert found.weights == ()
+    with torch.no_grad():
+        model.codebook.normal_()
+    assert not [finding for finding in wb.diagnose(model, batch).findings if finding.kind == "no gradient"]
+
+
+def test_a_narrow_encoder_behind_a_cross_attention_of_small_weights_gets_little_gradient() -> None:
+    """N(0, 0.02) at 64 units: a factor 1/39 at each of the two weights on the way, and the places share the rest."""
+
+    def build() -> nn.Module:
+        return Translator()
+
+    class Translator(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.source, self.target = nn.Embedding(50, 64), nn.Embedding(50, 64)
+            layer = {"dim_feedforward": 256, "dropout": 0.0, "batch_first": True}
+            self.encoder = nn.ModuleList(nn.TransformerEncoderLayer(64, 2, **layer) for _ in range(2))
+            self.decoder = nn.ModuleList(nn.TransformerDecoderLayer(64, 2, **layer) for _ in range(2))
+            self.head = nn.Linear(64, 50)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            memory, y = self.source(x), self.target(x)
+            for layer in self.encoder:
+                memory = layer(memory)
+            for layer in self.decoder:
+                y = layer(y, memory)
+            return self.head(y)
+
+    torch.manual_seed(0)
+    model, text = Translator(), torch.randint(50, (16, 24))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.02)
+    found = wb.diagnose(model, (text, text))
+    (vanishing,) = [finding for finding in found.findings if finding.kind == "vanishing"]
+    assert "multihead_attn" in vanishing.layer
+    gradients = {layer.name: layer.gradient for layer in found.layers}
+    assert gradients["encoder.1.linear1.weight"] < 1e-3 * gradients["decoder.0.linear1.weight"]
+
+    wb.apply(wb.plan(build, text, seed=0), model, overwrite=True)
+    assert not [finding for finding in wb.diagnose(model, (text, text)).findings if finding.kind == "vanishing"]

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from wellbegun.diagnosis.phase_figure import THEMES, _Plane, phase_figure, save_phase_figure
+from wellbegun.diagnosis.phase_figure import phase_figure, save_phase_figure
+from wellbegun.diagnosis.phase_plane import THEMES, PhasePlane
 from wellbegun.errors import ArgumentError, MissingExtraError, OutputError
 from wellbegun.theory import ChainLayer, MeanField, critical, find_activation
 
@@ -15,7 +16,7 @@ pytest.importorskip("matplotlib")
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "selu"])
 def test_the_plane_is_that_of_mean_field(name: str) -> None:
-    plane = _Plane.of(find_activation(name), [])
+    plane = PhasePlane.of(find_activation(name), [])
     checked = 0
     for row, column in ((0, 40), (30, 100), (90, 130), (150, 180), (179, 240)):
         field = MeanField(name, float(plane.weights[column]), float(plane.biases[row]))

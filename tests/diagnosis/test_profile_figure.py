@@ -14,9 +14,10 @@ from torch import nn
 
 import wellbegun as wb
 from wellbegun.diagnosis import Diagnosis
+from wellbegun.diagnosis.panel import LIGHT_PROFILE
 from wellbegun.errors import MissingExtraError
 
-TITLES = ["signal", "gradient", "cosine between inputs", "lost units"]
+TITLES = ["signal", "gradient", "cosine between inputs", "lost units", "outputs", "activations", "phase diagram"]
 
 
 def chain(activation: type[nn.Module], depth: int, width: int = 32) -> nn.Sequential:
@@ -64,7 +65,7 @@ def drawn(figure) -> np.ndarray:
 def test_the_lines_are_the_measured_and_the_predicted_numbers(deep) -> None:
     figure = deep.figure()
     assert titles(figure) == TITLES
-    signal, gradient, cosine, units = figure.axes
+    signal, gradient, cosine, units, *_ = figure.axes
     assert line(signal, "measured") == [layer.signal for layer in deep.layers]
     assert line(signal, "theory") == [layer.expected for layer in deep.layers]
     assert line(gradient, "measured") == [layer.gradient for layer in deep.layers]
@@ -126,7 +127,11 @@ def test_guilty_layers_are_marked_in_every_panel(deep) -> None:
     guilty = sorted({names.index(f.layer) + 1 for f in deep.findings if f.level == "error"})
     assert guilty[0] == 1
     assert len(guilty) >= 2
-    for axes in deep.figure().axes:
+    figure = deep.figure()
+    for axes in figure.axes[4:6]:
+        red = {label.get_text() for label in axes.get_yticklabels() if label.get_color() == LIGHT_PROFILE.fault}
+        assert red == {str(place) for place in guilty}
+    for axes in figure.axes[:4]:
         across = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2]
         upright = [x for x, other in across if x == other]
         assert upright == guilty
@@ -166,15 +171,15 @@ def test_a_skeleton_shows_theory_alone() -> None:
     with wb.skeleton():
         empty = chain(nn.Tanh, 4)
     figure = wb.diagnose(empty, "vector:32", plan=wb.plan(empty, "vector:32", seed=1)).figure()
-    assert titles(figure) == ["signal", "gradient"]
-    for axes in figure.axes:
+    assert titles(figure) == ["signal", "gradient", "phase diagram"]
+    for axes in figure.axes[:2]:
         assert {line.get_label() for line in axes.lines} == {"theory"}
     drawn(figure)
 
 
 def test_one_layer_alone_is_drawn() -> None:
     figure = wb.diagnose(nn.Linear(32, 4), batch()).figure()
-    assert titles(figure) == TITLES[:3]
+    assert titles(figure) == [*TITLES[:3], "outputs"]
     drawn(figure)
 
 

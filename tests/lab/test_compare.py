@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import wellbegun as wb
+from wellbegun.diagnosis import Finding
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.lab import Comparison, comparison_to_record
-from wellbegun.lab.page import render_page
-from wellbegun.lab.table import comparison_renderables
+from wellbegun.lab.outcome.verdict import explain
+from wellbegun.lab.report.page import render_page
+from wellbegun.lab.report.table import comparison_renderables
 
 SMALL = {"depth": 6, "width": 16, "quick": True}
 
@@ -26,7 +29,7 @@ def test_every_method_seed_and_rate_was_run(small) -> None:
     for arm in network.arms:
         assert {(run.seed, run.learning_rate) for run in arm.runs} == {(s, r) for s in (0, 1) for r in (0.005, 0.02)}
         assert len(arm.chosen_runs()) == 2
-        assert arm.accuracy.low <= arm.accuracy.mean <= arm.accuracy.high
+        assert arm.score.low <= arm.score.mean <= arm.score.high
     assert not small.interrupted
     assert small.settings["steps"] == 120
 
@@ -34,40 +37,37 @@ def test_every_method_seed_and_rate_was_run(small) -> None:
 def test_results_are_what_the_runs_say(small) -> None:
     (network,) = small.networks
     for arm in network.arms:
-        means = {
-            rate: sum(r.validation_accuracy[-1] for r in arm.runs if r.learning_rate == rate) / 2
-            for rate in (0.005, 0.02)
-        }
+        means = {rate: sum(r.validation[-1] for r in arm.runs if r.learning_rate == rate) / 2 for rate in (0.005, 0.02)}
         assert means[arm.learning_rate] == max(means.values())
-        assert arm.accuracy.mean == pytest.approx(sum(r.test_accuracy for r in arm.chosen_runs()) / 2)
-    best = max(network.arms, key=lambda arm: arm.accuracy.mean)
+        assert arm.score.mean == pytest.approx(sum(r.test_score for r in arm.chosen_runs()) / 2)
+    best = max(network.arms, key=lambda arm: arm.score.mean)
     assert network.winner == best.method
     auto, other = network.arm("auto"), network.arm(network.best_other)
-    assert network.auto_minus_best.mean == pytest.approx(auto.accuracy.mean - other.accuracy.mean)
+    assert network.auto_minus_best.mean == pytest.approx(auto.score.mean - other.score.mean)
 
 
 def test_symmetry_is_shown(small) -> None:
     (network,) = small.networks
-    assert network.arm("zeros").accuracy.mean <= 0.15
-    assert network.arm("equal").accuracy.mean == pytest.approx(network.width_one, abs=0.02)
-    assert network.arm("auto").accuracy.mean > 0.8
+    assert network.arm("zeros").score.mean <= 0.15
+    assert network.arm("equal").score.mean == pytest.approx(network.width_one, abs=0.02)
+    assert network.arm("auto").score.mean > 0.8
 
 
 def test_the_same_comparison_gives_the_same_numbers(small) -> None:
     again = wb.compare("digits", ["zeros", "equal", "he", "auto"], seeds=2, activations=["relu"], **SMALL)
-    assert [arm.accuracy for arm in again.networks[0].arms] == [arm.accuracy for arm in small.networks[0].arms]
+    assert [arm.score for arm in again.networks[0].arms] == [arm.score for arm in small.networks[0].arms]
 
 
 def test_a_method_does_not_depend_on_its_company(small) -> None:
     alone = wb.compare("digits", ["he"], seeds=2, activations=["relu"], **SMALL).networks[0].arm("he")
-    assert alone.accuracy.mean == pytest.approx(small.networks[0].arm("he").accuracy.mean, abs=0.005)
+    assert alone.score.mean == pytest.approx(small.networks[0].arm("he").score.mean, abs=0.005)
 
 
 def test_sentences_are_made_from_the_measurements(small) -> None:
     (network,) = small.networks
     text = " ".join(network.sentences)
     best = network.arm(network.winner)
-    assert f"{best.accuracy.mean:.1%}" in text
+    assert f"{best.score.mean:.1%}" in text
     assert "Symmetry stopped zeros" in text
     assert f"{network.width_one:.1%}" in text
     assert f"{max(layer.signal for layer in best.hidden):.2g}" in text
@@ -94,7 +94,7 @@ def test_interruption_keeps_what_is_finished() -> None:
     assert {run.seed for arm in partial.networks[0].arms for run in arm.runs} == {0}
     assert "Interrupted" in str(comparison_renderables(partial)[0])
     whole = wb.compare("digits", ["he", "auto"], seeds=1, activations=["relu"], **SMALL)
-    assert partial.networks[0].arm("he").accuracy == whole.networks[0].arm("he").accuracy
+    assert partial.networks[0].arm("he").score == whole.networks[0].arm("he").score
 
 
 def test_interruption_before_anything_is_finished_is_passed_on() -> None:
@@ -167,10 +167,24 @@ def test_auto_is_not_inferior_to_the_best_other_method() -> None:
     assert [network.activation for network in comparison.networks] == ["tanh", "relu"]
     for network in comparison.networks:
         assert network.auto_minus_best.low > -0.03
-        assert network.arm("zeros").accuracy.mean <= 0.15
-        assert network.arm("equal").accuracy.mean == pytest.approx(network.width_one, abs=0.02)
+        assert network.arm("zeros").score.mean <= 0.15
+        assert network.arm("equal").score.mean == pytest.approx(network.width_one, abs=0.02)
         assert "vanishing" in {f.kind for f in network.arm("fan_in_uniform").findings if f.level == "error"}
-        assert network.arm("fan_in_uniform").accuracy.mean <= 0.15
+        assert network.arm("fan_in_uniform").score.mean <= 0.15
         assert network.arm("auto").findings == ()
     tanh = comparison.networks[0]
     assert "saturated" in {f.kind for f in tanh.arm("normal(std=1)").findings if f.level == "error"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("overflow", "Overflow stopped zeros"), ("rank collapse", "Tokens that became alike stopped zeros")],
+)
+def test_every_kind_of_finding_can_be_the_reason(small, kind: str, words: str) -> None:
+    (network,) = small.networks
+    faulty = replace(
+        network.arm("zeros"), findings=(Finding(kind, "error", "0.weight", "what was measured", "mend it"),)
+    )
+    told = explain(replace(network, arms=(faulty, *network.arms[1:])))
+    (sentence,) = [sentence for sentence in told if sentence.startswith(words)]
+    assert sentence.endswith(": what was measured.")

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import wellbegun as wb
-from wellbegun.lab.ensemble import batches, train_together
 from wellbegun.lab.network import PlainMLP
 from wellbegun.lab.task import Split, Task
+from wellbegun.lab.trials.order import batches
+from wellbegun.lab.trials.together import train_together
 
 
 def make_task(rows: int = 300) -> Task:
@@ -51,7 +52,7 @@ def test_each_copy_trains_as_torch_optim_sgd_would() -> None:
     for state, rate, curve in zip(states, rates, together, strict=True):
         loss, accuracy = train_alone(state, rate, task, seed=4, steps=40, batch=16)
         assert curve.train_loss[-1] == pytest.approx(loss, rel=1e-4)
-        assert curve.right.mean() == pytest.approx(accuracy, abs=0.011)  # one of 100 images on the edge
+        assert curve.items.mean() == pytest.approx(accuracy, abs=0.011)  # one of 100 images on the edge
         assert curve.steps == [0, 10, 20, 30, 40]
         assert curve.stopped == ""
 
@@ -77,7 +78,7 @@ def test_hopeless_copies_are_stopped_and_the_others_train_on() -> None:
     assert zeros.steps == [0, 10]
     assert "infinite" in infinite.stopped
     assert infinite.steps == [0]
-    assert not infinite.right.any()  # an output that is no number predicts nothing
+    assert not infinite.items.any()  # an output that is no number predicts nothing
     assert sound.stopped == ""
     assert sound.steps[-1] == 40
     assert sum(seen) == 40
@@ -109,7 +110,7 @@ def test_an_equal_network_is_a_network_one_unit_wide(activation) -> None:
         [thin],
         [0.05],
         task,
-        factors=shared | {"output.weight": width},
+        factors=[shared | {"output.weight": width}],
         **settings,
     )[0]
     assert first.train_loss == pytest.approx(second.train_loss, rel=1e-4)

@@ -12,10 +12,11 @@ import pytest
 
 from wellbegun.diagnosis.facts import Finding, LayerFacts
 from wellbegun.errors import MissingExtraError, OutputError
-from wellbegun.lab.figures import log_or_edge, mean_curve, power, spread
-from wellbegun.lab.page import (
+from wellbegun.lab.outcome.result import Arm, Comparison, Interval, NetworkResult, Run
+from wellbegun.lab.outcome.scale import Scale
+from wellbegun.lab.report.figures import log_or_edge, mean_curve, power, spread
+from wellbegun.lab.report.page import (
     duration,
-    interval,
     number,
     percent,
     plain,
@@ -23,7 +24,6 @@ from wellbegun.lab.page import (
     render_page,
     write_page,
 )
-from wellbegun.lab.result import Arm, Comparison, Interval, NetworkResult, Run
 
 # method: (final accuracy, growth of the signal and of the gradient per layer, signal at layer 1)
 METHODS = {
@@ -100,7 +100,7 @@ def arm(method: str) -> Arm:
         rule=f"{method.split('(')[0].title()}()",
         plan_text=plan,
         learning_rate=0.03,
-        accuracy=Interval(final, final - half, final + half),
+        score=Interval(final, final - half, final + half),
         working_rates=tuple(RATES[: 3 if final > 0.9 else 1 if final > 0.5 else 0]),
         steps_to_target=140.0 if final > 0.9 else 320.0 if final > 0.8 else None,
         loss=math.nan if nan else 2.303,
@@ -212,7 +212,7 @@ def test_shows_every_method_and_accuracy(page: str) -> None:
     ):
         assert words in text
     assert "nan" not in re.findall(r"[a-z]+", text)
-    assert page.count('role="img"') == page.count("aria-label=") - page.count('role="region"') == 8
+    assert page.count('role="img"') == page.count("aria-label=") - page.count('role="region"') == 10
 
 
 def test_includes_the_plan_of_the_winner_only(comparison: Comparison, page: str) -> None:
@@ -249,7 +249,7 @@ def test_shows_what_there_is_of_an_interrupted_comparison(comparison: Comparison
     nothing = math.nan
     bare = replace(
         comparison.networks[0].arms[3],
-        accuracy=Interval(nothing, nothing, nothing),
+        score=Interval(nothing, nothing, nothing),
         runs=(),
         layers=(),
         working_rates=(),
@@ -308,7 +308,7 @@ def test_numbers_read_as_people_write_them() -> None:
     assert written == ["0", "0.98", "2.0", "58", "1,250", "3.1×10⁻¹²", "2.0×10⁷", "∞", "−∞", "not a number"]
     assert power(-30) == "10⁻³⁰"
     assert (percent(0.9567), percent(math.nan)) == ("95.7%", "none")
-    assert interval(Interval(0.99, 0.97, 1.01)) == "97.0–100.0%"
-    assert points(Interval(-0.01, -0.02, 0.0)) == "−1.0 points (−2.0 to +0.0)"
+    assert Scale().bounds(Interval(0.99, 0.97, 1.01)) == "97.0–100.0%"
+    assert points(Interval(-0.01, -0.02, 0.0), Scale()) == "−1.0 points (−2.0 to +0.0)"
     assert [duration(x) for x in (3.21, 312.4, 7300.0)] == ["3.2 s", "5 min 12 s", "2 h 1 min"]
     assert plain([True, 0.1, {"a": (1, "b")}]) == "yes, 0.1, a: 1, b"

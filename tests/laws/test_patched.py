@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import wellbegun as wb
+from wellbegun.errors import ArgumentError
 from wellbegun.laws import law_from_record, law_to_record
+from wellbegun.sampler import Stream
 
 GATES = wb.Patched(wb.Normal(0.1), [(((2, 4),), wb.Constant(1.0)), (((3, 5), (1, 2)), wb.Uniform(2.0, 3.0))])
 
@@ -53,13 +55,13 @@ def test_records_come_back() -> None:
 
 
 def test_bad_patches_are_refused() -> None:
-    with pytest.raises(wb.errors.ArgumentError, match="does not lie in"):
+    with pytest.raises(ArgumentError, match="does not lie in"):
         filled(wb.Patched(wb.Zeros().law(), [(((2, 7),), wb.Constant(1.0))]))
-    with pytest.raises(wb.errors.ArgumentError, match="0 <= start < stop"):
+    with pytest.raises(ArgumentError, match="0 <= start < stop"):
         wb.Patched(wb.Constant(0.0), [(((3, 3),), wb.Constant(1.0))])
-    with pytest.raises(wb.errors.ArgumentError, match="law of a patch"):
+    with pytest.raises(ArgumentError, match="law of a patch"):
         wb.Patched(wb.Constant(0.0), [(((0, 3),), wb.Orthogonal())])
-    with pytest.raises(wb.errors.ArgumentError, match="base must be a law"):
+    with pytest.raises(ArgumentError, match="base must be a law"):
         wb.Patched(GATES, [])
 
 
@@ -126,3 +128,25 @@ def test_moments_of_a_large_tensor_need_no_memory() -> None:
     assert mean == pytest.approx(30 / 2**34)
     assert std == pytest.approx((1 - 2**-20) ** 0.5)
     assert wb.Patched(wb.Normal(1.0), []).moments((3, 4)) == (0.0, 1.0)
+
+
+STORED = wb.Patched(wb.Normal(0.1), [(((1, 3), (0, 2)), wb.Stored([[1.0, 2.0], [3.0, 4.0]]))])
+
+
+def test_stored_numbers_lie_in_their_region() -> None:
+    expected = filled(wb.Normal(0.1))
+    expected[1:3, 0:2] = [[1, 2], [3, 4]]
+    assert (filled(STORED) == expected).all()
+    assert (STORED.block(Stream.of(7, "w"), (6, 3)) == expected).all()
+    part = np.empty((2, 2), np.float32)
+    wb.fill(part, STORED, seed=7, name="w", shape=(6, 3), offset=(2, 1))
+    assert (part == expected[2:4, 1:3]).all()
+    flat = np.empty(7, np.float32)
+    wb.fill(flat, STORED, seed=7, name="w", shape=(6, 3), offset=4)
+    assert (flat == expected.reshape(-1)[4:11]).all()
+
+
+def test_stored_numbers_of_another_shape_are_refused() -> None:
+    law = wb.Patched(wb.Normal(0.1), [(((1, 3),), wb.Stored([1.0, 2.0]))])
+    with pytest.raises(ArgumentError, match=r"numbers of shape \(2,\), the tensor has \(2, 3\)"):
+        filled(law)

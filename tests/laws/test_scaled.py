@@ -23,11 +23,18 @@ CASES = [
     (wb.Identity(0.4), (6, 8)),
     (wb.Dirac(2, gain=0.4), (6, 3, 3)),
     (wb.Sparse(0.5, std=0.2), (6, 8)),
+    (wb.Hadamard(0.4), (6, 3)),
+    (wb.PaddedIdentity(0.4), (6, 8)),
+    (wb.NoisyIdentity(0.1, gain=0.4), (6, 8)),
+    (wb.Sinusoidal(0.4), (6, 8)),
+    (wb.FixedLengthRows(0.4), (6, 8)),
     (Stored(np.linspace(-1, 1, 48).reshape(6, 8)), (6, 8)),
     (wb.MeanCompensation("w", mean=0.5, std=0.1), (6,)),
     (wb.Computed((("uniform", -1.0, 1.0), ("exp", "%0"))), (6, 8)),
+    (wb.PerChannel(wb.Normal(0.1), Stored(np.linspace(0.5, 2, 6).astype(np.float32))), (6, 8)),
     (wb.Patched(wb.Orthogonal(1.0), (((((2, 4),)), wb.Normal(0.1)),)), (6, 8)),
 ]
+MEANT = [wb.S4DReal(), wb.S4DLin(), wb.HippoLegS(), wb.ChronoBias(100)]
 
 
 def values(law, shape):
@@ -49,7 +56,13 @@ def test_values_are_those_of_the_law_times_the_factor(law, shape, factor):
 
 
 def test_every_law_that_has_numbers_is_here():
-    assert {type(law) for law, _ in CASES} == set(LAWS) - {wb.Keep}
+    assert {type(law) for law, _ in CASES} == set(LAWS) - {wb.Keep} - {type(law) for law in MEANT}
+
+
+def test_numbers_that_are_times_or_rates_cannot_be_scaled():
+    for law in MEANT:
+        with pytest.raises(ArgumentError, match="cannot be scaled"):
+            law.scaled(2.0)
 
 
 @pytest.mark.parametrize("factor", [0, -1.0, float("inf"), float("nan"), "two", None])

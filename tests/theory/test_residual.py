@@ -17,24 +17,24 @@ HE_LECUN = [MeanField("identity", 2.0), MeanField("relu", 1.0)]
 def test_residual_stream() -> None:
     assert Residual(HE_LECUN).lengths(1.0, 11)[-1] == pytest.approx(2.0**10)
     for depth, expected in ((10, 2.593742), (100, 2.704814)):
-        block = Residual(HE_LECUN, scale=depth**-0.5)
+        block = Residual(HE_LECUN, factor=depth**-0.5)
         assert block.lengths(1.0, depth + 1)[-1] == pytest.approx(expected, abs=6e-7)
         assert block.gradient_factor(1.0) ** depth == pytest.approx(expected, abs=6e-7)
 
 
 def test_pre_norm_grows_linearly_and_its_gradients_polynomially() -> None:
-    block = Residual(HE_LECUN, scale=0.5, normalisation="layer")
+    block = Residual(HE_LECUN, factor=0.5, normalisation="layer")
     lengths = block.lengths(3.0, 6)
     assert lengths == pytest.approx([3 + 0.25 * layer for layer in range(6)])
     assert math.prod(block.gradient_factor(q) for q in lengths[:-1]) == pytest.approx(lengths[-1] / lengths[0])
 
 
 def test_residual_correlations() -> None:
-    block, field = Residual([MeanField("tanh", 1.5)], skip=1.0, scale=1.0), MeanField("tanh", 1.5)
+    block, field = Residual([MeanField("tanh", 1.5)], skip=1.0, factor=1.0), MeanField("tanh", 1.5)
     q, rho = 0.7, 0.2
     joined = (q * rho + field.length_map(q) * field.correlation_map(rho, q)) / (q + field.length_map(q))
     assert block.correlation_map(rho, q) == pytest.approx(joined, rel=1e-12)
-    assert Residual([field], scale=0.0).correlation_map(rho, q) == pytest.approx(rho)
+    assert Residual([field], factor=0.0).correlation_map(rho, q) == pytest.approx(rho)
     assert Residual([block, field]).length_map(q) == pytest.approx(q + field.length_map(block.length_map(q)))
 
 
@@ -44,7 +44,7 @@ def test_residual_simulation(normalisation: str) -> None:
     generator, width, blocks, scale = np.random.default_rng(5), 400, 8, 0.6
     theory = Residual(
         [MeanField("identity", 1.5), MeanField("tanh", 2.0)],
-        scale=scale,
+        factor=scale,
         normalisation=normalisation,  # type: ignore[arg-type]
     )
     signal, back = [], []

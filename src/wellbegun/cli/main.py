@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 import wellbegun
-from wellbegun.cli.compare import compare_command
+from wellbegun.cli.compare import compare_command, report_command
+from wellbegun.cli.data import data_commands
 from wellbegun.cli.diagnose import diagnose_command
 from wellbegun.cli.gain import gain_command
 from wellbegun.cli.init import init_command
@@ -30,6 +31,8 @@ def build() -> typer.Typer:
     )
     app.callback(invoke_without_command=False)(_options)
     app.command("compare")(compare_command)
+    app.command("report")(report_command)
+    app.add_typer(data_commands(), name="data")
     app.command("plan")(plan_command)
     app.command("init")(init_command)
     app.command("diagnose")(diagnose_command)

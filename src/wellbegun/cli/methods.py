@@ -7,33 +7,36 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from wellbegun.laws import Card
+from wellbegun.laws import Card, by_need
 
 
 def methods_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List every method with one sentence each."""
-    from wellbegun.recipes.cards import all_cards
+    """List every method with one sentence each, grouped by what it is for."""
+    from wellbegun.tuning.cards import all_cards
 
     cards = all_cards()
     if as_json:
         print(json.dumps([asdict(card) for card in cards], indent=1))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method", style="bold", no_wrap=True)
-    table.add_column("formula")
-    table.add_column("in one sentence")
-    for card in cards:
-        table.add_row(card.name, Text(card.formula.split(";")[0].split(". ")[0]), Text(card.summary))
     console = Console()
-    console.print(table)
+    width = max(len(card.name) for card in cards)
+    for need, group in by_need(cards).items():
+        console.print(Text(need, style="bold cyan"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True, min_width=width)
+        table.add_column(ratio=1)
+        table.add_column(ratio=1)
+        for card in group:
+            formula = card.formula.split(";")[0].split(". ")[0]
+            table.add_row(card.name, Text(card.summary), Text(formula, style="dim"))
+        console.print(Padding(table, (0, 0, 1, 2)))
     console.print("The card of one method: wellbegun explain METHOD", style="dim")
 
 
@@ -42,7 +45,7 @@ def explain_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a method's card: formula, when to use it, when not, and the source."""
-    from wellbegun.recipes.cards import find_card
+    from wellbegun.tuning.cards import find_card
 
     card = find_card(method)
     if as_json:
@@ -56,9 +59,7 @@ def show_card(card: Card, console: Console) -> None:
     console.print(Text(card.name, style="bold") + Text(f"   wb.{card.code}" if card.code else "", style="dim"))
     console.print(Padding(Text(card.summary), (0, 0, 1, 0)))
     for title, text in (
-        ("formula", card.formula),
-        ("use it for", card.use),
-        ("not for", card.avoid),
+        *((title.lower(), text) for title, text in card.paragraphs()),
         *((name, meaning) for name, meaning in card.arguments),
         ("source", card.source),
     ):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from wellbegun.errors import (
     closest_names,
     join_names,
 )
+from wellbegun.user_code import import_factory, told_failure
 
 if TYPE_CHECKING:
     import torch
@@ -39,36 +37,14 @@ def load_model(text: str) -> tuple[Callable[[], torch.nn.Module], bool]:
 
 
 def load_factory(text: str) -> Callable[[], torch.nn.Module]:
-    """Import the factory that the user names; this is the one place where a command runs the user's code.
+    """Import the factory that the user names.
 
     Raises:
         ArgumentError: no such module or factory.
     """
-    name, colon, factory = text.partition(":")
-    if not colon or not name or not factory:
-        example = f"{Path(name).stem}:build" if name.endswith(".py") else "my_models:build"
-        raise ArgumentError(
-            f"MODEL must be module:factory, for example {example}, or the path of a transformers config.json; "
-            f"got {text!r}"
-        )
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.split(".")[0] and error.name != name:
-            raise ArgumentError(_failed(f"importing {name!r}", error)) from error
-        hint = f"; write {name[:-3]}:{factory}, without .py" if name.endswith(".py") else ""
-        raise ArgumentError(f"there is no module {name!r} here or among the installed ones{hint}") from None
-    except Exception as error:
-        raise ArgumentError(_failed(f"importing {name!r}", error)) from error
-    finally:
-        sys.path.remove(os.getcwd())
-    found: Callable[[], torch.nn.Module] | None = getattr(module, factory, None)
-    if found is None or not callable(found):
-        own = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        closest = closest_names(factory, own)
-        offer = f"; did you mean {join_names(closest)}?" if closest else ""
-        raise ArgumentError(f"module {name!r} has no function {factory!r}{offer}")
+    found: Callable[[], torch.nn.Module] = import_factory(
+        text, argument="MODEL", example="my_models:build", otherwise="the path of a transformers config.json"
+    )
     return found if _is_model(found) else guarded(found, text)
 
 
@@ -86,7 +62,7 @@ def guarded(factory: Callable[[], torch.nn.Module], text: str) -> Callable[[], t
         except WellbegunError:
             raise
         except Exception as error:
-            raise ArgumentError(_failed(f"building the model by {text}", error)) from error
+            raise ArgumentError(told_failure(f"building the model by {text}", error)) from error
         if not _is_model(made):
             raise ArgumentError(f"{text} must return a torch.nn.Module, got {type(made).__name__}")
         return made
@@ -97,17 +73,6 @@ def guarded(factory: Callable[[], torch.nn.Module], text: str) -> Callable[[], t
 def _is_model(value: object) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
-
-
-def _failed(what: str, error: Exception) -> str:
-    """Say what failed, and where in the user's code: the innermost place that is neither Python's nor ours."""
-    places = [
-        f"{frame.filename}, line {frame.lineno}, in {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and Path(frame.filename).parent != Path(__file__).parent
-    ]
-    where = f"\n  at {places[-1]}" if places else ""
-    return f"{what} failed: {type(error).__name__}: {error}{where}"
 
 
 def read_inputs(text: str) -> str | dict[str, str] | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from wellbegun.diagnosis import attention
+from wellbegun.diagnosis.by_tensor import ByTensor
 from wellbegun.diagnosis.facts import AttentionFacts
 from wellbegun.diagnosis.watched import Softmax, Watched
 
@@ -21,8 +21,8 @@ class Attentions:
         """upstream: bits of the layers that a tensor comes from."""
         self._upstream = upstream
         self._found: list[Softmax] = []
-        self._products: MutableMapping[torch.Tensor, tuple[int, ...]] = WeakTensorKeyDictionary()
-        self._softmaxes: MutableMapping[torch.Tensor, Softmax] = WeakTensorKeyDictionary()
+        self._products: ByTensor[tuple[int, ...]] = ByTensor()
+        self._softmaxes: ByTensor[Softmax] = ByTensor()
 
     def fused(self, data: Sequence[torch.Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at one whole attention; the first two of its data are queries and keys."""
@@ -30,7 +30,7 @@ class Attentions:
 
     def multiply(self, data: Sequence[torch.Tensor], result: torch.Tensor) -> None:
         """Look at a product of two signals: scores of an attention, or its weights times the values."""
-        softmax = next((self._softmaxes[tensor] for tensor in data if tensor in self._softmaxes), None)
+        softmax = self._softmaxes.first(data)
         if softmax is not None:
             self._found.append(softmax)
         else:
@@ -39,13 +39,14 @@ class Attentions:
     def soften(self, args: tuple[Any, ...], kwargs: dict[str, Any], scores: torch.Tensor, result: torch.Tensor) -> None:
         """Look at a softmax, which is one of an attention if its scores are such a product."""
         axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        if scores.ndim > 2 and isinstance(axis, int) and scores in self._products:
-            self._softmaxes[result] = Softmax(attention.of_scores(scores, axis), self._products[scores])
+        product = self._products.get(scores)
+        if scores.ndim > 2 and isinstance(axis, int) and product is not None:
+            self._softmaxes[result] = Softmax(attention.of_scores(scores, axis), product)
 
     def carry(self, data: Sequence[torch.Tensor], results: Iterable[torch.Tensor]) -> None:
         """Masks, scales, casts and dropout leave scores scores, and weights weights."""
-        product = next((self._products[tensor] for tensor in data if tensor in self._products), None)
-        softmax = next((self._softmaxes[tensor] for tensor in data if tensor in self._softmaxes), None)
+        product = self._products.first(data)
+        softmax = self._softmaxes.first(data)
         for result in results:
             if product is not None:
                 self._products[result] = product

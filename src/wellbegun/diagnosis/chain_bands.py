@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COVERAGE = 0.99
 """Share of all draws that a band holds."""
 
-_CENTRED = 0.02
+CENTRED = 0.02
 """Largest share of the mean in a weight's second moment: theory's chains have weights about zero."""
 
 Sized = Mapping[int, tuple[float, float, float, float]]
@@ -38,13 +38,13 @@ def chain_bands(
         means: mean of each weight.
         second_moment: of the input.
     """
-    chain = _chain(graph)
+    chain = chain_of(graph)
     if chain is None or len(chain) != len(layers) or not second_moment > 0:
         return ()
     made: list[ChainLayer] = []
     for (operation, activation), layer in zip(chain, layers, strict=True):
         size, fan_in, fan_out, bias = sizes[operation.index]
-        centred = means.get(operation.weight, math.inf) ** 2 <= _CENTRED * size
+        centred = means.get(operation.weight, math.inf) ** 2 <= CENTRED * size
         if not (centred and layer.width and float(fan_in).is_integer() and float(fan_out).is_integer()):
             return ()
         deviations = math.sqrt(size), math.sqrt(bias)
@@ -65,8 +65,12 @@ def _about(expected: float, band: Band) -> tuple[float, float]:
     return expected * low / band.limit, expected * high / band.limit
 
 
-def _chain(graph: Graph) -> list[tuple[Operation, str | Activation]] | None:
-    """The weight operations of a chain in order, each with the activation behind it; None if it is no chain."""
+def chain_of(graph: Graph) -> list[tuple[Operation, str | Activation]] | None:
+    """Return the weight operations of a chain in order, each with the activation behind it; None if it is no chain.
+
+    Args:
+        graph: of the model.
+    """
     starts = [operation for operation in graph.operations if operation.kind == "input"]
     found: list[tuple[Operation, str | Activation]] = []
     following = starts

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from wellbegun.diagnosis.facts import Copies
 
@@ -27,26 +27,27 @@ def find_copies(parameters: Mapping[str, torch.Tensor]) -> tuple[Copies, ...]:
     Args:
         parameters: the model's, each tensor once.
     """
-    whole = [Copies(tuple(names)) for names in _alike(parameters)]
+    from wellbegun.diagnosis.bundle import each
+
+    looked_at = [name for name, tensor in parameters.items() if _is_candidate(tensor)]
+    marks = dict(zip(looked_at, each(_each_marks, [parameters[name] for name in looked_at]), strict=True))
+    whole = [Copies(tuple(names)) for names in _alike(parameters, marks)]
     told = {name for copies in whole for name in copies.names}
-    shared = _shared_blocks({name: p for name, p in parameters.items() if name not in told and _is_candidate(p)})
-    parts = [Copies(pair, count) for pair, count in shared.items()]
-    return (*whole, *parts)
+    shared = _shared_blocks(parameters, {name: found for name, found in marks.items() if name not in told})
+    return (*whole, *(Copies(pair, count) for pair, count in shared.items()))
 
 
 def _is_candidate(tensor: torch.Tensor) -> bool:
     return tensor.requires_grad and sum(size > 1 for size in tensor.shape) > 1 and tensor.is_floating_point()
 
 
-def _alike(parameters: Mapping[str, torch.Tensor]) -> Iterator[list[str]]:
+def _alike(parameters: Mapping[str, torch.Tensor], marks: Mapping[str, _Marks]) -> Iterator[list[str]]:
     """Names of random weights with equal values, in groups of two or more."""
     import torch
 
     candidates: dict[object, list[str]] = defaultdict(list)
-    for name, tensor in parameters.items():
-        if _is_candidate(tensor):
-            few = tensor.detach().reshape(-1)[:16].double().tolist()
-            candidates[tuple(tensor.shape), tensor.dtype, tensor.device, *few].append(name)
+    for name, found in marks.items():
+        candidates[(parameters[name].shape, parameters[name].dtype, parameters[name].device, *found.start)].append(name)
     for names in candidates.values():
         while len(names) > 1:
             first = parameters[names[0]].detach()
@@ -62,37 +63,45 @@ def _is_random(tensor: torch.Tensor, looked_at: int = 4096) -> bool:
     return not repeats and len(set(tensor.reshape(-1)[:looked_at].tolist())) > 2
 
 
-def _shared_blocks(parameters: Mapping[str, torch.Tensor]) -> dict[tuple[str, str], int]:
+def _shared_blocks(parameters: Mapping[str, torch.Tensor], marks: Mapping[str, _Marks]) -> dict[tuple[str, str], int]:
     """Pairs of names, or a name with itself, with the number of blocks that they have in common.
 
     A block starts at each row and at each multiple of 64 within it: there the shards of rows and of columns begin.
     """
+    named = [name for name in marks if len(marks[name].keys)]
+    while named:
+        pairs = _pairs({name: parameters[name].detach() for name in named}, [marks[name] for name in named])
+        suspects = {name for pair in pairs for name in pair}
+        patterns = {name for name in suspects if not _is_random(parameters[name].detach()[:BLOCK].float(), BLOCK)}
+        if not patterns:
+            return pairs
+        named = [name for name in named if name not in patterns]
+    return {}
+
+
+def _pairs(tensors: Mapping[str, torch.Tensor], marks: Sequence[_Marks]) -> dict[tuple[str, str], int]:
+    """Pairs of names of tensors, with the number of blocks that they have in common."""
     import torch
 
-    named, blocks, keys, owners, places = list(parameters), [], [], [], []
-    for number, name in enumerate(named):
-        found = _blocks(parameters[name].detach())
-        blocks.append(found)
-        if found is not None and len(found):
-            start = found[:, :4].float()
-            varied = (start != start[:, :1]).any(1).nonzero().flatten()  # no zeros and no constants
-            keys.append(_keys(found)[varied].cpu())
-            owners.append(torch.full((len(varied),), number))
-            places.append(varied.cpu())
-    if not keys:
-        return {}
-    key, owner, place = torch.cat(keys), torch.cat(owners), torch.cat(places)
+    named, counts = list(tensors), torch.tensor([len(found.keys) for found in marks])
+    varied = torch.cat([found.varied for found in marks]).nonzero().flatten()
+    owner = torch.arange(len(named)).repeat_interleave(counts)[varied]
+    key, place = torch.cat([found.keys for found in marks])[varied], varied - (counts.cumsum(0) - counts)[owner]
     order = key.argsort(stable=True)
     equal = (key[order][1:] == key[order][:-1]).nonzero().flatten()
+    if not len(equal):
+        return {}
     pairs = torch.stack([owner[order[equal]], owner[order[equal + 1]]], 1)
-    found_pairs, which, counts = torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)
+    found_pairs, which, times = torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)
     shared = {}
-    for number, ((first, second), count) in enumerate(zip(found_pairs.tolist(), counts.tolist(), strict=True)):
+    for number, ((one, other), count) in enumerate(zip(found_pairs.tolist(), times.tolist(), strict=True)):
         some = equal[which == number][:_CHECKED]
+        first, second = named[one], named[other]
         if number < _MOST_PAIRS and any(
-            _same(blocks[first][place[order[at]]], blocks[second][place[order[at + 1]]]) for at in some
+            _same(_block(tensors[first], int(place[order[at]])), _block(tensors[second], int(place[order[at + 1]])))
+            for at in some
         ):
-            shared[named[first], named[second]] = count
+            shared[first, second] = count
     return shared
 
 
@@ -105,21 +114,40 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
     return len(set(few)) >= _ENOUGH and one.dtype == other.dtype and few == other.float().tolist()
 
 
-def _blocks(tensor: torch.Tensor) -> torch.Tensor | None:
-    """A view, or for rows shorter than a block a strided view, of [blocks, 64] elements; None if there are no two."""
-    if tensor.numel() < 2 * BLOCK or not _is_random(tensor[:BLOCK].float(), BLOCK):
-        return None
-    tensor = tensor.contiguous()
-    columns = tensor.numel() // len(tensor)
-    if columns >= BLOCK:
-        return tensor.view(len(tensor), columns)[:, : columns // BLOCK * BLOCK].reshape(-1, BLOCK)
-    count = (tensor.numel() - BLOCK) // columns + 1
-    starts: torch.Tensor = tensor.view(-1).as_strided((count, BLOCK), (columns, 1), tensor.storage_offset())
-    return starts
+class _Marks(NamedTuple):
+    """What tells a weight from others: first numbers, a number for each block, and which blocks are no constants."""
+
+    start: list[float]
+    keys: torch.Tensor
+    varied: torch.Tensor
 
 
-def _keys(blocks: torch.Tensor) -> torch.Tensor:
-    """A number for each block, from its first elements: as many as hold enough bits to tell random blocks apart."""
+def _each_marks(stack: torch.Tensor) -> list[_Marks]:
+    """Mark each of several weights of one shape: [weights, *shape]."""
     from wellbegun.diagnosis.measure import hashed
 
-    return hashed(blocks[:, : max(4, 32 // blocks.element_size() ** 2 * 2)])
+    number, size = len(stack), stack[0].numel()
+    flat = stack.reshape(number, size)
+    columns = size // stack.shape[1]
+    # a block's first elements: as many as hold enough bits to tell random blocks apart
+    few = max(4, 32 // stack.element_size() ** 2 * 2)
+    if size < 2 * BLOCK:
+        starts = flat[:, :0].unsqueeze(2)
+    elif columns >= BLOCK:
+        count = columns // BLOCK
+        rows = flat.view(number, -1, columns)[:, :, : count * BLOCK]
+        starts = rows.unfold(2, BLOCK, BLOCK)[..., :few].reshape(number, -1, few)
+    else:
+        starts = flat.unfold(1, BLOCK, columns)[..., :few]  # rows shorter than a block: one begins at each
+    first = starts[..., :4].float()
+    varied = (first != first[..., :1]).any(2)
+    keys = hashed(starts.reshape(-1, starts.shape[2])).view(number, -1)
+    return [_Marks(*found) for found in zip(flat[:, :16].double().tolist(), keys.cpu(), varied.cpu(), strict=True)]
+
+
+def _block(tensor: torch.Tensor, place: int) -> torch.Tensor:
+    """The block at that place in the order of the marks."""
+    columns = tensor.numel() // len(tensor)
+    row, at = divmod(place, max(1, columns // BLOCK))
+    begin = row * columns + at * BLOCK
+    return tensor.reshape(-1)[begin : begin + BLOCK]

@@ -45,7 +45,7 @@ def diagnose(
     On several processes: under DistributedDataParallel, or with parameters that are DTensors (FSDP2's `fully_shard`,
     tensor parallelism), every process calls this on its own batch, and all return the same facts and findings, those of
     the inputs of all processes. Sharded tensors are gathered for the pass, so that each process needs memory for the
-    whole weights. Mean cosines are over pairs of inputs of one process. FSDP1's flat parameters are not put together.
+    whole weights. Mean cosines are over pairs of inputs of one process.
 
     Args:
         model: a torch.nn.Module. Its weights, gradients, buffers, mode, hooks and the random states are as before
@@ -63,15 +63,23 @@ def diagnose(
             directions (one more forward pass, a few backward ones).
 
     Raises:
-        ArgumentError: the batch does not fit, or the loss is no single number.
+        ArgumentError: the batch does not fit, the loss is no single number, or the model is in pieces that only another
+            library can put together (ZeRO-3, FSDP1, a pipeline's stage).
         TraceError: the model's forward pass fails; its own error is given. Errors in `loss` pass through.
     """
+    if hasattr(model, "submod") and hasattr(model, "stage_index"):
+        raise ArgumentError(
+            "a stage of a pipeline is no model: pass stage.submod, with what this stage takes as the batch; each stage "
+            "is then diagnosed as a model of its own. Of the way through all stages only the whole model can tell: "
+            "diagnose it before it is split, with the same plan applied"
+        )
     given, model = model, check_module(model, "diagnosing a model")
     if plan is not None and not isinstance(plan, Plan):
         raise ArgumentError(f"plan must be a plan (of wb.plan or wb.load_plan), got {type(plan).__name__}")
     from wellbegun.diagnosis.batches import made_batch, read_batch
-    from wellbegun.diagnosis.company import company_of
+    from wellbegun.diagnosis.company import company_of, refuse_pieces
 
+    refuse_pieces(given)
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         from wellbegun.diagnosis.skeleton import predict_skeleton
 
@@ -129,6 +137,7 @@ def _measure(
             from wellbegun.diagnosis.jacobian import jacobian_facts
 
             slopes = jacobian_facts(model, batch)
+    probe.settle()
     moments = company.mean_moments(gradients, named)
     del gradients
     inputs = company.everyone(batch.count).values()
@@ -139,13 +148,14 @@ def _measure(
         classes=value.classes,
         prior=value.prior,
         logits=value.logits,
-        tensors=tensor_facts(named, moments, probe.taken, plan, planned_names(model)),
+        tensors=tensor_facts(named, moments, probe.taken, plan, planned_names(model) if plan else {}),
         attentions=probe.attentions.facts(probe.layers),
         streams=probe.streams.facts(),
         copies=find_copies(named),
         unseen=probe.unseen(),
         jacobian=slopes,
         aliases=probe.made_of(),
+        spreads=probe.spreads.facts(),
         data_cosine=measure.mean_cosine(data[0]) if data else math.nan,
     )
     if company.size == 1:

@@ -121,7 +121,17 @@ class Diagnosis:
             "findings": [asdict(finding) for finding in self.findings],
             **{
                 name: facts[name]
-                for name in ("layers", "bands", "tensors", "attentions", "streams", "copies", "jacobian")
+                for name in (
+                    "layers",
+                    "bands",
+                    "spreads",
+                    "phase",
+                    "tensors",
+                    "attentions",
+                    "streams",
+                    "copies",
+                    "jacobian",
+                )
             },
             **{name: facts[name] for name in ("classes", "prior", "logits", "unseen", "data_cosine")},
         }
@@ -129,7 +139,13 @@ class Diagnosis:
         return made
 
     def to_json(self) -> str:
-        """Return everything as JSON."""
+        """Return everything as JSON, in the form that `wellbegun.diagnosis.json_schema()` describes.
+
+        >>> import torch, wellbegun as wb
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        >>> json.loads(wb.diagnose(model, "vector:8").to_json())["schema"]
+        'wellbegun.diagnosis/1'
+        """
         return json.dumps(self.to_record(), indent=1)
 
     def __str__(self) -> str:
@@ -152,7 +168,7 @@ class Diagnosis:
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
         >>> figure = wb.diagnose(model, "vector:8", theory=True).figure()
         >>> [axes.get_title(loc="left") for axes in figure.axes]
-        ['signal', 'gradient', 'cosine between inputs', 'lost units']
+        ['signal', 'gradient', 'cosine between inputs', 'lost units', 'outputs', 'activations']
 
         Where `theory=True` was asked, theory is drawn beside the measurement, with a band around it: of a plain chain
         the range of 99 of 100 draws of its weights, of other networks what the findings allow for.

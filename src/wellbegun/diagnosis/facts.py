@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wellbegun.diagnosis.histogram import Histogram
+
 
 @dataclass(frozen=True)
 class LayerFacts:
@@ -76,6 +78,52 @@ class LayerBands:
 
     signal: tuple[float, float]
     gradient: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class PhasePoint:
+    """Where one layer lies in the plane of weight and bias variance.
+
+    Attributes:
+        layer: its weight.
+        weight_variance: sigma_w², fan-in times the second moment of the weight.
+        bias_variance: sigma_b², second moment of the bias.
+    """
+
+    layer: str
+    weight_variance: float
+    bias_variance: float
+
+
+@dataclass(frozen=True)
+class PhaseFacts:
+    """The layers of a plain chain in the plane of their activation, or why they have no place there.
+
+    Attributes:
+        activation: that most of the layers share; "" where theory does not apply.
+        points: of the layers between two such activations.
+        reason: why there are none, in a sentence without its end; "" where there are some.
+    """
+
+    activation: str = ""
+    points: tuple[PhasePoint, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SpreadFacts:
+    """How the values around one layer are spread, counted on at most 2,048 of them, always the same places.
+
+    Attributes:
+        before: of the layer's output, before its activation; None where nothing was run.
+        between: of the distance of each of these values from its mean over the inputs: narrow where inputs are
+            forgotten; None for fewer than 8 inputs.
+        behind: of what the activation makes of the output; None without an activation.
+    """
+
+    before: Histogram | None = None
+    between: Histogram | None = None
+    behind: Histogram | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +233,8 @@ class Facts:
         aliases: of a layer's weight, where it is computed from parameters: all of them.
         data_cosine: mean cosine between the inputs themselves, if they are numbers.
         bands: of the layers, where theory was asked and the network is a plain chain; empty otherwise.
+        spreads: of the layers, where the network was run; empty otherwise.
+        phase: the plane of weight and bias variance, where theory was asked, or of a skeleton; None otherwise.
         differing: of each parameter that should be the same on all processes and is not, the processes that hold other
             numbers than the first one.
     """
@@ -204,6 +254,8 @@ class Facts:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     data_cosine: float = math.nan
     bands: tuple[LayerBands, ...] = ()
+    spreads: tuple[SpreadFacts, ...] = ()
+    phase: PhaseFacts | None = None
     differing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property

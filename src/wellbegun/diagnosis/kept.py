@@ -48,9 +48,9 @@ def left_as_it_was(model: torch.nn.Module, written: Written) -> Iterator[_Held]:
     Parameters, buffers (also those that a pass replaces), gradients, modes, hooks and attributes of modules, and the
     random states of Python, NumPy and torch. Yields the buffers, with their copies.
     """
-    tensors = [*model.parameters(), *model.buffers()]
-    gradients = [(p, p.grad, None if p.grad is None else p.grad.detach().clone()) for p in model.parameters()]
-    buffers = _copy_buffers(model)
+    parameters, buffers = list(model.parameters()), _copy_buffers(model)
+    tensors = [*parameters, *(buffer for _, _, buffer, _ in buffers)]
+    gradients = [(p, p.grad, None if p.grad is None else p.grad.detach().clone()) for p in parameters]
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         stack.enter_context(attributes_kept(model))

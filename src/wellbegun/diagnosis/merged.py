@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from wellbegun.diagnosis import measure
-from wellbegun.diagnosis.facts import AttentionFacts, Facts, LayerFacts, StreamFacts, TensorFacts
+from wellbegun.diagnosis.facts import AttentionFacts, Facts, LayerFacts, SpreadFacts, StreamFacts, TensorFacts
+from wellbegun.diagnosis.histogram import Histogram, added
 from wellbegun.diagnosis.loss import prior_of
 from wellbegun.diagnosis.watched import Watched
 
@@ -54,11 +55,19 @@ class Part:
     frequencies: torch.Tensor | None
 
 
+@dataclass(frozen=True)
+class _Use:
+    layer: LayerFacts
+    sums: Sums
+    spread: SpreadFacts
+    inputs: int
+
+
 def merged(parts: Mapping[int, Part]) -> Facts:
     """Return the facts of all inputs together, as the loss's mean over the processes has them.
 
     Means are weighed by the numbers that they are over. Mean cosines are over the pairs within each process: pairs of
-    inputs of two processes are not looked at. Of the tensors, the worst copy is told.
+    inputs of two processes are not looked at. Counts are added. Of the tensors, the worst copy is told.
 
     Args:
         parts: {rank: what it has measured}; all alike on every process, so that all return the same.
@@ -76,9 +85,10 @@ def merged(parts: Mapping[int, Part]) -> Facts:
         largest=_mean(zip([one.largest for one in slopes], weights, strict=True)),
         smallest=_mean(zip([one.smallest for one in slopes], weights, strict=True)),
     )
+    layers = _uses(found)
     return replace(
         first,
-        layers=_layers(found),
+        layers=tuple(_layer(uses, len(found)) for uses in layers),
         loss=_mean((part.facts.loss, 1.0) for part in found),
         prior=prior_of(torch.stack(frequencies).sum(0)) if len(frequencies) == len(found) else math.nan,
         logits=_mean(zip([part.facts.logits for part in found], weights, strict=True)),
@@ -88,25 +98,26 @@ def merged(parts: Mapping[int, Part]) -> Facts:
         unseen=tuple(name for name in first.unseen if all(name in part.facts.unseen for part in found)),
         jacobian=jacobian,
         aliases={name: made for part in found for name, made in part.facts.aliases.items()},
+        spreads=tuple(_spread([use.spread for use in uses]) for uses in layers),
         data_cosine=pairs(part.facts.data_cosine for part in found),
         differing=_differing(parts),
     )
 
 
-def _layers(parts: Sequence[Part]) -> tuple[LayerFacts, ...]:
+def _uses(parts: Sequence[Part]) -> list[list[_Use]]:
     """Each layer's n-th use with the n-th uses elsewhere; what no process but one has used stays as it is there."""
-    found: dict[tuple[str, int], list[tuple[LayerFacts, Sums, int]]] = {}
+    found: dict[tuple[str, int], list[_Use]] = {}
     for part in parts:
         uses: Counter[str] = Counter()
-        for layer, sums in zip(part.facts.layers, part.sums, strict=True):
+        for layer, sums, spread in zip(part.facts.layers, part.sums, part.facts.spreads, strict=True):
             uses[layer.name] += 1
-            found.setdefault((layer.name, uses[layer.name]), []).append((layer, sums, part.inputs))
-    return tuple(_layer(uses, len(parts)) for uses in found.values())
+            found.setdefault((layer.name, uses[layer.name]), []).append(_Use(layer, sums, spread, part.inputs))
+    return list(found.values())
 
 
-def _layer(uses: Sequence[tuple[LayerFacts, Sums, int]], size: int) -> LayerFacts:
-    layers, sums = [layer for layer, _, _ in uses], [each for _, each, _ in uses]
-    counts, inputs = [float(each.count) for each in sums], [float(number) for _, _, number in uses]
+def _layer(uses: Sequence[_Use], size: int) -> LayerFacts:
+    layers, sums = [use.layer for use in uses], [use.sums for use in uses]
+    counts, inputs = [float(each.count) for each in sums], [float(use.inputs) for use in uses]
     first = layers[0]
 
     def mean(attribute: str) -> float:
@@ -130,6 +141,16 @@ def _layer(uses: Sequence[tuple[LayerFacts, Sums, int]], size: int) -> LayerFact
         waits_for=next((layer.waits_for for layer in layers if layer.waits_for), ""),
         branch=any(layer.branch for layer in layers),
     )
+
+
+def _spread(found: Sequence[SpreadFacts]) -> SpreadFacts:
+    """All counts together."""
+
+    def joined(name: str) -> Histogram | None:
+        known = [histogram for spread in found if (histogram := getattr(spread, name)) is not None]
+        return added(known) if known else None
+
+    return SpreadFacts(joined("before"), joined("between"), joined("behind"))
 
 
 def _gradient(layers: Sequence[LayerFacts], sums: Sequence[Sums], size: int) -> float:

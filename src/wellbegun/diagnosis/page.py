@@ -71,6 +71,7 @@ def render_page(diagnosis: Diagnosis) -> str:
     import jinja2
 
     from wellbegun.diagnosis.page_svg import panel_svg
+    from wellbegun.diagnosis.phase_panel import phase_sentence
     from wellbegun.diagnosis.profile_figure import guilty_places, panels
 
     files = resources.files("wellbegun.diagnosis")
@@ -87,6 +88,7 @@ def render_page(diagnosis: Diagnosis) -> str:
         findings=diagnosis.findings,
         mendable=any(finding.weights for finding in diagnosis.findings if finding.level != "note"),
         panels=[(panel, panel_svg(panel, key)) for key, panel in drawn.items()],
+        no_phase=phase_sentence(diagnosis.facts),
         columns=columns,
         rows=rows,
         marked=guilty_places(diagnosis),

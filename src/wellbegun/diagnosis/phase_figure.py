@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from wellbegun.diagnosis.phase_plane import THEMES, PhasePlane, Theme, draw_plane
 from wellbegun.errors import ArgumentError, MissingExtraError, OutputError
-from wellbegun.theory import Activation, ChainLayer, critical_line, find_activation, moments
+from wellbegun.theory import Activation, ChainLayer, find_activation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = npt.NDArray[np.float64]
 Marks = Mapping[str, tuple[float, float] | Sequence[ChainLayer]]
 
-COLUMNS, ROWS, LENGTHS = 260, 180, 320
-"""Points of the plane, and variances q at which the activation's moments are tabulated."""
-
-LOWEST, HIGHEST = 1e-6, 1e4
-"""The variances q of that table; a length beyond them vanishes or grows without bound."""
-
-DEPTHS = (3, 10, 30, 100)
-"""Layers in which gradients change by e, drawn as contours."""
-
 MARKERS = "osD^vP*X"
-
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours of the figure: paper, ink, faint ink, ordered, chaotic and unbounded region, marks."""
-
-    paper: str
-    ink: str
-    faint: str
-    ordered: str
-    chaotic: str
-    unbounded: str
-    marks: tuple[str, ...]
-
-
-THEMES = {
-    "light": Theme(
-        "#ffffff", "#1d2733", "#5b6673", "#dcebf7", "#fbe3d3", "#ececec", ("#0072B2", "#B5446E", "#00735A", "#7A4B00")
-    ),
-    "dark": Theme(
-        "#12171e", "#e8edf2", "#9aa7b4", "#1b3147", "#47301f", "#262b31", ("#6CC0F5", "#F08BB4", "#4FD6AE", "#F0B64F")
-    ),
-}
 
 
 def phase_figure(
@@ -89,12 +53,12 @@ def phase_figure(
         raise MissingExtraError("matplotlib", "report", "drawing the phase diagram") from None
     found, colours = find_activation(activation), THEMES[theme]
     marks = {label: _points(label, given) for label, given in (networks or {}).items()}
-    plane = _Plane.of(found, [point for points in marks.values() for point in points])
+    plane = PhasePlane.of(found, [point for points in marks.values() for point in points])
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         figure = Figure(figsize=(7.0, 4.6), dpi=160, facecolor=colours.paper, layout="constrained")
         axes = figure.add_subplot(facecolor=colours.paper)
-        _draw_plane(axes, plane, colours)
+        draw_plane(axes, plane, colours)
         _draw_marks(axes, marks, colours)
         title = f"{found.name}: what depth does to inputs and gradients"
         axes.set_title(f"{title}\n", loc="left", color=colours.ink, fontsize=11)
@@ -133,116 +97,6 @@ def save_phase_figure(
     except (OSError, ValueError) as failure:
         raise OutputError(f"the phase diagram cannot be written to {target}: {failure}") from failure
     return target
-
-
-@dataclass(frozen=True)
-class _Plane:
-    """ln chi over the plane, NaN where the length grows without bound."""
-
-    activation: Activation
-    weights: Array
-    biases: Array
-    log_chi: Array
-
-    @classmethod
-    def of(cls, activation: Activation, marked: Sequence[tuple[float, float]]) -> _Plane:
-        """Compute it: at every point, the fixed point that the length goes to from 1, read off a table over q."""
-        lengths = np.geomspace(LOWEST, HIGHEST, LENGTHS)
-        table = [moments(activation, float(q)) for q in lengths]
-        second, slope = (np.array([getattr(at, field) for at in table]) for field in ("second", "slope_second"))
-        one = int(np.searchsorted(lengths, 1.0))
-        usual = 1 / max(slope[one], 1e-3)
-        right = min(max([2 * usual, 1.15 * second[one] ** -1, *(1.2 * weights for weights, _ in marked)]), 60.0)
-        top = max([0.5, *(1.25 * bias for _, bias in marked)])
-        weights, biases = np.linspace(right / COLUMNS, right, COLUMNS), np.linspace(0, top, ROWS)
-        log_chi = np.empty((ROWS, COLUMNS))
-        for row, bias in enumerate(biases):
-            excess = np.log(weights[:, None] * second + bias) - np.log(lengths)
-            for column in range(COLUMNS):
-                q = _settled(excess[column], lengths, one)
-                log_chi[row, column] = (
-                    math.log(weights[column] * np.interp(q, lengths, slope)) if q < math.inf else np.nan
-                )
-        return cls(activation, weights, biases, log_chi)
-
-
-def _settled(excess: Array, lengths: Array, start: int) -> float:
-    """Return the length that q goes to from index `start`, between two entries of the table; infinity for none."""
-    if abs(excess).max() < 1e-9:
-        return 1.0
-    rises = excess[start] > 0
-    part = excess[start:] if rises else excess[: start + 1][::-1]
-    turned = np.flatnonzero(part < 0 if rises else part > 0)
-    if turned.size == 0:
-        return math.inf if rises else float(lengths[0])
-    after = int(turned[0])
-    here, there = (start + after, start + after - 1) if rises else (start - after, start - after + 1)
-    share = excess[here] / (excess[here] - excess[there])
-    return float(lengths[here] * (lengths[there] / lengths[here]) ** share)
-
-
-def _draw_plane(axes: Axes, plane: _Plane, colours: Theme) -> None:
-    """Fill the regions, and draw the critical line and the contours of depth."""
-    axes.set_facecolor(colours.unbounded)
-    high = float(np.nanmax(np.abs(plane.log_chi))) + 1
-    axes.contourf(
-        plane.weights, plane.biases, plane.log_chi, levels=[-high, 0, high], colors=[colours.ordered, colours.chaotic]
-    )
-    levels = sorted([-1 / depth for depth in DEPTHS] + [1 / depth for depth in DEPTHS])
-    lines = axes.contour(
-        plane.weights,
-        plane.biases,
-        plane.log_chi,
-        levels=levels,
-        colors=colours.faint,
-        linewidths=0.8,
-        linestyles="solid",
-    )
-    named = [level for level in levels if abs(level) > 1.5 / DEPTHS[-1]]  # the last lie too near to the critical line
-    axes.clabel(
-        lines, levels=named, fmt=lambda level: f"{1 / abs(level):.0f} layers", fontsize=7.5, colors=colours.faint
-    )
-    _draw_critical(axes, plane, colours)
-    axes.axhspan(-plane.biases[-1], 0, color=colours.paper)
-    regions = {
-        "ordered: inputs become alike,\ngradients vanish": plane.log_chi < -0.05,
-        "chaotic: inputs part,\ngradients explode": plane.log_chi > 0.02,
-        "the signal grows\nwithout bound": np.isnan(plane.log_chi),
-    }
-    for text, where in regions.items():
-        if where.mean() > 0.06:
-            row, column = _middle(where, 0.3 if text.startswith("ordered") else 0.5)
-            axes.text(
-                plane.weights[column], plane.biases[row], text, ha="center", va="center", color=colours.ink, fontsize=9,
-                bbox={"facecolor": colours.paper, "alpha": 0.85, "edgecolor": "none", "pad": 3}, zorder=4,
-            )  # fmt: skip
-    axes.set_xlim(0, plane.weights[-1])
-    axes.set_ylim(-0.03 * plane.biases[-1], plane.biases[-1])
-
-
-def _draw_critical(axes: Axes, plane: _Plane, colours: Theme) -> None:
-    """Draw critical points that are stable as a line, others dotted, and a single one (ReLU's) as a ring."""
-    points = critical_line(plane.activation, low=1e-4, high=1e3, points=160)
-    points = tuple(point for point in points if point.weight_variance <= plane.weights[-1])
-    at = np.array([(point.weight_variance, point.bias_variance) for point in points]).reshape(-1, 2)
-    stable = np.array([point.stable for point in points], dtype=bool)
-    if at.size and np.ptp(at[:, 0]) < 1e-9:
-        axes.plot(
-            *at[0], "o", ms=13, mfc="none", mec=colours.ink, mew=1.8, ls="", label="critical", clip_on=False, zorder=4
-        )
-        return
-    for which, style, width, label in ((stable, "-", 2.2, "critical"), (~stable, ":", 1.6, "critical, unstable")):
-        if which.any():
-            shown = np.where(which[:, None], at, np.nan)
-            axes.plot(shown[:, 0], shown[:, 1], style, color=colours.ink, lw=width, label=label, zorder=3)
-
-
-def _middle(where: npt.NDArray[np.bool_], share: float) -> tuple[int, int]:
-    """Return a place well inside a region: this share of the way along its widest row, off the plane's edges."""
-    rows = range(int(0.35 * where.shape[0]), int(0.8 * where.shape[0]))
-    row = max(rows, key=lambda each: int(where[each].sum()))
-    columns = np.flatnonzero(where[row]) if where[row].any() else np.flatnonzero(where.any(axis=0))
-    return row, int(columns[int(share * columns.size)])
 
 
 def _draw_marks(axes: Axes, marks: Mapping[str, Sequence[tuple[float, float]]], colours: Theme) -> None:

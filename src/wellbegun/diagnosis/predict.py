@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.diagnosis.chain_bands import chain_bands
-from wellbegun.diagnosis.facts import Facts, LayerFacts
+from wellbegun.diagnosis.chain_bands import Sized, chain_bands
+from wellbegun.diagnosis.facts import Facts, LayerFacts, PhaseFacts
+from wellbegun.diagnosis.phase_points import phase_of
 from wellbegun.errors import TheoryError
 from wellbegun.laws import Constant, Law, Normal
 from wellbegun.recipes.proposal import Proposal
@@ -38,7 +39,7 @@ class Prediction:
 
 
 def with_theory(facts: Facts, model: torch.nn.Module, example: Any, plan: Plan | None, *, traced: bool) -> Facts:
-    """Return the facts with `expected` and `expected_gradient` for the layers that theory reaches, and with `bands`.
+    """Return the facts with `expected` and `expected_gradient` where theory reaches, with `bands` and `phase`.
 
     Args:
         facts: measured.
@@ -60,15 +61,31 @@ def with_theory(facts: Facts, model: torch.nn.Module, example: Any, plan: Plan |
     graph = trace(model, example)
     held = {names.get(t.name, t.name): (t.mean, t.mean**2 + t.std**2) for t in facts.tensors}
     made = predict(graph, held)
-    layers, biases = _beside(facts.layers, graph, made, names), _biases(graph, held)
-    bands = chain_bands(
-        layers,
-        graph,
-        {at.index: (*_weight(graph, at, held), biases.get(at.index, 0.0)) for at in graph.weight_operations()},
-        {name: mean for name, (mean, _) in held.items()},
-        next((made.signals[at.index] for at in graph.operations if at.kind == "input"), math.nan),
-    )
-    return replace(facts, layers=layers, bands=bands)
+    layers, sized, means = _beside(facts.layers, graph, made, names), _sized(graph, held), _means(held)
+    start = next((made.signals[at.index] for at in graph.operations if at.kind == "input"), math.nan)
+    bands = chain_bands(layers, graph, sized, means, start)
+    return replace(facts, layers=layers, bands=bands, phase=phase_of(layers, graph, sized, means))
+
+
+def phase_by_plan(layers: Sequence[LayerFacts], graph: Graph, held: Mapping[str, tuple[float, float]]) -> PhaseFacts:
+    """Return where the layers will lie in the plane of weight and bias variance.
+
+    Args:
+        layers: predicted, of all weights that are held.
+        graph: of the model.
+        held: mean and second moment of each parameter.
+    """
+    return phase_of(layers, graph, _sized(graph, held), _means(held))
+
+
+def _sized(graph: Graph, held: Mapping[str, tuple[float, float]]) -> Sized:
+    """Of each weight operation, its weight's second moment, its fans, and its bias's second moment."""
+    biases = _biases(graph, held)
+    return {at.index: (*_weight(graph, at, held), biases.get(at.index, 0.0)) for at in graph.weight_operations()}
+
+
+def _means(held: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    return {name: mean for name, (mean, _) in held.items()}
 
 
 def predict(graph: Graph, held: Mapping[str, tuple[float, float]]) -> Prediction:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import types as kinds
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from wellbegun.diagnosis import measure
 from wellbegun.diagnosis.attentions import Attentions
+from wellbegun.diagnosis.bundle import Answer, Bundle
+from wellbegun.diagnosis.by_tensor import ByTensor
 from wellbegun.diagnosis.facts import LayerFacts
 from wellbegun.diagnosis.functions import (
     ACTIVATIONS,
@@ -29,6 +29,7 @@ from wellbegun.diagnosis.functions import (
     SUMS,
 )
 from wellbegun.diagnosis.kept import Written
+from wellbegun.diagnosis.spread import Spreads
 from wellbegun.diagnosis.streams import Streams
 from wellbegun.diagnosis.watched import Gate, Watched
 
@@ -68,12 +69,14 @@ class Probe(TorchFunctionMode):
         self._parameters = parameters
         self._buffers = {id(buffer): buffer for buffer in buffers}  # held, so that no other tensor takes their ids
         self._known = {id(parameter): (name,) for name, parameter in parameters.items()}
-        self._derived: MutableMapping[torch.Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
-        self._followed: MutableMapping[torch.Tensor, _Followed] = WeakTensorKeyDictionary()
-        self._upstream: MutableMapping[torch.Tensor, int] = WeakTensorKeyDictionary()
-        self._moments: MutableMapping[torch.Tensor, float] = WeakTensorKeyDictionary()
-        self.attentions = Attentions(lambda tensor: self._upstream.get(tensor, 0))
-        self.streams = Streams(self._moment)
+        self._bundle = Bundle()
+        self._derived: ByTensor[tuple[str, ...]] = ByTensor()
+        self._followed: ByTensor[_Followed] = ByTensor()
+        self._upstream: ByTensor[int] = ByTensor()
+        self._moments: ByTensor[Answer[Any]] = ByTensor()
+        self.attentions = Attentions(self._behind)
+        self.streams = Streams(self._moment, self._bundle)
+        self.spreads = Spreads(FEWEST_INPUTS)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -85,10 +88,14 @@ class Probe(TorchFunctionMode):
         self.written.before(full, args, kwargs)
         result = func(*args, **kwargs)
         changed = args[0] if full == "__setitem__" else result
-        results = [leaf for leaf in tree_leaves(changed) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
+        results = [tensor for tensor in tensors_in(changed) if tensor.is_floating_point()]
         if results:
             self._see(full if full.startswith("__") else full.rstrip("_"), args, kwargs, results)
         return result
+
+    def settle(self) -> None:
+        """Measure what waits; after the backward pass, and before anything is asked of the probe."""
+        self._bundle.settle()
 
     def facts(self, moments: Mapping[str, float], inputs: int | None) -> tuple[LayerFacts, ...]:
         """Return the facts of every layer, after the backward pass.
@@ -119,29 +126,30 @@ class Probe(TorchFunctionMode):
             reached = [moments[name] for name in layer.names if name in moments]
             weight_gradient = max(reached) if reached else math.nan if moments else 0.0
         gradient = layer.gradient
-        if not layer.received and not moments and self._trains(layer):
+        if layer.received is None and not moments and self._trains(layer):
             gradient = 0.0
         alive = weight_gradient > 0 and layer.twin_gradients <= 0.5
+        output, behind = layer.output.value, layer.behind and layer.behind.value
         return LayerFacts(
             name=layer.name,
             activation=layer.activation,
-            signal=layer.signal,
-            mean=layer.mean,
-            activated=layer.activated if layer.activation else layer.signal,
+            signal=output.second,
+            mean=output.sizes.mean,
+            activated=behind.second if behind else output.second,
             gradient=gradient,
             weight_gradient=weight_gradient,
-            dead=math.nan if few else layer.dead,
-            saturated=layer.saturated,
-            cosine=math.nan if few else layer.cosine,
-            twins=layer.twins,
-            finite=layer.finite,
+            dead=math.nan if few else behind.dead if behind else 0.0,
+            saturated=behind.saturated if behind else 0.0,
+            cosine=math.nan if few else output.sizes.cosine,
+            twins=output.twins,
+            finite=output.sizes.finite,
             normalised=layer.normalised,
             starts_at_zero=layer.zero and (alive or gate is not None),
             waits_for=gate.names[0] if gate else "",
             norm=layer.norm,
-            inflow=layer.inflow,
+            inflow=math.nan if layer.inflowing is None else layer.inflowing.value.second,
             width=layer.width,
-            tokens=layer.tokens,
+            tokens=output.places,
             branch=layer.branch,
             kind=layer.kind,
         )
@@ -152,7 +160,7 @@ class Probe(TorchFunctionMode):
         return any(self._parameters[name].requires_grad for each in at_work for name in each.names)
 
     def _see(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[torch.Tensor]) -> None:
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        tensors = [*tensors_in(args), *tensors_in(kwargs)]
         names = [self._names(tensor) for tensor in tensors]
         made_of = tuple(dict.fromkeys(one for found in names for one in found or ()))
         self.taken.update(made_of)
@@ -164,20 +172,20 @@ class Probe(TorchFunctionMode):
         weights = [(tensor, found) for tensor, found in zip(tensors, names, strict=True) if found]
         upstream = 0
         for tensor in data:
-            upstream |= self._upstream.get(tensor, 0)
+            upstream |= self._behind(tensor)
         result = results[0]
         matrices = [(tensor, found) for tensor, found in weights if tensor.ndim > 1]
         for tensor in results:
             self._buffers.pop(id(tensor), None)  # data was written into it
             if any(tensor is other for other in data):
-                self._moments.pop(tensor, None)
+                self._moments.pop(tensor)
         if name in PASSES or name in ATTENTION:
             self._seen.update(one for _, found in weights for one in found)
             self._note_gates(_scales(name, kwargs, weights), upstream)
             if name in PRODUCTS and len(data) > 1:
                 self._note_zero_signals(data)
             if name in SUMS and len(data) == 2:
-                self.streams.add(data, [self._upstream.get(tensor, 0) for tensor in data], result, self.layers)
+                self.streams.add(data, [self._behind(tensor) for tensor in data], result, self.layers)
             if name in PASSES:
                 self._follow(name, data, results, _scales(name, kwargs, weights))
             else:
@@ -186,10 +194,11 @@ class Probe(TorchFunctionMode):
             self._note_gates(matrices, upstream)
             upstream |= self._watch_recurrent(name, args, matrices, data, result, upstream)
         elif matrices and len(results) == 1 and result.ndim > 1:
-            self._note_gates(matrices, upstream)
+            zero = _is_zero(matrices[0][0])
+            self._note_gates(matrices[1:] if not zero else matrices, upstream)
             axis, kind = (1, "convolution") if name in CONVOLUTIONS else (-1, "linear")
             kind = "lookup" if name in LOOKUPS else kind
-            upstream |= self._watch(*matrices[0], axis, kind, data, result, upstream)
+            upstream |= self._watch(matrices[0][1], zero, axis, kind, data, result, upstream)
         else:
             self._note_gates(matrices, upstream)
             if name in ACTIVATIONS:
@@ -200,7 +209,11 @@ class Probe(TorchFunctionMode):
                 self.attentions.multiply(data, result)
         if upstream:
             for result in results:
-                self._upstream[result] = upstream | self._upstream.get(result, 0)
+                self._upstream[result] = upstream | self._behind(result)
+
+    def _behind(self, tensor: torch.Tensor) -> int:
+        """Bits of the layers that a tensor comes from."""
+        return self._upstream.get(tensor) or 0
 
     def _names(self, tensor: torch.Tensor) -> tuple[str, ...] | None:
         """The parameters that a tensor is made of, () for a buffer, None for anything that was computed from data."""
@@ -209,15 +222,15 @@ class Probe(TorchFunctionMode):
         return self._known.get(id(tensor)) or self._derived.get(tensor)
 
     def _note_gates(self, factors: Iterable[tuple[torch.Tensor, tuple[str, ...]]], upstream: int) -> None:
-        self._gates += [Gate(names, upstream) for factor, names in factors if upstream and not factor.detach().any()]
+        self._gates += [Gate(names, upstream) for factor, names in factors if upstream and _is_zero(factor)]
 
     def _note_zero_signals(self, factors: list[torch.Tensor]) -> None:
         """A signal that is zero because its layer is gates what it multiplies (adaLN-Zero)."""
         for factor in factors:
-            made_by = self._upstream.get(factor, 0)
+            made_by = self._behind(factor)
             zero = [layer for layer in self.layers if made_by >> layer.index & 1 and layer.zero]
-            if zero and not factor.detach().any():
-                gated = [self._upstream.get(other, 0) for other in factors if other is not factor]
+            if zero and _is_zero(factor):
+                gated = [self._behind(other) for other in factors if other is not factor]
                 self._gates += [Gate(zero[-1].names, upstream & ~(1 << zero[-1].index)) for upstream in gated]
 
     def _follow(self, name: str, data: list[torch.Tensor], results: list[torch.Tensor], scales: _Weights) -> None:
@@ -231,7 +244,7 @@ class Probe(TorchFunctionMode):
             if len(whole) != 1:
                 return  # a product of two signals is neither
             data, rescaled = whole, True
-        followed = [(layer, norm) for tensor in data for layer, norm in self._followed.get(tensor, ())]
+        followed = [(layer, norm) for tensor in data for layer, norm in self._followed.get(tensor) or ()]
         if name in SUMS and len(data) > 1:
             for layer, _ in followed:
                 layer.joined = True
@@ -244,21 +257,22 @@ class Probe(TorchFunctionMode):
             self._followed[result] = tuple(kept.values())
 
     def _activate(self, name: str, data: list[torch.Tensor], result: torch.Tensor) -> None:
-        followed: _Followed = next((self._followed[tensor] for tensor in data if tensor in self._followed), ())
-        for layer, normalised in followed:
+        found: dict[int, Answer[measure.Activated]] = {}
+        for layer, normalised in self._followed.first(data) or ():
             if not layer.activation:
                 layer.activation, layer.normalised = name, normalised or layer.normalised
-                layer.activated = self._moment(result)
-                layer.dead_units = measure.dead_units(result, layer.unit_axis)
-                layer.dead = float(layer.dead_units.double().mean())
-                layer.saturated = measure.flat_share(name, result)
-        self._followed.pop(result, None)  # it worked in place
+                axis = layer.unit_axis % result.ndim
+                if axis not in found:
+                    found[axis] = self._bundle.ask(measure.each_activated, result, name, axis)
+                layer.behind = self._moments[result] = found[axis]
+                self.spreads.activated(layer.index, result)
+        self._followed.pop(result)  # it worked in place
 
-    def _moment(self, tensor: torch.Tensor) -> float:
+    def _moment(self, tensor: torch.Tensor) -> Answer[Any]:
         """The second moment of a tensor, measured once."""
         found = self._moments.get(tensor)
         if found is None:
-            found = self._moments[tensor] = measure.second_moment(tensor)
+            found = self._moments[tensor] = self._bundle.ask(measure.each_moment, tensor)
         return found
 
     def _watch_recurrent(
@@ -272,16 +286,14 @@ class Probe(TorchFunctionMode):
     ) -> int:
         names = tuple(dict.fromkeys(one for _, found in matrices for one in found))
         time_first = not name.endswith("_cell") and result.ndim == 3 and args[-1] is False
-        zero = not any(tensor.detach().any() for tensor, _ in matrices)
+        zero = all(_is_zero(tensor) for tensor, _ in matrices)
         seen = result.transpose(0, 1) if time_first else result
-        made = self._watch(matrices[0][0], names, -1, "recurrent", data, result, upstream, seen=seen)
-        self.layers[-1].zero = zero
-        return made
+        return self._watch(names, zero, -1, "recurrent", data, result, upstream, seen=seen)
 
     def _watch(
         self,
-        weight: torch.Tensor,
         names: tuple[str, ...],
+        zero: bool,
         unit_axis: int,
         kind: str,
         data: list[torch.Tensor],
@@ -289,47 +301,46 @@ class Probe(TorchFunctionMode):
         upstream: int,
         seen: torch.Tensor | None = None,
     ) -> int:
-        found = measure.sizes(result if seen is None else seen)
-        self._moments[result] = found.second
+        seen = result if seen is None else seen
+        axis = unit_axis % result.ndim
         inflow = next((tensor for tensor in data if tensor.is_floating_point()), None)
-        keys = measure.unit_keys(result, unit_axis)
+        output = self._moments[result] = self._bundle.ask(measure.each_output, seen, axis)
         layer = Watched(
             index=len(self.layers),
             name=names[0],
             names=names,
             upstream=upstream,
-            zero=not weight.detach().any(),
+            zero=zero,
             unit_axis=unit_axis,
-            signal=found.second,
-            mean=found.mean,
-            cosine=found.cosine,
-            twins=measure.repeated_share(keys),
-            finite=found.finite,
             kind=kind,
-            count=result.numel(),
-            keys=keys,
-            inflow=math.nan if inflow is None else self._moment(inflow),
             width=result.shape[unit_axis],
-            tokens=measure.place_cosine(result if seen is None else seen),
+            count=result.numel(),
+            output=output,
+            inflowing=None if inflow is None else self._moment(inflow),
+            keys=None if self._inputs is None else measure.unit_keys(result, axis),
         )
+        self.spreads.put_out(layer.index, result if seen is None else seen)
         self.layers.append(layer)
         self._seen.update(names)
         self._followed[result] = ((layer, False),)
-        shared = self._inputs is not None and kind == "lookup" and not upstream and len(result) != self._inputs
         if result.requires_grad:
-
-            def note_gradient(gradient: torch.Tensor) -> None:
-                if gradient.numel() == 0:  # an expert that no input was sent to
-                    return
-                moment = measure.second_moment(gradient)
-                layer.gradient, layer.received = moment if math.isfinite(moment) else math.inf, True
-                if shared:
-                    layer.shared_gradient = gradient.detach()
-                if layer.zero:
-                    layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis, moving=True)
-
-            result.register_hook(note_gradient)  # type: ignore[no-untyped-call]
+            shared = self._inputs is not None and kind == "lookup" and not upstream and len(result) != self._inputs
+            result.register_hook(self._receiver(layer, shared))  # type: ignore[no-untyped-call]
         return 1 << layer.index
+
+    def _receiver(self, layer: Watched, shared: bool) -> Callable[[torch.Tensor], None]:
+        """What looks at the gradient of a layer's output when it arrives."""
+
+        def receive(gradient: torch.Tensor) -> None:
+            if gradient.numel() == 0:  # an expert that no input was sent to
+                return
+            layer.received = self._bundle.ask(measure.each_moment, gradient, lasts=True)
+            if shared:
+                layer.shared_gradient = gradient.detach()
+            if layer.zero:
+                layer.twin_gradients = measure.twin_share(gradient, layer.unit_axis, moving=True)
+
+        return receive
 
 
 def _opened(function: Any) -> Callable[..., Any]:
@@ -356,3 +367,26 @@ def _scales(name: str, kwargs: Mapping[str, Any], weights: _Weights) -> _Weights
     if "weight" in kwargs:
         return [(tensor, names) for tensor, names in weights if tensor is kwargs["weight"]]
     return weights[:1]  # torch's norms take the weight before the bias
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """The tensors in a function's arguments or in its result, in the order in which they stand there."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (tuple, list)):
+        return []
+    found = []
+    for one in value:
+        if isinstance(one, torch.Tensor):
+            found.append(one)
+        elif isinstance(one, (tuple, list, dict)):
+            found += tensors_in(one)
+    return found
+
+
+def _is_zero(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is zero throughout; one number settles it for most."""
+    found = tensor.detach()
+    return not (found.numel() and found[(0,) * found.ndim].item()) and not found.any()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.diagnosis.findings.scale import SPREAD
-from wellbegun.diagnosis.sweep_figure import DARK, LIGHT, Look, dress, log_axis
+from wellbegun.diagnosis.panel import DARK_PROFILE, LIGHT_PROFILE, WIDTH, Panel, ProfileLook, draw, set_style
+from wellbegun.diagnosis.phase_panel import phase_panels, phase_sentence
+from wellbegun.diagnosis.ridge_figure import ridge_panels
+from wellbegun.diagnosis.sweep_figure import log_axis
 from wellbegun.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -18,41 +21,11 @@ if TYPE_CHECKING:
 
     from wellbegun.diagnosis.diagnosis import Diagnosis
 
-WIDTH, HEIGHT = 4.6, 2.7
-"""Of one panel, in inches."""
-
 CROWDED = 40
 """Layers from which on a marker for each would hide the line."""
 
 _AXIS_REACH = 30.0
 """Factor around theory up to which the band widens the axis: that of a narrow network would flatten all else."""
-
-
-@dataclass(frozen=True)
-class ProfileLook(Look):
-    """Colours for a light or a dark background, with those of measurement and theory."""
-
-    measured: str
-    theory: str
-
-
-LIGHT_PROFILE = ProfileLook(**vars(LIGHT), measured="#0072b2", theory="#b45309")
-DARK_PROFILE = ProfileLook(**vars(DARK), measured="#6cc0f5", theory="#f0b64f")
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One part of the figure.
-
-    Attributes:
-        title: what is drawn.
-        caption: how to read it, in a sentence or two.
-        paint: draws it into axes, in the colours of a look.
-    """
-
-    title: str
-    caption: str
-    paint: Callable[[Axes, ProfileLook], None]
 
 
 def profile_figure(diagnosis: Diagnosis, *, dark: bool = False) -> Figure:
@@ -70,37 +43,19 @@ def profile_figure(diagnosis: Diagnosis, *, dark: bool = False) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("matplotlib", "report", "drawing a diagnosis") from None
-    look, shown = DARK_PROFILE if dark else LIGHT_PROFILE, list(panels(diagnosis).values())
-    rows = (len(shown) + 1) // 2
+    look, rows = DARK_PROFILE if dark else LIGHT_PROFILE, _rows(list(panels(diagnosis).values()))
+    heights = [max(panel.height for panel in row) for row in rows]
     with matplotlib.rc_context():  # a user's own style must not change the figure, nor the figure the user's style
         matplotlib.rcdefaults()
         set_style(look)
-        figure = Figure(figsize=(2 * WIDTH, HEIGHT * rows), facecolor=look.paper, layout="constrained")
-        for place, panel in enumerate(shown, start=1):
-            draw(panel, figure.add_subplot(rows, 2, place), look)
+        figure = Figure(figsize=(2 * WIDTH, sum(heights)), facecolor=look.paper, layout="constrained")
+        grid = figure.add_gridspec(len(rows), 2, height_ratios=heights)
+        for row, shown in enumerate(rows):
+            for column, panel in enumerate(shown):
+                draw(panel, figure.add_subplot(grid[row, column]), look)
+        if said := phase_sentence(diagnosis.facts):
+            figure.supxlabel("\n".join(wrap(said, 110)), x=0.01, ha="left", fontsize=9, color=look.quiet)
     return figure
-
-
-def set_style(look: Look) -> None:
-    """Change matplotlib's settings to those of a look; inside `matplotlib.rc_context` alone."""
-    import matplotlib
-
-    matplotlib.rcParams.update(
-        {"font.size": 10, "text.color": look.ink, "axes.labelcolor": look.quiet, "text.parse_math": False}
-    )
-
-
-def draw(panel: Panel, axes: Axes, look: ProfileLook) -> None:
-    """Draw one panel with its title and, where it has several lines, its legend."""
-    dress(axes, look)
-    panel.paint(axes, look)
-    axes.set_title(panel.title, fontsize=10.5, loc="left", color=look.ink)
-    if len(axes.get_legend_handles_labels()[1]) > 1:
-        # above the axes: inside, it would lie on the lines of some network
-        axes.legend(
-            loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=3, frameon=False, fontsize=9, handlelength=1.6,
-            borderaxespad=0.2, columnspacing=1.0, handletextpad=0.5,
-        )  # fmt: skip
 
 
 def panels(diagnosis: Diagnosis) -> dict[str, Panel]:
@@ -133,7 +88,7 @@ def panels(diagnosis: Diagnosis) -> dict[str, Panel]:
     if any(not math.isnan(share) for layer in layers if layer.activation for share in (layer.dead, layer.saturated)):
         words = "Dead: units that are zero for every input. Saturated: values where the activation is flat."
         found["units"] = Panel("lost units", f"{words} {said}".strip(), _shares(diagnosis, marks))
-    return found
+    return found | ridge_panels(diagnosis, marks) | phase_panels(diagnosis.facts)
 
 
 def guilty_places(diagnosis: Diagnosis) -> list[int]:
@@ -141,6 +96,17 @@ def guilty_places(diagnosis: Diagnosis) -> list[int]:
     guilty = {finding.layer for finding in diagnosis.findings if finding.level == "error"}
     names = [layer.name for layer in diagnosis.layers]
     return sorted(names.index(name) + 1 for name in guilty if name in names)
+
+
+def _rows(shown: Sequence[Panel]) -> list[list[Panel]]:
+    """Two panels in a row, of one height."""
+    rows: list[list[Panel]] = []
+    for panel in shown:
+        if rows and len(rows[-1]) < 2 and rows[-1][0].height == panel.height:
+            rows[-1].append(panel)
+        else:
+            rows.append([panel])
+    return rows
 
 
 def _moments(diagnosis: Diagnosis, what: str, marks: Sequence[int]) -> Callable[[Axes, ProfileLook], None]:

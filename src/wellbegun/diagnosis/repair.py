@@ -58,7 +58,8 @@ def repaired(findings: Sequence[Finding], model: torch.nn.Module, example: Any, 
         else:
             entries.append(_kept(entry))
     recipe = given.recipe if given is not None else fresh.recipe
-    return Plan(tuple(entries), fresh.seed, recipe if recipe.endswith(SUFFIX) else recipe + SUFFIX)
+    named = recipe if recipe.endswith(SUFFIX) else recipe + SUFFIX
+    return Plan(tuple(entries), fresh.seed, named, multipliers=given.multipliers if given is not None else ())
 
 
 @contextmanager

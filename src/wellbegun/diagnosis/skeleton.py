@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.diagnosis.diagnosis import Diagnosis
 from wellbegun.diagnosis.facts import Facts, LayerFacts, TensorFacts
 from wellbegun.diagnosis.findings import find_faults
-from wellbegun.diagnosis.predict import activation_behind, predict
+from wellbegun.diagnosis.predict import activation_behind, phase_by_plan, predict
 from wellbegun.errors import ArgumentError, WellbegunError
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
@@ -48,7 +48,9 @@ def predict_skeleton(model: torch.nn.Module, batch: Any, plan: Plan | None) -> D
                 f"known ({str(error).splitlines()[0]}); pass plan=, or wb.initialize the model first"
             ) from error
     held = {name: size for entry in plan if (size := _sizes(entry)) is not None for name in (entry.name, *entry.ties)}
-    facts = Facts(layers=_layers(graph, held), loss=math.nan, tensors=_tensors(plan, graph), predicted=True)
+    layers = _layers(graph, held)
+    phase = phase_by_plan(layers, graph, held)
+    facts = Facts(layers=layers, loss=math.nan, tensors=_tensors(plan, graph), phase=phase, predicted=True)
     return Diagnosis(facts, find_faults(facts), by, plan, model, inputs)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from wellbegun.diagnosis import measure
+from wellbegun.diagnosis.bundle import Answer, Bundle
+from wellbegun.diagnosis.by_tensor import ByTensor
 from wellbegun.diagnosis.facts import StreamFacts
 from wellbegun.diagnosis.watched import Stream, Watched
 
@@ -15,11 +17,17 @@ from wellbegun.diagnosis.watched import Stream, Watched
 class Streams:
     """The streams that sums have shown so far."""
 
-    def __init__(self, moment: Callable[[torch.Tensor], float]) -> None:
-        """moment: second moment of a tensor, measured once."""
+    def __init__(self, moment: Callable[[torch.Tensor], Answer[Any]], bundle: Bundle) -> None:
+        """Begin without any.
+
+        Args:
+            moment: second moment of a tensor, measured once.
+            bundle: measures the rest.
+        """
         self._moment = moment
+        self._bundle = bundle
         self._found: list[Stream] = []
-        self._held: MutableMapping[torch.Tensor, Stream] = WeakTensorKeyDictionary()
+        self._held: ByTensor[Stream] = ByTensor()
 
     def add(
         self, data: Sequence[torch.Tensor], upstream: Sequence[int], result: torch.Tensor, layers: Sequence[Watched]
@@ -43,17 +51,17 @@ class Streams:
             layer.branch |= bool(new >> layer.index & 1)
         stream = self._held.get(trunk)
         if stream is None:
-            stream = Stream([self._moment(trunk)], [measure.place_cosine(trunk)])
+            stream = Stream([self._moment(trunk)], [self._bundle.ask(measure.each_place_cosine, trunk)])
             self._found.append(stream)
         stream.branches.append(self._moment(branch))
         stream.writers.append(layers[new.bit_length() - 1].name)
         stream.sums.append(self._moment(result))
-        stream.tokens.append(measure.place_cosine(result))
+        stream.tokens.append(self._bundle.ask(measure.each_place_cosine, result))
         self._held[result] = stream
 
-    def carry(self, data: Iterable[torch.Tensor], results: Iterable[torch.Tensor]) -> None:
+    def carry(self, data: Sequence[torch.Tensor], results: Iterable[torch.Tensor]) -> None:
         """What moves a stream's numbers, or scales them, leaves it a stream."""
-        stream = next((self._held[tensor] for tensor in data if tensor in self._held), None)
+        stream = self._held.first(data)
         if stream is not None:
             for result in results:
                 self._held[result] = stream
@@ -61,7 +69,12 @@ class Streams:
     def facts(self) -> tuple[StreamFacts, ...]:
         """Return the residual streams with two additions or more."""
         return tuple(
-            StreamFacts(tuple(s.writers), tuple(s.branches), tuple(s.sums), tuple(s.tokens))
+            StreamFacts(
+                tuple(s.writers),
+                tuple(branch.value.second for branch in s.branches),
+                tuple(held.value.second for held in s.sums),
+                tuple(cosine.value for cosine in s.tokens),
+            )
             for s in self._found
             if len(s.writers) > 1
         )

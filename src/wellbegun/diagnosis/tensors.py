@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from wellbegun.diagnosis.bundle import each
 from wellbegun.diagnosis.facts import TensorFacts
+from wellbegun.diagnosis.measure import PIECE, squares
 from wellbegun.laws import Keep
 
 if TYPE_CHECKING:
     from wellbegun.plans import Plan
-
-_PIECE = 1 << 16
 
 
 def tensor_facts(
@@ -33,60 +34,71 @@ def tensor_facts(
         plan: to compare with.
         planned_names: the names that parameters have in the plan.
     """
+    measured = {n: tensor for n, tensor in parameters.items() if tensor.is_floating_point() and tensor.numel()}
+    names = planned_names or {}
     return tuple(
-        _facts(name, tensor.detach(), tensor.requires_grad, gradients, name in taken, plan, planned_names or {})
-        for name, tensor in parameters.items()
-        if tensor.is_floating_point() and tensor.numel()
+        TensorFacts(
+            name=name,
+            dtype=str(tensor.dtype).removeprefix("torch."),
+            size=tensor.numel(),
+            mean=held.mean,
+            std=held.std,
+            planned=_planned(plan, names.get(name, name)),
+            bad=held.bad,
+            largest=held.largest / tensor.numel(),
+            tiny=held.tiny / tensor.numel(),
+            zero=held.zero / tensor.numel(),
+            matrix=tensor.ndim > 1,
+            trained=tensor.requires_grad,
+            used=name in taken or name in gradients,
+            reached=not tensor.requires_grad or not gradients or name in gradients,
+            gradient=gradients.get(name, math.nan),
+        )
+        for (name, tensor), held in zip(measured.items(), each(_each_held, list(measured.values())), strict=True)
     )
 
 
-def _facts(
-    name: str,
-    tensor: torch.Tensor,
-    trained: bool,
-    gradients: Mapping[str, float],
-    taken: bool,
-    plan: Plan | None,
-    names: Mapping[str, str],
-) -> TensorFacts:
-    limits = torch.finfo(tensor.dtype)
-    narrow = limits.bits < 32
-    total = squares = 0.0
-    bad = largest = tiny = zero = 0
-    for piece in torch.split(tensor.reshape(-1), _PIECE):
+@dataclass(frozen=True)
+class _Held:
+    """Mean and standard deviation of the finite elements, and counts as in `TensorFacts`."""
+
+    mean: float
+    std: float
+    bad: int
+    largest: int
+    tiny: int
+    zero: int
+
+
+def _each_held(stack: torch.Tensor) -> list[_Held]:
+    """What each of several tensors of one shape holds: [tensors, *shape]."""
+    number, size = len(stack), stack[0].numel()
+    limits = torch.finfo(stack.dtype)
+    sums = torch.zeros(6, number, dtype=torch.float64, device=stack.device)
+    for piece in torch.split(stack.reshape(number, -1), max(1, PIECE // number), 1):
         wide = piece.double()
-        part = float(torch.dot(wide, wide))
-        if not math.isfinite(part):
+        second = squares(wide)
+        if not float(second.sum()) < math.inf:
             finite = torch.isfinite(wide)
-            bad += len(wide) - int(finite.sum())
-            wide = wide[finite]
-            part = float(torch.dot(wide, wide))
-        total, squares = total + float(wide.sum()), squares + part
-        zero += len(wide) - int(torch.count_nonzero(wide))
-        if narrow:
-            size = wide.abs()
-            largest += int((size >= limits.max).sum())
-            tiny += int((size < limits.smallest_normal).sum())
-    count = tensor.numel()
-    mean = total / max(count - bad, 1)
-    std = math.sqrt(max(squares / max(count - bad, 1) - mean**2, 0.0))
-    return TensorFacts(
-        name=name,
-        dtype=str(tensor.dtype).removeprefix("torch."),
-        size=count,
-        mean=mean,
-        std=std,
-        planned=_planned(plan, names.get(name, name)),
-        bad=bad,
-        largest=largest / count,
-        tiny=max(tiny - zero, 0) / count if narrow else 0.0,
-        zero=zero / count,
-        matrix=tensor.ndim > 1,
-        trained=trained,
-        used=taken or name in gradients,
-        reached=not trained or not gradients or name in gradients,
-        gradient=gradients.get(name, math.nan),
-    )
+            sums[2] += (~finite).sum(1)
+            sums[5] -= (~finite).sum(1)  # made zero below
+            wide = torch.where(finite, wide, 0.0)
+            second = squares(wide)
+        sums[0] += wide.sum(1)
+        sums[1] += second
+        small = wide.abs()
+        if float(small.amin()) == 0:
+            sums[5] += (wide == 0).sum(1)
+        if limits.bits < 32:
+            sums[3] += (small >= limits.max).sum(1)
+            sums[4] += ((small < limits.smallest_normal) & (small > 0)).sum(1)
+    found = []
+    for total, second, bad, largest, tiny, zero in sums.t().tolist():
+        count = max(size - bad, 1)
+        mean = total / count
+        std = math.sqrt(max(second / count - mean**2, 0.0))
+        found.append(_Held(mean, std, int(bad), int(largest), int(tiny), int(zero)))
+    return found
 
 
 def _planned(plan: Plan | None, name: str) -> float:

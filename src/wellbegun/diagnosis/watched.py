@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+    from wellbegun.diagnosis.bundle import Answer
+    from wellbegun.diagnosis.measure import Activated, Moment, Output
 
 
 @dataclass
 class Watched:
     """One layer while it is being watched; gradient facts arrive during the backward pass.
 
-    Attributes that `LayerFacts` has too mean the same here; the others:
+    Numbers about small values are there once the bundle that measures them is settled. Attributes that `LayerFacts` has
+    too mean the same here; the others:
 
     Attributes:
         index: place in the order of execution.
@@ -23,11 +27,13 @@ class Watched:
         zero: whether the weight is zero throughout.
         joined: whether its output is added to something else that was computed, as in a residual branch.
         branch: whether it stands in a branch that begins and ends in a residual stream.
+        output: what is measured at its output.
+        inflowing: second moment of what flows into it; None where nothing that is measured does.
+        behind: what its activation makes of it; None without one.
+        received: second moment of the gradient that arrived; None if none did.
         twin_gradients: share of units whose gradient equals another unit's; only where the weight is zero.
-        received: whether a gradient arrived.
         count: numbers in its output.
-        keys: a number for each unit, equal for twins.
-        dead_units: which units are zero for every input; None without an activation.
+        keys: a number for each unit, equal for twins; only where other processes have theirs.
         shared_gradient: the gradient itself, where the output may be one for all inputs (places that are looked up).
     """
 
@@ -37,30 +43,39 @@ class Watched:
     upstream: int
     zero: bool
     unit_axis: int
-    signal: float
-    mean: float
-    cosine: float
-    twins: float
-    finite: bool
-    kind: str = "linear"
-    inflow: float = math.nan
-    width: int = 0
-    tokens: float = math.nan
+    kind: str
+    width: int
+    count: int
+    output: Answer[Output]
+    inflowing: Answer[Any] | None
+    keys: torch.Tensor | None
     activation: str = ""
     normalised: bool = False
-    activated: float = math.nan
-    dead: float = 0.0
-    saturated: float = 0.0
     joined: bool = False
     norm: str = ""
     branch: bool = False
-    gradient: float = math.nan
+    behind: Answer[Activated] | None = None
+    received: Answer[Moment] | None = None
     twin_gradients: float = 0.0
-    received: bool = False
-    count: int = 0
-    keys: torch.Tensor | None = None
-    dead_units: torch.Tensor | None = None
     shared_gradient: torch.Tensor | None = None
+
+    @property
+    def signal(self) -> float:
+        """Second moment of the output."""
+        return self.output.value.second
+
+    @property
+    def gradient(self) -> float:
+        """Second moment of the gradient that arrived, infinite if any of it is not finite; nan if none did."""
+        if self.received is None:
+            return math.nan
+        found = self.received.value.second
+        return found if math.isfinite(found) else math.inf
+
+    @property
+    def dead_units(self) -> torch.Tensor | None:
+        """Which units are zero for every input; None without an activation."""
+        return None if self.behind is None else self.behind.value.dead_units
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,7 @@ class Softmax:
 class Stream:
     """A residual stream: see `StreamFacts`."""
 
-    sums: list[float]
-    tokens: list[float]
-    branches: list[float] = field(default_factory=list)
+    sums: list[Answer[Any]]
+    tokens: list[Answer[float]]
+    branches: list[Answer[Any]] = field(default_factory=list)
     writers: list[str] = field(default_factory=list)

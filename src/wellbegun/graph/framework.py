@@ -6,7 +6,7 @@ import importlib.util
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError, MissingExtraError
 from wellbegun.graph.names import unwrap
@@ -34,9 +34,10 @@ def check_module(model: object, purpose: str) -> torch.nn.Module:
     if not isinstance(model, torch.nn.Module):
         raise ArgumentError(f"{purpose} needs a torch.nn.Module, got {type(model).__name__}")
     model = unwrap(model)
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    lazy = [name for name, tensor in tensors if torch.nn.parameter.is_lazy(tensor)]
-    if lazy:
+    tables: list[dict[str, Any]] = [t for module in model.modules() for t in (module._parameters, module._buffers)]
+    if any(torch.nn.parameter.is_lazy(tensor) for table in tables for tensor in table.values()):
+        tensors = [*model.named_parameters(), *model.named_buffers()]
+        lazy = [name for name, tensor in tensors if torch.nn.parameter.is_lazy(tensor)]
         raise ArgumentError(
             f"{purpose} needs shapes, and {', '.join(lazy)} has none yet; run the model on a batch once"
         )

@@ -68,6 +68,8 @@ class Attributes:
             vars(module).clear()
             vars(module).update(attributes)
         for value, content in self._contents:
+            if not (value or content):
+                continue
             value.clear()
             value.extend(content) if isinstance(value, list) else value.update(content)
 

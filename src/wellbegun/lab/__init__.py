@@ -1,9 +1,11 @@
 """Comparing methods on real data."""
 
 from wellbegun.lab.compare import compare
-from wellbegun.lab.record import comparison_to_record
-from wellbegun.lab.result import Arm, Comparison, Interval, NetworkResult, Run
+from wellbegun.lab.outcome.record import comparison_to_record
+from wellbegun.lab.outcome.result import Arm, Comparison, Interval, NetworkResult, Run
 from wellbegun.lab.settings import METHODS, Settings, checked
+from wellbegun.lab.trials.trial import Trial
+from wellbegun.lab.trials.trial_result import TrialResult
 
 __all__ = [
     "METHODS",
@@ -13,6 +15,8 @@ __all__ = [
     "NetworkResult",
     "Run",
     "Settings",
+    "Trial",
+    "TrialResult",
     "checked",
     "compare",
     "comparison_to_record",

@@ -20,6 +20,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mish": torch.nn.functional.mish,
     "softplus": torch.nn.functional.softplus,
     "leaky_relu": torch.nn.functional.leaky_relu,
+    "sine": torch.sin,
 }
 
 

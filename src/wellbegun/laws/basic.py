@@ -21,6 +21,7 @@ class Constant(Law):
     >>> Constant(0.1)
     Constant(value=0.1)
 
+    Need: single values and parts
     Formula: W = value.
     Use it for: biases, the scale (1) and shift (0) of normalisation layers, a gate that should start open.
     Not for: weight matrices: units with equal weights get equal gradients and stay copies of one another.
@@ -58,6 +59,7 @@ class Zeros(Initializer):
     >>> Zeros().law()
     Constant(value=0.0)
 
+    Need: single values and parts
     Formula: W = 0.
     Use it for: biases, and the last layer of a residual branch, which then starts as the identity.
     Not for: weights in general: with zero weights no signal passes forward, no gradient passes back, nothing is learnt.
@@ -78,6 +80,7 @@ class Ones(Initializer):
     >>> Ones().law()
     Constant(value=1.0)
 
+    Need: single values and parts
     Formula: W = 1.
     Use it for: the scale of a normalisation layer.
     Not for: weight matrices: see `equal`.
@@ -98,6 +101,7 @@ class Equal(Initializer):
     >>> Equal().law(Fans(fan_in=64, fan_out=64))
     Constant(value=0.015625)
 
+    Need: one rule for every weight
     Formula: W = 1/fan_in, so that each unit is the mean of its inputs.
     Use it for: seeing why weights must differ. All units of a layer compute the same number and receive the same
         gradient, so the layer has one unit, however wide it is drawn.
@@ -117,6 +121,7 @@ class Normal(Law):
     >>> Normal(std=0.02)
     Normal(std=0.02)
 
+    Need: one rule for every weight
     Formula: W ~ N(mean, std²).
     Use it for: embeddings, and networks whose published recipe fixes the number (GPT-2 and BERT: 0.02).
     Not for: deep networks without normalisation. A fixed std is right for one width only (0.02 for 2,500 inputs);
@@ -158,6 +163,7 @@ class Uniform(Law):
     >>> Uniform(-0.05, 0.05)
     Uniform(low=-0.05, high=0.05)
 
+    Need: one rule for every weight
     Formula: W ~ U(low, high), standard deviation (high - low)/sqrt(12).
     Use it for: tables and heads whose published recipe fixes the bounds.
     Not for: deep networks without normalisation: fixed bounds are right for one width only (±0.05 for 1,200 inputs).
@@ -201,6 +207,7 @@ class TruncatedNormal(Law):
     >>> TruncatedNormal(std=0.02).law()
     TruncatedNormal(std=0.022736944, match_std=False)
 
+    Need: one rule for every weight
     Formula: W = mean + s·z, z ~ N(0, 1) given low <= z <= high. With match_std, s = std / sd(z), so that W really has
         the standard deviation std (at ±2 the plain cut leaves 0.8796 of it); without, s = std.
     Use it for: transformers and vision models whose recipe asks for it; it keeps rare large weights out.

@@ -9,10 +9,16 @@ from typing import Any
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws.basic import Constant, Equal, Normal, Ones, TruncatedNormal, Uniform, Zeros
 from wellbegun.laws.card import Card
+from wellbegun.laws.expanding import ScaledOrthogonal
+from wellbegun.laws.gates import ChronoBias
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
+from wellbegun.laws.hadamard import Hadamard
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Initializer
 from wellbegun.laws.kumar import Kumar
+from wellbegun.laws.nguyen_widrow import FixedLengthRows, NguyenWidrow
+from wellbegun.laws.padded import NoisyIdentity, PaddedIdentity, TanhFixedPoint
+from wellbegun.laws.prior import PriorBias
 from wellbegun.laws.scaled import (
     FanInUniform,
     HeNormal,
@@ -23,7 +29,9 @@ from wellbegun.laws.scaled import (
     XavierNormal,
     XavierUniform,
 )
+from wellbegun.laws.sinusoidal import Sinusoidal
 from wellbegun.laws.sparse import Sparse
+from wellbegun.laws.state_space import HippoLegS, Mamba2Decay, S4DLin, S4DReal, TimeStepBias
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,26 @@ METHODS: tuple[Method, ...] = (
     Method("kumar", Kumar, aliases=("kumar_normal",)),
     Method("variance_scaling", VarianceScaling, {"variance": 1.0}),
     Method("orthogonal", Orthogonal),
-    Method("mirrored_orthogonal", MirroredOrthogonal, aliases=("looks_linear", "mirrored")),
+    Method("mirrored_orthogonal", MirroredOrthogonal, aliases=("mirrored",)),
     Method("delta_orthogonal", DeltaOrthogonal),
     Method("identity", Identity, aliases=("eye",)),
     Method("dirac", Dirac),
     Method("sparse", Sparse, {"sparsity": 0.9}),
+    Method("nguyen_widrow", NguyenWidrow),
+    Method("sinusoidal", Sinusoidal),
+    Method("scaled_orthogonal", ScaledOrthogonal, aliases=("suo",)),
+    Method("hadamard", Hadamard),
+    Method("tanh_fixed_point", TanhFixedPoint),
+    Method("padded_identity", PaddedIdentity),
+    Method("fixed_length_rows", FixedLengthRows, {"length": 1.0}),
+    Method("noisy_identity", NoisyIdentity, {"std": 0.01}),
+    Method("chrono_bias", ChronoBias, {"longest": 100}),
+    Method("time_step_bias", TimeStepBias, aliases=("dt_bias",)),
+    Method("mamba2_decay", Mamba2Decay),
+    Method("s4d_real", S4DReal, aliases=("mamba_decay",)),
+    Method("s4d_lin", S4DLin),
+    Method("hippo_legs", HippoLegS, aliases=("hippo",)),
+    Method("prior_bias", PriorBias),
 )
 
 

@@ -79,6 +79,7 @@ class Computed(Law):
 
     steps: tuple[Step, ...]
     structured = True
+    apart = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, (list, tuple)) or not self.steps:
@@ -100,6 +101,10 @@ class Computed(Law):
             last = min(first + MEASURED, size)
             values[first:last] = self._elements(stream, first, last - first, size)
         return values.reshape(shape)
+
+    def stretch(self, stream: Stream, shape: tuple[int, ...], first: int, count: int) -> NDArray[np.float64]:
+        """Return a flat stretch."""
+        return np.asarray(self._elements(stream, first, count, int(np.prod(shape))), np.float64)
 
     def reach(self) -> float:
         """The largest magnitude among 65,536 elements."""

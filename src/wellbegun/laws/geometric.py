@@ -24,6 +24,7 @@ class Orthogonal(Law):
     >>> Orthogonal(blocks=4)  # the gates of an LSTM
     Orthogonal(gain=1.0, blocks=4)
 
+    Need: deep networks without normalisation
     Formula: W = gain·Q, Q drawn from the Haar measure; WᵀW or WWᵀ (the smaller one) is gain²·I. Dimensions after the
         rows are taken together, as torch does.
     Use it for: deep plain networks (with the activation's own gain), recurrent weights, policy networks. blocks for
@@ -105,6 +106,7 @@ class MirroredOrthogonal(Law):
     >>> MirroredOrthogonal(gain=1.0)
     MirroredOrthogonal(gain=1.0)
 
+    Need: deep networks without normalisation
     Formula: W = gain·[[Q, -Q], [-Q, Q]] with Q orthogonal: units come in pairs u, -u, and f(u) - f(-u) is all that the
         next layer sees. Where that difference is c·u (ReLU, GELU, SiLU, softplus: c = 1), gain = 1/c makes every layer
         an isometry. First layer: rows only, gain·[Q; -Q]; last layer: columns only, gain·[Q, -Q].
@@ -177,6 +179,7 @@ class DeltaOrthogonal(Law):
     >>> DeltaOrthogonal(gain=1.0)
     DeltaOrthogonal(gain=1.0)
 
+    Need: deep networks without normalisation
     Formula: W[:, :, centre] = gain·Q with Q of [outputs, inputs] drawn from the Haar measure and QᵀQ = I; every other
         tap is 0. The centre of a kernel of size k is k // 2 (counted from 0) in each dimension.
     Use it for: very deep plain convolutional networks (with the activation's own gain); with stride 1 and circular

@@ -20,6 +20,7 @@ class Identity(Law):
     >>> Identity().points((2, 3))[0].tolist()
     [0, 4]
 
+    Need: recurrent and state-space networks
     Formula: W[i, i] = gain, every other element 0; of a matrix that is not square, the first min(rows, columns).
     Use it for: recurrent weights of ReLU units (the state then stays as it is), layers added to a trained network.
     Not for: a stack of layers of a plain network: their units are tied to one input each, and a matrix that is not
@@ -64,6 +65,7 @@ class Dirac(Law):
     >>> Dirac().points((2, 2, 3))[0].tolist()
     [1, 10]
 
+    Need: deep networks without normalisation
     Formula: W[g·m + d, d, centre] = gain for every group g and d < min(m, inputs), where m = outputs/groups is the
         number of outputs of a group and inputs counts those of one group; every other element 0. The centre of a
         kernel of size k is k // 2 (counted from 0) in each dimension, also where k is even: torch's `dirac_`.

@@ -44,6 +44,9 @@ class Law(Initializer):
     structured: ClassVar[bool] = False
     """True where an element depends on the whole tensor (orthogonal), so that a part needs the whole."""
 
+    apart: ClassVar[bool] = False
+    """True where a structured law can give any stretch of its elements without the others."""
+
     def law(self, fans: Fans | None = None) -> Law:  # noqa: ARG002
         """Return itself: a law has no question left for the fans."""
         return self
@@ -88,6 +91,10 @@ class Law(Initializer):
             out: row-major array of this shape and dtype that may be used for the result, and returned.
         """
         raise NotImplementedError(f"{type(self).__name__} is drawn element by element")
+
+    def stretch(self, stream: Stream, shape: tuple[int, ...], first: int, count: int) -> NDArray[np.float64]:
+        """Return `count` elements from flat index `first` on, for a law whose elements are drawn apart."""
+        raise NotImplementedError(f"{type(self).__name__} is drawn as a whole")
 
     def points(self, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], float] | None:
         """Return the flat indices of the only elements that are not zero, and their value; None for other laws."""

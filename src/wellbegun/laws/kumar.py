@@ -25,6 +25,7 @@ class Kumar(Initializer):
     >>> Kumar("tanh").law(Fans(fan_in=100, fan_out=10))
     Normal(std=0.1)
 
+    Need: one rule for every weight
     Formula: W ~ N(0, 1/(fan_in·g'(0)²·(1 + g(0)²))) for the activation g. Sigmoid: g(0) = 1/2, g'(0) = 1/4, so the
         variance is 12.8/fan_in, the standard deviation 3.58/sqrt(fan_in) (often printed as 3.6/sqrt(fan_in)). tanh:
         1/fan_in, LeCun's rule.

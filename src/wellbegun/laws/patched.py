@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws.initializer import Floats, Law
+from wellbegun.laws.stored import Stored
 from wellbegun.sampler import Stream
 
 Region = tuple[tuple[int, int], ...]
@@ -33,7 +34,8 @@ class Patched(Law):
     Args:
         base: of every element that no patch holds; with Keep() those stay as they are, and patches must not overlap.
         patches: pairs (region, law), later ones win. A region holds (start, stop) for each leading dimension. The laws
-            of patches are those whose elements do not depend on one another (constant, normal, uniform, truncated).
+            of patches are those whose elements do not depend on one another (constant, normal, uniform, truncated), and
+            stored numbers in the shape of the region.
     Source: the order of gates in one tensor follows PyTorch's documentation of nn.LSTM (input, forget, cell, output).
     """
 
@@ -78,6 +80,9 @@ class Patched(Law):
             inside = all(stop <= size for (_, stop), size in zip(region, shape, strict=False))
             if len(region) > len(shape) or not inside:
                 raise ArgumentError(f"the region {region} does not lie in a tensor of shape {shape}")
+        for region, law in self.patches:
+            if isinstance(law, Stored):
+                law.check_shape((*(stop - start for start, stop in region), *shape[len(region) :]))
 
     def check_companion(self, shape: tuple[int, ...], companion: tuple[int, ...]) -> None:
         """Raise ArgumentError if the base cannot fill a tensor of this shape from a companion of that shape."""
@@ -93,10 +98,13 @@ class Patched(Law):
     ) -> NDArray[Any]:
         """Return the whole tensor."""
         self.check_shape(shape)
-        values = _whole(self.base, stream, shape, dtype, companion, out)
+        values = whole_block(self.base, stream, shape, dtype, companion, out)
         if not values.flags.writeable:
             values = values.copy()
         for region, law in self.patches:
+            if isinstance(law, Stored):
+                values[slices(region)] = law.values
+                continue
             first, stop = region[0]
             rows = np.empty((stop - first, *shape[1:]), dtype)
             law.draw(rows.reshape(-1), stream, first * math.prod(shape[1:]))
@@ -153,7 +161,7 @@ def slices(region: Region) -> tuple[slice, ...]:
     return tuple(slice(start, stop) for start, stop in region)
 
 
-def _whole(
+def whole_block(
     law: Law,
     stream: Stream,
     shape: tuple[int, ...],
@@ -161,6 +169,7 @@ def _whole(
     companion: Floats | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
+    """Return a law's whole tensor, whether its elements depend on one another or not."""
     if law.structured:
         return law.block(stream, shape, dtype, companion, out)
     values = np.empty(shape, dtype)
@@ -176,6 +185,8 @@ def _patch(pair: Any) -> tuple[Region, Law]:
         raise ArgumentError(f"a patch is a pair (((start, stop), ...), law), got {pair!r}") from None
     if not made or not all(0 <= start < stop for start, stop in made):
         raise ArgumentError(f"a region holds pairs 0 <= start < stop, got {region!r}")
-    if not isinstance(law, Law) or law.structured or law.companion is not None:
-        raise ArgumentError(f"the law of a patch must be constant, normal, uniform or truncated normal, got {law!r}")
+    if not isinstance(law, Law) or (law.structured and not isinstance(law, Stored)) or law.companion is not None:
+        raise ArgumentError(
+            f"the law of a patch must be constant, normal, uniform, truncated normal or stored numbers, got {law!r}"
+        )
     return made, law

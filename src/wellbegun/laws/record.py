@@ -11,11 +11,18 @@ from wellbegun.errors import ArgumentError, PlanFileError
 from wellbegun.laws.basic import Constant, Keep, Normal, TruncatedNormal, Uniform
 from wellbegun.laws.compensation import MeanCompensation
 from wellbegun.laws.computed import Computed
+from wellbegun.laws.gates import ChronoBias
 from wellbegun.laws.geometric import DeltaOrthogonal, MirroredOrthogonal, Orthogonal
+from wellbegun.laws.hadamard import Hadamard
 from wellbegun.laws.identity import Dirac, Identity
 from wellbegun.laws.initializer import Law
+from wellbegun.laws.nguyen_widrow import FixedLengthRows
+from wellbegun.laws.padded import NoisyIdentity, PaddedIdentity
 from wellbegun.laws.patched import Patched
+from wellbegun.laws.per_channel import PerChannel
+from wellbegun.laws.sinusoidal import Sinusoidal
 from wellbegun.laws.sparse import Sparse
+from wellbegun.laws.state_space import HippoLegS, S4DLin, S4DReal
 from wellbegun.laws.stored import Stored
 
 LAWS: tuple[type[Law], ...] = (
@@ -28,11 +35,21 @@ LAWS: tuple[type[Law], ...] = (
     DeltaOrthogonal,
     Identity,
     Dirac,
+    Hadamard,
+    PaddedIdentity,
+    NoisyIdentity,
+    Sinusoidal,
+    FixedLengthRows,
+    S4DReal,
+    S4DLin,
+    HippoLegS,
+    ChronoBias,
     Sparse,
     Stored,
     Computed,
     MeanCompensation,
     Patched,
+    PerChannel,
     Keep,
 )
 _TEXTS = frozenset({"weight"})
@@ -51,6 +68,9 @@ def law_to_record(law: Law) -> dict[str, Any]:
             {"region": [list(edge) for edge in region], "law": law_to_record(part)} for region, part in law.patches
         ]
         return {"kind": "Patched", "base": law_to_record(law.base), "patches": patches}
+    if isinstance(law, PerChannel):
+        parts = {"base": law_to_record(law.base), "factors": law_to_record(law.factors)}
+        return {"kind": "PerChannel", **parts, "axis": law.axis}
     numbers = {f.name: getattr(law, f.name) for f in fields(law)}  # type: ignore[arg-type]
     # JSON has no infinity: an open side of a window is null
     finite = {name: None if value in (-math.inf, math.inf) else value for name, value in numbers.items()}
@@ -73,6 +93,8 @@ def law_from_record(record: object) -> Law:
     try:
         if kind is Patched:
             return _patched(numbers)
+        if kind is PerChannel:
+            return _per_channel(numbers)
         if issubclass(kind, Stored | Computed):
             return kind.from_record(numbers)
         return kind(**_numbers(kind, numbers))
@@ -88,6 +110,15 @@ def _patched(record: dict[str, Any]) -> Patched:
         raise PlanFileError("each patch of a law Patched has a region and a law")
     pairs = tuple((patch["region"], law_from_record(patch["law"])) for patch in patches)
     return Patched(law_from_record(record["base"]), pairs)
+
+
+def _per_channel(record: dict[str, Any]) -> PerChannel:
+    if set(record) != {"base", "factors", "axis"}:
+        raise PlanFileError(f"law PerChannel has a base, factors and an axis, the file gives {sorted(record)}")
+    factors = law_from_record(record["factors"])
+    if not isinstance(factors, Stored):
+        raise PlanFileError(f"the factors of a law PerChannel are stored numbers, the file gives {factors!r}")
+    return PerChannel(law_from_record(record["base"]), factors, record["axis"])
 
 
 def _numbers(kind: type[Law], numbers: dict[str, Any]) -> dict[str, Any]:

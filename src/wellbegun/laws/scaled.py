@@ -22,6 +22,7 @@ class VarianceScaling(Initializer):
     >>> VarianceScaling(variance=2.0, mode="fan_in", distribution="normal").law(Fans(200, 100))
     Normal(std=0.1)
 
+    Need: one rule for every weight
     Formula: Var(W) = variance / fan, with fan = fan_in, fan_out or their mean (fan_avg).
     Use it for: a published rule that is none of the named ones.
     Not for: guessing. `variance` is a variance, not a standard deviation: Kumar's "3.6" for sigmoid is a standard
@@ -59,6 +60,7 @@ class FanInUniform(Initializer):
     >>> FanInUniform().law(Fans(fan_in=64, fan_out=64))
     Uniform(low=-0.125, high=0.125)
 
+    Need: one rule for every weight
     Formula: W ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)), so fan_in·Var(W) = 1/3 and not 1.
     Use it for: reproducing PyTorch's own default (nn.Linear and nn.Conv draw weights and biases so), or shallow
         networks and layers followed by normalisation, where the lost scale does not matter.
@@ -80,6 +82,7 @@ class XavierUniform(Initializer):
     >>> XavierUniform().law(Fans(fan_in=100, fan_out=50))
     Uniform(low=-0.2, high=0.2)
 
+    Need: one rule for every weight
     Formula: W ~ U(±gain·sqrt(6/(fan_in + fan_out))), so Var(W) = gain²·2/(fan_in + fan_out).
     Use it for: tanh and other odd functions that are nearly linear around 0, linear layers, attention projections.
     Not for: ReLU, which halves the second moment in every layer: after 30 layers 2^-30 of it is left; use He.
@@ -106,6 +109,7 @@ class XavierNormal(Initializer):
     >>> XavierNormal().law(Fans(fan_in=100, fan_out=100))
     Normal(std=0.1)
 
+    Need: one rule for every weight
     Formula: W ~ N(0, gain²·2/(fan_in + fan_out)).
     Use it for: tanh and other odd functions that are nearly linear around 0, linear layers.
     Not for: ReLU, which halves the second moment in every layer; use He.
@@ -150,6 +154,7 @@ class HeNormal(_He):
     >>> HeNormal(nonlinearity="tanh").law(Fans(fan_in=100, fan_out=10))
     Normal(std=0.15925375)
 
+    Need: one rule for every weight
     Formula: W ~ N(0, gain²/fan); for ReLU gain² = 2, so 2/fan_in is the variance (the std is its root). For any other
         activation f, gain = 1/sqrt(E f(z)²) with z ~ N(0, 1).
     Use it for: ReLU networks and their relatives (leaky ReLU, PReLU).
@@ -171,6 +176,7 @@ class HeUniform(_He):
     >>> HeUniform().law(Fans(fan_in=150, fan_out=10))
     Uniform(low=-0.2, high=0.2)
 
+    Need: one rule for every weight
     Formula: W ~ U(±gain·sqrt(3/fan)); for ReLU U(±sqrt(6/fan_in)).
     Use it for: ReLU networks and their relatives (leaky ReLU, PReLU).
     Not for: GELU, SiLU or Mish with the ReLU gain; see HeNormal. (`torch.nn.init.kaiming_uniform_(a=sqrt(5))`, the
@@ -191,6 +197,7 @@ class LecunNormal(Initializer):
     >>> LecunNormal().law(Fans(fan_in=100, fan_out=10))
     Normal(std=0.1)
 
+    Need: one rule for every weight
     Formula: W ~ N(0, 1/fan_in).
     Use it for: linear layers, SELU networks, tanh networks of moderate depth, layers fed by a normalisation.
     Not for: ReLU, which halves the second moment in every layer; use He.
@@ -209,6 +216,7 @@ class LecunUniform(Initializer):
     >>> LecunUniform().law(Fans(fan_in=75, fan_out=10))
     Uniform(low=-0.2, high=0.2)
 
+    Need: one rule for every weight
     Formula: W ~ U(±sqrt(3/fan_in)).
     Use it for: linear layers, SELU networks, tanh networks of moderate depth.
     Not for: ReLU, which halves the second moment in every layer; use He. Not the same as FanInUniform, which has a

@@ -25,6 +25,7 @@ class Sparse(Law):
     >>> Sparse(0.9)
     Sparse(sparsity=0.9, std=0.01)
 
+    Need: one rule for every weight
     Formula: in every column, ceil(sparsity·rows) rows chosen uniformly without replacement are 0, the others
         N(0, std²), the same numbers that Normal(std) has there. Rows are outputs where the tensor is [out, in]: each
         input is then connected to the same number of units.

@@ -12,6 +12,7 @@ from wellbegun.plans.file import (
     save_plan,
     write_text_atomically,
 )
+from wellbegun.plans.multiplier import Multiplier, multiplier_lines
 from wellbegun.plans.plan import Plan
 from wellbegun.plans.rules import Assignment, Rule, assign_rules, make_rules
 from wellbegun.plans.rules_file import load_rules
@@ -23,6 +24,7 @@ __all__ = [
     "Change",
     "Entry",
     "Finding",
+    "Multiplier",
     "Plan",
     "PlanDiff",
     "PlanView",
@@ -32,6 +34,7 @@ __all__ = [
     "load_plan",
     "load_rules",
     "make_rules",
+    "multiplier_lines",
     "plan_from_record",
     "plan_text",
     "plan_to_record",

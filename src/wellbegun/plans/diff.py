@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from wellbegun.plans.explanation import Finding
+    from wellbegun.plans.multiplier import Multiplier
     from wellbegun.plans.plan import Plan
 
 
@@ -69,6 +70,9 @@ class Change:
             ("names", ", ".join(first.ties) or "not tied", ", ".join(second.ties) or "not tied"),
             ("stream", first.stream, second.stream),
             ("zero row", str(first.zero_row), str(second.zero_row)),
+            ("learning rate", f"×{first.lr_factor:.4g}", f"×{second.lr_factor:.4g}"),
+            ("weight decay", f"×{first.decay_factor:.4g}", f"×{second.decay_factor:.4g}"),
+            ("epsilon", f"×{first.eps_factor:.4g}", f"×{second.eps_factor:.4g}"),
         ):
             if mine != theirs:
                 parts.append(f"{what} {mine} → {theirs}")
@@ -94,11 +98,17 @@ class PlanDiff:
     Attributes:
         first, second: the plans.
         changes: one for each tensor, in the order of the first plan, then what only the second has.
+        multipliers: those that the plans want at other places or of another size, as (first, second) pairs; None where
+            a plan has none there.
     """
 
     def __init__(self, first: Plan, second: Plan) -> None:
         self.first, self.second = first, second
         self.changes = _changes(first, second)
+        self.multipliers = _multipliers(first, second)
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.multipliers)
 
     def __iter__(self) -> Iterator[Change]:
         return iter(self.changes)
@@ -162,6 +172,23 @@ class PlanDiff:
         groups = [[self.changes[i] for i in positions] for positions in places]
         return [(join_names_of([change.name for change in members]), tuple(members)) for members in groups]
 
+    def multiplier_lines(self) -> list[str]:
+        """Return what differs in the forward pass that the plans want, as lines under a heading; none if nothing."""
+        if not self.multipliers:
+            return []
+        asked = [(a or b, a and a.value, b and b.value) for a, b in self.multipliers]
+        places = group_names(
+            [m.weight for m, *_ in asked if m], [(m.place, first, second) for m, first, second in asked if m]
+        )
+        lines = ["", "the forward pass must multiply"]
+        for at in places:
+            here, first, second = asked[at[0]]
+            assert here is not None
+            names = join_names_of([m.weight for m, *_ in (asked[i] for i in at) if m])
+            sizes = " → ".join("-" if value is None else f"×{value:.6g}" for value in (first, second))
+            lines.append(f"    {replace(here, weight=names).where}: {sizes}")
+        return lines
+
     def __str__(self) -> str:
         from wellbegun.plans.table import plain_text
 
@@ -194,6 +221,8 @@ class PlanDiff:
             if len(rows) > MOST:
                 left = sum(len(changes) for _, changes in rows[MOST:])
                 yield Text(f"    ... and {left} more tensors in {len(rows) - MOST} rows", style="dim")
+        for line in self.multiplier_lines():
+            yield Text(line)
 
     def _repr_html_(self) -> str:
         from wellbegun.plans.html import diff_html
@@ -216,6 +245,12 @@ def _changes(first: Plan, second: Plan) -> tuple[Change, ...]:
         if not any(name in first for name in (entry.name, *entry.ties)):
             made.append(Change(entry.name, None, entry))
     return tuple(made)
+
+
+def _multipliers(first: Plan, second: Plan) -> tuple[tuple[Multiplier | None, Multiplier | None], ...]:
+    mine, theirs = ({(m.place, m.weight): m for m in plan.multipliers} for plan in (first, second))
+    pairs = [(mine.get(key), theirs.get(key)) for key in dict.fromkeys([*mine, *theirs])]
+    return tuple((a, b) for a, b in pairs if a is None or b is None or a.value != b.value)
 
 
 def _row(row: tuple[str, str, str], widths: list[int]) -> Text:
@@ -257,6 +292,8 @@ def _key(change: Change) -> Hashable:
     sides: list[Any] = []
     for entry in (change.first, change.second):
         law = None if entry is None else law_identity(entry.law)
-        numbers = None if entry is None else (entry.shape, entry.role, entry.before, entry.after, len(entry.ties))
+        numbers = None
+        if entry is not None:
+            numbers = (entry.shape, entry.role, entry.before, entry.after, len(entry.ties), entry.training)
         sides.append((json.dumps(law, sort_keys=True), numbers))
     return tuple(sides)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from wellbegun.laws import Fans, Law
 
+UNCHANGED = (1.0, 1.0, 1.0)
+"""Factors of a parameter whose training a recipe says nothing about."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -31,6 +34,8 @@ class Entry:
         measured: second moment behind the operation that calibration reached on its batch, without a bias that has a
             mean of its own.
         persistent: whether the model's state dict, and so a checkpoint, holds it; some buffers are not kept there.
+        lr_factor, decay_factor, eps_factor: what the recipe multiplies the learning rate, the weight decay and Adam's
+            epsilon of this parameter with; `Plan.param_groups` does so.
     """
 
     name: str
@@ -51,10 +56,18 @@ class Entry:
     uses: int = 1
     measured: float | None = None
     persistent: bool = True
+    lr_factor: float = 1.0
+    decay_factor: float = 1.0
+    eps_factor: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.stream:
             object.__setattr__(self, "stream", self.name)
+
+    @property
+    def training(self) -> tuple[float, float, float]:
+        """Factors on learning rate, weight decay and Adam's epsilon; (1, 1, 1) where the recipe has none."""
+        return self.lr_factor, self.decay_factor, self.eps_factor
 
     @property
     def size(self) -> int:

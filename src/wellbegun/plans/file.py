@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 from wellbegun.errors import OutputError, PlanFileError
 from wellbegun.laws import Fans, Keep, law_from_record, law_to_record
 from wellbegun.plans.entry import Entry
+from wellbegun.plans.multiplier import multiplier_records, multipliers_from_records
 from wellbegun.plans.plan import Plan
 from wellbegun.plans.values import side_files, split_record, with_side_file
 from wellbegun.sampler import SAMPLER_VERSION
@@ -22,12 +24,15 @@ FORMAT = 2
 SCHEMA = f"wellbegun.plan/{FORMAT}"
 _TEXTS = ("name", "kind", "dtype", "role", "initializer", "reason", "source", "stream")
 _OPTIONAL_NUMBERS = ("before", "after", "measured")
+_FACTORS = ("lr_factor", "decay_factor", "eps_factor")
 
 
 def plan_to_record(plan: Plan) -> dict[str, Any]:
     """Return the plan as plain data, stored numbers among them."""
-    entries = [asdict(replace(entry, law=Keep())) | {"law": law_to_record(entry.law)} for entry in plan]
-    head = {"schema": SCHEMA, "sampler": plan.sampler, "recipe": plan.recipe, "seed": plan.seed}
+    entries = [_entry_record(entry) for entry in plan]
+    head: dict[str, Any] = {"schema": SCHEMA, "sampler": plan.sampler, "recipe": plan.recipe, "seed": plan.seed}
+    if plan.multipliers:
+        head["multipliers"] = multiplier_records(plan.multipliers)
     return head | {"hash": plan.hash, "values": None, "entries": entries}
 
 
@@ -46,7 +51,8 @@ def plan_from_record(record: Any, folder: str | Path | None = None) -> Plan:
     record = with_side_file(record, folder)
     try:
         entries = tuple(_entry(item) for item in record["entries"])
-        plan = Plan(entries, record["seed"], record["recipe"], record["sampler"])
+        multipliers = multipliers_from_records(record.get("multipliers", []))
+        plan = Plan(entries, record["seed"], record["recipe"], record["sampler"], multipliers)
     except (KeyError, TypeError, ValueError) as error:
         raise PlanFileError(f"the plan is damaged: {type(error).__name__}: {error}") from None
     if record.get("hash") != plan.hash:
@@ -182,8 +188,18 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
     yield "\n ]\n}\n"
 
 
+def _entry_record(entry: Entry) -> dict[str, Any]:
+    """Without factors of 1, so that the files of recipes that have none can be read by earlier releases."""
+    item = asdict(replace(entry, law=Keep())) | {"law": law_to_record(entry.law)}
+    return {key: value for key, value in item.items() if key not in _FACTORS or value != 1}
+
+
 def _entry(item: dict[str, Any]) -> Entry:
     values = {"uses": 1, "measured": None, "persistent": True} | item  # plans of the first releases do not have these
+    for name in _FACTORS:
+        factor = values.get(name, 1.0)
+        if not isinstance(factor, (int, float)) or isinstance(factor, bool) or not 0 <= factor < math.inf:
+            raise PlanFileError(f"{values['name']}: {name} must be a number, at least 0, got {factor!r}")
     for name in _TEXTS:
         if not isinstance(values[name], str):
             raise PlanFileError(f"{name} must be text, got {values[name]!r}")

@@ -178,7 +178,7 @@ def _key(entry: Entry) -> Hashable:
     stream = "" if entry.stream == entry.name else split_name(entry.stream)[0]
     ties = tuple(split_name(name)[0] for name in entry.ties)
     words = (entry.kind, entry.dtype, entry.role, entry.reason, entry.source)
-    numbers = (entry.shape, entry.fans, _rounded(entry.before), _rounded(entry.after), entry.zero_row)
+    numbers = (entry.shape, entry.fans, _rounded(entry.before), _rounded(entry.after), entry.zero_row, entry.training)
     return (*words, *numbers, law, stream, ties)
 
 

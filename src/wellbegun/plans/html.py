@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from wellbegun.plans.groups import shown_groups
-from wellbegun.plans.table import headline, name_lines, summary
+from wellbegun.plans.table import headline, name_lines, notes, summary
 from wellbegun.plans.words import law_words, shape_words, std_words
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def plan_html(plan: Plan) -> str:
         title = f' title="{escape(entry.source)}"' if entry.source else ""
         rows.append(f"<tr{title}>" + "".join(f'<td class="{kind}">{text}</td>' for kind, text in cells) + "</tr>")
     table = _table(("tensor", "shape", "law", "std", "reason"), rows)
-    foot = f'<div class="quiet">{escape(summary(plan, len(groups)))}</div>'
+    lines = [(text, "warning" if "yellow" in style else "quiet") for text, style in notes(plan)]
+    foot = "".join(f'<div class="{kind}">{escape(text)}</div>' for text, kind in lines)
+    foot += f'<div class="quiet">{escape(summary(plan, len(groups)))}</div>'
     return _element(f"<strong>{escape(headline(plan))}</strong>{table}{foot}")
 
 
@@ -71,6 +73,7 @@ def diff_html(diff: PlanDiff) -> str:
         if len(rows) > MOST:
             left = sum(len(changes) for _, changes in rows[MOST:])
             parts.append(f'<div class="quiet">... and {left} more tensors in {len(rows) - MOST} rows</div>')
+    parts += [f"<div>{escape(line)}</div>" for line in diff.multiplier_lines() if line]
     return _element("".join(parts))
 
 

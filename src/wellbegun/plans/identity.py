@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wellbegun.laws import Law, law_to_record
-from wellbegun.plans.entry import Entry
+from wellbegun.plans.entry import UNCHANGED, Entry
 
 
 def law_identity(law: Law) -> dict[str, Any]:
@@ -17,7 +17,8 @@ def law_identity(law: Law) -> dict[str, Any]:
 def entry_identity(entry: Entry) -> list[object]:
     """Return what a plan's hash covers of an entry: not its reason, role or storage type."""
     law = law_identity(entry.law)
-    return [entry.name, list(entry.ties), list(entry.shape), entry.stream, law, entry.zero_row]
+    known: list[object] = [entry.name, list(entry.ties), list(entry.shape), entry.stream, law, entry.zero_row]
+    return known if entry.training == UNCHANGED else [*known, list(entry.training)]
 
 
 def without_values(record: Any) -> Any:

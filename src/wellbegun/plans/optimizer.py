@@ -12,19 +12,27 @@ if TYPE_CHECKING:
     from wellbegun.plans.plan import Plan
 
 
-def param_groups(plan: Plan, lr: float, weight_decay: float, model: Any) -> list[dict[str, Any]]:
+def param_groups(plan: Plan, lr: float, weight_decay: float, eps: float, model: Any) -> list[dict[str, Any]]:
     """See Plan.param_groups."""
-    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+    for name, value in (("lr", lr), ("weight_decay", weight_decay), ("eps", eps)):
         if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
             raise ArgumentError(f"{name} must be a number, at least 0; got {value!r}")
-    parameters = [entry for entry in plan if entry.kind == "parameter"]
-    parts = [(True, weight_decay), (False, 0.0)]
+    scales_eps = any(entry.eps_factor != 1 for entry in plan)
+    together: dict[tuple[bool, float, float, float], list[str]] = {}
+    for entry in plan:
+        if entry.kind == "parameter":
+            decays = is_decayed(entry)
+            key = not decays, entry.lr_factor, entry.decay_factor if decays else 0.0, entry.eps_factor
+            together.setdefault(key, []).append(entry.name)
     groups = []
-    for decays, decay in parts:
-        names = [entry.name for entry in parameters if is_decayed(entry) is decays]
-        if names:
-            group: dict[str, Any] = {"names": names, "lr": lr, "weight_decay": decay}
-            groups.append(group if model is None else {"params": [_find(model, name) for name in names]} | group)
+    # those with decay first; among equals the order of the plan
+    for key in sorted(together, key=lambda key: key[0]):
+        _, rate, decay, epsilon = key
+        group: dict[str, Any] = {"names": together[key], "lr": lr * rate, "weight_decay": weight_decay * decay}
+        if scales_eps:
+            group["eps"] = eps * epsilon
+        params = [] if model is None else [_find(model, name) for name in together[key]]
+        groups.append(group if model is None else {"params": params} | group)
     return groups
 
 

@@ -13,6 +13,7 @@ from wellbegun.errors import ArgumentError, closest_names, join_names
 from wellbegun.laws import MeanCompensation
 from wellbegun.plans.entry import Entry
 from wellbegun.plans.identity import entry_identity
+from wellbegun.plans.multiplier import Multiplier, multiplier_identity
 from wellbegun.sampler import SAMPLER_VERSION, check_seed
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ class Plan:
         seed: with the names it decides every random number.
         recipe: the policy that made the plan, with its version ("auto@0").
         sampler: version of the sampler's definition.
+        multipliers: numbers that the recipe wants in the forward pass, where no tensor holds them (muP, DeepNorm).
     """
 
     entries: tuple[Entry, ...]
     seed: int
     recipe: str
     sampler: int = SAMPLER_VERSION
+    multipliers: tuple[Multiplier, ...] = ()
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -95,6 +98,11 @@ class Plan:
         """Return the same plan for another seed."""
         return replace(self, seed=seed)
 
+    @property
+    def unmet(self) -> tuple[Multiplier, ...]:
+        """The multipliers that the forward pass did not have when the plan was made: the model must use them."""
+        return tuple(multiplier for multiplier in self.multipliers if not multiplier.met)
+
     def explain(self, name: str) -> str:
         """Return everything the plan knows about one tensor, in a few lines."""
         from wellbegun.plans.table import entry_text
@@ -112,30 +120,35 @@ class Plan:
             raise ArgumentError(f"diff compares with another plan, got {type(other).__name__}")
         return PlanDiff(self, other)
 
-    def param_groups(self, lr: float, *, weight_decay: float = 0.0, model: Any = None) -> list[dict[str, Any]]:
-        """Return the parameter groups of an optimizer: those that weight decay is for, and those that it is not for.
+    def param_groups(
+        self, lr: float, *, weight_decay: float = 0.0, eps: float = 1e-8, model: Any = None
+    ) -> list[dict[str, Any]]:
+        """Return the parameter groups of an optimizer, with the factors that the recipe has for each parameter.
 
         Decay is for weights of two or more dimensions (matrices, kernels, look-up tables); biases, normalisation and
-        other single vectors are in the group without. Every parameter has the learning rate `lr`: no recipe of this
-        version scales learning rates by tensor.
+        other single vectors are in groups without. Most recipes want one learning rate for all; those that scale it by
+        tensor (`mup`, `completep`, `spectral`) have a group for each factor.
 
         Args:
-            lr: learning rate.
-            weight_decay: of the first group; the second has 0.
+            lr: learning rate that the factors multiply: that of the base model.
+            weight_decay: of the parameters that decay is for, times their factor.
+            eps: Adam's epsilon that the factors multiply; in the groups only if the recipe scales it.
             model: where the plan was applied. With it, "params" holds tensors, as torch.optim takes them; without,
                 "names" alone says which parameters are meant.
 
         Raises:
-            ArgumentError: lr or weight_decay is negative, or the model lacks a parameter of the plan.
+            ArgumentError: lr, weight_decay or eps is negative, or the model lacks a parameter of the plan.
         """
         from wellbegun.plans.optimizer import param_groups
 
-        return param_groups(self, lr, weight_decay, model)
+        return param_groups(self, lr, weight_decay, eps, model)
 
     @property
     def hash(self) -> str:
         """Hash of names, shapes, laws and versions; not of seed, reasons or storage type."""
-        content = [self.recipe, self.sampler, [entry_identity(entry) for entry in self.entries]]
+        content: list[object] = [self.recipe, self.sampler, [entry_identity(entry) for entry in self.entries]]
+        if self.multipliers:
+            content.append(multiplier_identity(self.multipliers))
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def save(self, path: str | Path) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.laws import Constant, Keep
-from wellbegun.plans.entry import Entry
+from wellbegun.plans.entry import UNCHANGED, Entry
 from wellbegun.plans.groups import Group, shown_groups
+from wellbegun.plans.multiplier import multiplier_lines
 from wellbegun.plans.words import bytes_words, element_bytes, law_words, shape_words, std_words
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class PlanView:
         else:
             yield from narrow([(_cells(group), group.first.reason) for group in groups], _HEADINGS, options.max_width)
             yield Text("")
+        for text, style in notes(self.plan):
+            yield Text(text, style=style)
         yield Text(summary(self.plan, len(groups)), style="dim")
 
 
@@ -60,6 +63,21 @@ def plain_text(view: Any, width: int) -> str:
 def headline(plan: Plan) -> str:
     """Return the first line: recipe, size, seed."""
     return f"plan by {plan.recipe} · seed {plan.seed} · sampler {plan.sampler}"
+
+
+def notes(plan: Plan) -> list[tuple[str, str]]:
+    """Return what a model needs besides its tensors, as (line, style): multipliers, and factors for the optimizer."""
+    lines = []
+    for title, style, chosen in (
+        ("the forward pass must multiply, and does not:", "bold yellow", plan.unmet),
+        ("the forward pass must multiply, and does:", "dim", tuple(m for m in plan.multipliers if m.met)),
+    ):
+        if chosen:
+            lines += [(title, style), *((f"  {line}", style.split()[-1]) for line in multiplier_lines(chosen))]
+    scaled = sum(entry.training != UNCHANGED for entry in plan)
+    if scaled:
+        lines.append((f"{scaled} parameters have factors for the optimizer: plan.param_groups(lr) uses them", "dim"))
+    return lines
 
 
 def summary(plan: Plan, rows: int) -> str:
@@ -96,6 +114,11 @@ def entry_text(plan: Plan, entry: Entry) -> str:
         parts.append(("calibrated", f"second moment {entry.measured:.4g} behind the operation"))
     if entry.zero_row is not None:
         parts.append(("zeros", f"row {entry.zero_row}, which stands for padding"))
+    factors = zip(("learning rate", "weight decay", "epsilon"), entry.training, strict=True)
+    training = ", ".join(f"{what} ×{factor:.6g}" for what, factor in factors if factor != 1)
+    parts.append(("training", f"{training} (plan.param_groups)" if training else ""))
+    asked = [multiplier for multiplier in plan.multipliers if multiplier.weight in (entry.name, *entry.ties)]
+    parts += [("multiplier", f"{multiplier}; {multiplier.reason}") for multiplier in asked]
     parts.append(("tied with", ", ".join(entry.ties)))
     parts.append(("stream", f"(seed {plan.seed}, {entry.stream!r}), sampler {plan.sampler}"))
     head = f"{entry.name}  ({entry.kind}, {shape_words(entry.shape)}, {entry.dtype})"

@@ -14,6 +14,7 @@ from wellbegun.laws import (
     Normal,
     Orthogonal,
     Patched,
+    PerChannel,
     Stored,
     TruncatedNormal,
     Uniform,
@@ -31,6 +32,8 @@ def law_words(law: Law) -> str:
         return {0.0: "zeros", 1.0: "ones"}.get(law.value, f"constant {law.value:.4g}")
     if isinstance(law, Patched):
         return f"{law_words(law.base)}, {len(law.patches)} patch{'es' if len(law.patches) > 1 else ''}"
+    if isinstance(law, PerChannel):
+        return f"{law_words(law.base)} × {law.factors.values.size} factors"
     if isinstance(law, Stored):
         return "given numbers"
     names: dict[type[Law], str] = {

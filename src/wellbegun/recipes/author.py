@@ -17,6 +17,7 @@ class AuthorRecipe:
     >>> AuthorRecipe().name
     'author@0'
 
+    Need: one choice for any network
     Formula: the code runs once, under a recorder that writes random numbers down and draws none; what ends up in each
         parameter and buffer becomes a law, and what has no law is carried out once and stored.
     Use it for: existing models: their initialisation becomes a plan that can be read, compared, and written at any

@@ -16,6 +16,7 @@ from wellbegun.recipes.goal import LOGITS, Goal, Place, Places
 from wellbegun.recipes.held import element_second_moment
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.lookup import Lookups
+from wellbegun.recipes.origin import origin
 from wellbegun.recipes.proposal import Proposal, as_proposal
 from wellbegun.recipes.scores import score_size
 from wellbegun.recipes.signal import Feed, Signal, Signals
@@ -40,6 +41,7 @@ class Auto:
     >>> Auto().name
     'auto@0'
 
+    Need: one choice for any network
     Formula: Var(W) = target / (fan_in · E[x²]), with E[x²] the second moment of what really flows in: the data, a
         normalisation (1), or an activation f (E f(z)², by quadrature, for any f), a product of gates. In plain chains
         of more than 5 hidden layers: mirrored orthogonal weights where f(u) - f(-u) is linear (ReLU, GELU, SiLU), else
@@ -174,7 +176,7 @@ class _Planner:
         place = self.places[operation.index]
         goal = self._goal(operation, feed, place)
         if goal.target == 0:
-            reason = f"{_origin(feed)}; {goal.purpose}"
+            reason = f"{origin(feed)}; {goal.purpose}"
             self.proposals[operation.weight] = Proposal(Zeros(), reason, goal.source, feed.second_moment, 0.0)
             return
         mostly_mean = chain.depth > 1 and bool(chain.activation) and deep.is_mostly_mean(self.layers, chain)
@@ -196,7 +198,7 @@ class _Planner:
         if cap is not None and cap < variance / fans.fan_in:
             reached = cap * fans.fan_in * feed.second_moment * factor
             reason = (
-                f"{_origin(feed)}; used a second time, where it may not make the signal grow: variance {cap:.4g} and "
+                f"{origin(feed)}; used a second time, where it may not make the signal grow: variance {cap:.4g} and "
                 f"not the {variance / fans.fan_in:.4g} that this use alone would take"
             )
             self.proposals[operation.weight] = Proposal(
@@ -206,7 +208,7 @@ class _Planner:
         spread = f"variance {goal.target:.4g}/({fans.fan_in:g}·{feed.second_moment:.4g})"
         if factor != 1:
             spread += f"/{factor:.4g}, as the forward pass multiplies the weight by {math.sqrt(factor):.4g},"
-        reason = f"{_origin(feed)}; {spread} {goal.purpose}"
+        reason = f"{origin(feed)}; {spread} {goal.purpose}"
         if is_deep:
             reason += f"; {deep.why_not(self.layers, chain)}"
         initializer = LecunNormal() if math.isclose(variance, 1.0) else VarianceScaling(variance)
@@ -340,29 +342,3 @@ def _usual_feed(graph: Graph, chain: Chain, operation: Operation, feed: Feed) ->
 
 def _axes(graph: Graph, operation: Operation) -> str:
     return next((use.axes for use in graph.uses[operation.weight] if use.operation == operation.index), "")
-
-
-def _origin(feed: Feed) -> str:
-    size = f"{feed.second_moment:.4g}"
-    if feed.doubt == "attention":
-        return f"fed by attention, which averages values of second moment {size}, so by at most that"
-    if feed.doubt:
-        size = f"about {size} (an estimate, with {feed.doubt} on the way)"
-    if feed.activation:
-        return f"fed by {feed.activation}, which passes on a second moment of {size}"
-    if feed.kind == "input":
-        known = "measured" if feed.measured else "assumed; pass a batch to measure it"
-        return f"fed by the data, second moment {size} ({known})"
-    if feed.kind == "norm":
-        return f"fed by a normalisation, second moment {size}"
-    source = {
-        "add": "a sum of branches",
-        "matmul": "a product of signals",
-        "multiply": "a product of branches",
-        "linear": "a linear layer",
-        "convolution": "a convolution",
-        "embedding": "a look-up table",
-        "concat": "signals put side by side",
-        "other": "an operation",
-    }
-    return f"fed by {source.get(feed.kind, feed.kind)}, second moment {size}"

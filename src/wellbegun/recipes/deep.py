@@ -50,7 +50,7 @@ def choose(layers: Layers, chain: Chain) -> Choice | None:
         return None
     activation = layers.activation(chain.activation)
     slope = odd_part_slope(activation)
-    if slope and _can_mirror(layers, chain):
+    if slope and can_mirror(layers, chain):
         return Choice(slope=slope)
     point = _critical_point(activation, chain.depth)
     return Choice(point=point) if point is not None and _all_have_biases(layers, chain) else None
@@ -201,7 +201,8 @@ def is_mostly_mean(layers: Layers, chain: Chain) -> bool:
     return at.variance < 0.5 * at.second
 
 
-def _can_mirror(layers: Layers, chain: Chain) -> bool:
+def can_mirror(layers: Layers, chain: Chain) -> bool:
+    """Whether every hidden layer of a chain has an even number of units."""
     hidden = zip(chain.operations, chain.activations, strict=True)
     return all(layers.matrix_shape(operation)[0] % 2 == 0 for operation, activation in hidden if activation)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wellbegun.errors import ArgumentError, PlanError
-from wellbegun.laws import Fans, Initializer, Law, Orthogonal, Patched, WithFans
+from wellbegun.laws import Fans, Initializer, Law, OrientedLaw, Orthogonal, Patched, WithFans
 from wellbegun.plans import Entry
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ def make_entry(graph: Graph, variable: Variable, proposal: Proposal, stream: str
         zero_row=next((use.padding_row for use in uses if use.padding_row is not None), None),
         uses=_repetitions(uses),
         persistent=variable.persistent,
+        lr_factor=proposal.lr_factor if variable.kind == "parameter" else 1.0,
+        decay_factor=proposal.decay_factor if variable.kind == "parameter" else 1.0,
+        eps_factor=proposal.eps_factor if variable.kind == "parameter" else 1.0,
     )
 
 
@@ -101,7 +104,11 @@ def _law(initializer: Initializer, variable: Variable, uses: tuple[Use, ...], fa
 
 
 def _in_blocks(law: Law, variable: Variable, uses: tuple[Use, ...]) -> Law:
-    """An orthogonal law of its own for each matrix that the tensor stacks: experts, heads, gates, q and k and v."""
+    """An orthogonal law of its own for each matrix that the tensor stacks (experts, heads, gates, q and k and v); a law
+    that tells rows from columns learns which of them the outputs are.
+    """
+    if isinstance(law, OrientedLaw) and any(use.inputs_first for use in uses):
+        return law.turned()
     if not isinstance(law, Orthogonal) or law.blocks > 1 or law.batch:
         return law
     stacked = next((len(use.axes) - len(use.axes.lstrip("b")) for use in uses if use.axes), 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ArgumentError, UnplannedError
 from wellbegun.graph.framework import require_torch
 from wellbegun.laws import Initializer
-from wellbegun.plans import Plan, Rule, assign_rules, make_rules
+from wellbegun.plans import Multiplier, Plan, Rule, assign_rules, make_rules
 from wellbegun.recipes.find import find_recipe
 from wellbegun.sampler import check_seed
 
@@ -80,12 +80,12 @@ def plan(
     entries = []
     for variable in graph.variables:
         rule = assigned.winners.get(variable.name)
-        proposal = _from_rule(rule) if rule is not None else proposals[variable.name]
+        proposal = proposals[variable.name] if rule is None else _from_rule(rule, proposals.get(variable.name))
         note = assigned.note(known[variable.name], proposal.initializer)
         if note:
             proposal = replace(proposal, reason=f"{proposal.reason}; {note}")
-        entries.append(make_entry(graph, variable, proposal, streams.get(variable.name, "")))
-    return Plan(tuple(entries), seed, policy.name)
+        entries.append(make_entry(graph, variable, proposal, streams.get(variable.name, proposal.stream)))
+    return Plan(tuple(entries), seed, policy.name, multipliers=_multipliers(policy, graph))
 
 
 def _proposals(policy: Recipe, graph: Graph, knowledge: Knowledge, ruled: Mapping[str, Rule]) -> dict[str, Proposal]:
@@ -108,11 +108,23 @@ def _proposals(policy: Recipe, graph: Graph, knowledge: Knowledge, ruled: Mappin
     return proposals | only
 
 
-def _from_rule(rule: Rule) -> Proposal:
+def _multipliers(policy: Recipe, graph: Graph) -> tuple[Multiplier, ...]:
+    """What a preset wants in the forward pass; other recipes are weights alone."""
+    from wellbegun.recipes.presets.preset import Preset
+
+    return policy.multipliers(graph) if isinstance(policy, Preset) else ()
+
+
+def _from_rule(rule: Rule, replaced: Proposal | None) -> Proposal:
+    """The user's weights; what the recipe says about their training stays."""
     from wellbegun.recipes.proposal import Proposal
 
     said = f"your {rule}"
-    return Proposal(rule.initializer, f"{said}: {rule.reason}" if rule.reason else said)
+    made = Proposal(rule.initializer, f"{said}: {rule.reason}" if rule.reason else said)
+    if replaced is None:
+        return made
+    factors = replaced.lr_factor, replaced.decay_factor, replaced.eps_factor
+    return replace(made, lr_factor=factors[0], decay_factor=factors[1], eps_factor=factors[2])
 
 
 def _streams(aliases: Mapping[str, str] | None, names: list[tuple[str, ...]]) -> dict[str, str]:

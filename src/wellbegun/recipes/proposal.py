@@ -20,6 +20,8 @@ class Proposal:
         reason: one sentence.
         source: paper or document.
         before, after: second moment that flows in, and the one aimed at.
+        lr_factor, decay_factor, eps_factor: what the optimizer's numbers are multiplied with for this parameter.
+        stream: name that keys the numbers, where two tensors are made of the same draw; "" for its own.
     """
 
     initializer: Initializer
@@ -27,6 +29,10 @@ class Proposal:
     source: str = ""
     before: float | None = None
     after: float | None = None
+    lr_factor: float = 1.0
+    decay_factor: float = 1.0
+    eps_factor: float = 1.0
+    stream: str = ""
 
 
 def as_proposal(author: Authorship, why: str, after: float | None = None) -> Proposal:

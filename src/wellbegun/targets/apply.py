@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ApplyError
 from wellbegun.graph.framework import check_module
 from wellbegun.laws import Initializer, Keep
-from wellbegun.plans import Entry, Plan, Rule
+from wellbegun.plans import Entry, Multiplier, Plan, Rule
 from wellbegun.recipes import plan as make_plan
 from wellbegun.targets.fit import check_device, check_fit, check_names, check_plan, present_entries
 from wellbegun.targets.job import Job
@@ -18,6 +18,7 @@ from wellbegun.targets.parametrised import refresh, set_parametrised
 from wellbegun.targets.parts import Part, fill_part, needs_whole
 from wellbegun.targets.state import State
 from wellbegun.targets.tensor import mark_changed
+from wellbegun.targets.unmet import warn_of_unmet
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,7 @@ class Applied:
         skipped: names of the model that the plan does not know (with strict=False).
         elsewhere: tensors of the plan that the model does not have (with stage=True).
         drawn_whole: tensors of which this process holds a part and had to draw all (laws that shape a whole matrix).
+        unmet: numbers that the recipe wants in the forward pass and that were not there when the plan was made.
     """
 
     written: int
@@ -44,6 +46,7 @@ class Applied:
     skipped: int = 0
     elsewhere: int = 0
     drawn_whole: int = 0
+    unmet: tuple[Multiplier, ...] = ()
 
 
 def apply(
@@ -76,6 +79,9 @@ def apply(
     Weights behind weight_norm become exactly what is planned (up to rounding), pruned ones the planned times the mask,
     those behind spectral_norm the planned ones up to their scale; the orthogonal parametrisation takes Orthogonal().
 
+    Where the recipe is more than weights (muP, DeepNorm) and the forward pass lacks a part of it, `apply` warns
+    (`UnmetMultiplierWarning`) before it writes, and says so in `unmet`.
+
     Args:
         plan: made for this model, or loaded; matched by name. Wrappers (torch.compile, DistributedDataParallel,
             activation checkpointing, PEFT, fully_shard) do not change names. Plan before sharding, or load one saved
@@ -106,7 +112,8 @@ def apply(
     job = Job(plan, state, entries, {}, kept)
     job = replace(job, sources={entry.name: job.names(entry)[0] for entry in entries})
     check_fit(job, overwrite)
-    return carry_out(job, where, skipped)
+    warn_of_unmet(plan)
+    return replace(carry_out(job, where, skipped), unmet=plan.unmet)
 
 
 def initialize(

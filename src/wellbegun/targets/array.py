@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Law, Patched
+from wellbegun.laws import Law, Patched, Stored
 from wellbegun.plans import Entry, Plan
 from wellbegun.sampler import SHARE, TILE, WORKERS, Draw, Stream, storage_type, type_name, write
 from wellbegun.targets.memory import check_strides
-from wellbegun.targets.patches import overlap, within
+from wellbegun.targets.patches import frame, overlap, stored_at, within
 from wellbegun.targets.rows import Offset, check_part, cut, pieces, rows_of
 from wellbegun.targets.storage import check_storage, store
 
@@ -53,6 +53,12 @@ def fill_array(
         _fill_points(out, *points, shape, offset)
         if master is not None:
             _fill_points(master, *points, shape, offset)
+    elif law.structured and law.apart and out.ndim and out.shape != shape:
+        part = _stretches(law, stream, out.shape, shape, offset)
+        drawn = part if out.dtype == np.float64 else part.astype(np.float32)
+        store(out, drawn, law)
+        if master is not None:
+            master[...] = drawn
     elif law.structured:
         exact = out.dtype.kind in "biuc"  # stored whole numbers, which float32 would round, and complex ones
         precision = out.dtype if exact or out.dtype == np.float64 else np.float32
@@ -161,6 +167,22 @@ def _fill_through_buffers(stack: Array, draw: Draw, stream: Stream, start: int, 
     return WORKERS.share(fill_piece, list(pieces(stack, start, step, SHARE)))
 
 
+def _stretches(
+    law: Law, stream: Stream, part: tuple[int, ...], shape: tuple[int, ...], offset: Offset
+) -> NDArray[np.float64]:
+    """Return a part of a law whose elements are computed from their indices, run by run."""
+    values = np.empty(part, np.float64)
+    for index, start, step in rows_of(part, shape, offset):
+        stack = values[index]
+        run = stack.size // len(stack)
+        if step == run:
+            stack.reshape(-1)[:] = law.stretch(stream, shape, start, stack.size)
+            continue
+        for number, row in enumerate(stack.reshape(len(stack), run)):
+            row[:] = law.stretch(stream, shape, start + number * step, run)
+    return values
+
+
 def _fill_points(out: Array, indices: NDArray[np.int64], value: float, shape: tuple[int, ...], offset: Offset) -> None:
     """Write zeros, and the value at those of the logical tensor's flat indices that lie in this part."""
     out[...] = 0
@@ -195,7 +217,7 @@ def _fill_patched(
             if found is not None:
                 part, corner = found
                 inner = None if master is None else master[part]
-                patched += fill_array(out[part], patch, stream, shape, corner, None, inner)
+                patched += fill_array(out[part], patch, stream, *frame(patch, region, shape, corner), None, inner)
             continue
         for first in range(0, out.size, SHARE):
             start = offset + first
@@ -205,6 +227,9 @@ def _fill_patched(
             index = np.unravel_index(first + np.flatnonzero(inside), out.shape)
             for target in (out, master):
                 if target is not None:
+                    if isinstance(patch, Stored):
+                        target[index] = stored_at(patch, region, shape, start + np.flatnonzero(inside))
+                        continue
                     drawn = np.empty(len(inside), target.dtype)
                     fill_array(drawn, patch, stream, shape, start)
                     target[index] = drawn[inside]

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from wellbegun.laws import (
     Computed,
     DeltaOrthogonal,
+    IndexedLaw,
     Law,
     MeanCompensation,
     MirroredOrthogonal,
     Orthogonal,
     Patched,
+    PerChannel,
 )
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.array import fill_entry
@@ -167,7 +169,9 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
 def _tolerance(law: Law) -> float:
     if isinstance(law, Patched):
         return max(_tolerance(law.base), *(_tolerance(patch) for _, patch in law.patches), 0.0)
-    inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed
+    if isinstance(law, PerChannel):
+        return _tolerance(law.base)
+    inexact = Orthogonal | MirroredOrthogonal | DeltaOrthogonal | MeanCompensation | Computed | IndexedLaw
     return TOLERANCE if isinstance(law, inexact) else 0.0
 
 

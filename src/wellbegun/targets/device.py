@@ -11,7 +11,7 @@ from wellbegun.sampler import SHARE, Draw, Stream, storage_type
 from wellbegun.sampler.gpu import STORAGE, fill_device
 from wellbegun.targets.array import Array, fill_array
 from wellbegun.targets.device_orthogonal import fill_orthogonal
-from wellbegun.targets.patches import overlap
+from wellbegun.targets.patches import frame, overlap
 from wellbegun.targets.rows import Offset, check_part, pieces, rows_of
 from wellbegun.targets.storage import check_storage
 from wellbegun.targets.tensor import tensor_array, type_name
@@ -56,7 +56,8 @@ def fill_on_device(
             if found is not None:
                 inside, place = found
                 inner = None if master is None else master[inside]
-                patched += fill_on_device(plain[inside], patch, stream, shape, place, None, inner)
+                framed = frame(patch, region, shape, place)
+                patched += fill_on_device(plain[inside], patch, stream, *framed, None, inner)
         return patched if law.keeps else tensor.numel()
     if isinstance(law, Orthogonal) and name in STORAGE and part == shape:
         drawn = plain if master is None else master

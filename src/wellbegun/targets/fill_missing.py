@@ -15,6 +15,7 @@ from wellbegun.targets.materialise import same_memory
 from wellbegun.targets.parametrised import estimate_singular_vectors, refresh
 from wellbegun.targets.parts import has_no_values, local_tensors
 from wellbegun.targets.state import State
+from wellbegun.targets.unmet import warn_of_unmet
 
 if TYPE_CHECKING:
     import torch
@@ -93,6 +94,7 @@ def fill_missing(
         raise ApplyError("it is not clear what to write, nothing was written:\n  " + "\n  ".join(problems))
     job = Job(plan, state, entries, sources, frozenset(kept))
     check_fit(job, overwrite)
+    warn_of_unmet(plan)
     done = carry_out(job, where, skipped)
     for entry in stale:
         weight = state.slots[sources[entry.name]].weight

@@ -57,11 +57,7 @@ def check_not_flat(model: torch.nn.Module, purpose: str) -> None:
     Raises:
         ApplyError: a unit of FSDP1 in it is flat.
     """
-    module = sys.modules.get("torch.distributed.fsdp")
-    if module is None:
-        return
-    found = [name for name, unit in model.named_modules() if _is_flat(unit, module)]
-    flat = [name.replace("_fsdp_wrapped_module.", "") or "the model" for name in found]
+    flat = flat_units(model)
     if flat:
         more = f" and {len(flat) - 3} more" if len(flat) > 3 else ""
         raise ApplyError(
@@ -70,6 +66,15 @@ def check_not_flat(model: torch.nn.Module, purpose: str) -> None:
             "written. Apply the plan before wrapping the model (to the same plan and seed on every process), or shard "
             "with torch.distributed.fsdp.fully_shard (FSDP2), to which a plan is applied afterwards"
         )
+
+
+def flat_units(model: torch.nn.Module) -> list[str]:
+    """Return the names of the units of FSDP1 whose parameters are flat."""
+    module = sys.modules.get("torch.distributed.fsdp")
+    if module is None:
+        return []
+    found = [name for name, unit in model.named_modules() if _is_flat(unit, module)]
+    return [name.replace("_fsdp_wrapped_module.", "") or "the model" for name in found]
 
 
 def _is_flat(unit: torch.nn.Module, module: Any) -> bool:
@@ -85,7 +90,7 @@ def managed_parameters(model: torch.nn.Module) -> dict[tuple[int, str], Managed]
     """Return {(identity of the module, attribute): FSDP2's records} of the parameters that are under fully_shard."""
     kind: Any = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", ())
     found: dict[tuple[int, str], Managed] = {}
-    for module in model.modules():
+    for module in model.modules() if kind else ():
         for group in _groups(module) if isinstance(module, kind) else ():
             for parameter in group.fsdp_params:
                 place, managed = parameter._module_info, Managed(group, parameter)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wellbegun.errors import ArgumentError
-from wellbegun.laws import Law, Patched
+from wellbegun.laws import Law, Patched, Stored
 from wellbegun.plans import Entry, Plan
 from wellbegun.targets.array import fill_entry
 from wellbegun.targets.patches import overlap_size
@@ -130,8 +130,9 @@ def has_no_values(tensor: torch.Tensor) -> bool:
 def needs_whole(law: Law) -> bool:
     """Whether drawing a part of a law takes the memory and the work of the whole tensor."""
     if isinstance(law, Patched):
-        return needs_whole(law.base) or any(needs_whole(patch) for _, patch in law.patches)
-    return law.structured or law.companion is not None
+        drawn = [patch for _, patch in law.patches if not isinstance(patch, Stored)]
+        return needs_whole(law.base) or any(needs_whole(patch) for patch in drawn)
+    return (law.structured and not law.apart) or law.companion is not None
 
 
 def fill_part(part: Part, plan: Plan, entry: Entry) -> int:

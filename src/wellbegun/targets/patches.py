@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from wellbegun.laws import Law, Stored
 from wellbegun.targets.rows import Offset
 
 Region = tuple[tuple[int, int], ...]
@@ -38,6 +39,28 @@ def overlap(
     edges += whole[len(region) :]
     index = tuple(slice(start - first, stop - first) for (start, stop), first in zip(edges, offset, strict=True))
     return index, tuple(start for start, _ in edges)
+
+
+def frame(
+    patch: Law, region: Region, shape: tuple[int, ...], corner: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shape that a patch's numbers lie in, and a corner there: stored numbers have the region's shape."""
+    if not isinstance(patch, Stored):
+        return shape, corner
+    whole = (*region, *((0, size) for size in shape[len(region) :]))
+    sizes = tuple(stop - start for start, stop in whole)
+    return sizes, tuple(place - start for place, (start, _) in zip(corner, whole, strict=True))
+
+
+def stored_at(patch: Stored, region: Region, shape: tuple[int, ...], indices: NDArray[np.intp]) -> NDArray[np.generic]:
+    """Return the stored numbers of a patch at flat indices of the tensor, all of them in its region."""
+    sizes, _ = frame(patch, region, shape, (0,) * len(shape))
+    starts = [start for start, _ in region] + [0] * (len(shape) - len(region))
+    places = np.unravel_index(indices, shape)
+    chosen: NDArray[np.generic] = patch.values.reshape(sizes)[
+        tuple(place - start for place, start in zip(places, starts, strict=True))
+    ]
+    return chosen
 
 
 def within(region: Region, shape: tuple[int, ...], first: int, count: int) -> NDArray[np.bool_] | None:

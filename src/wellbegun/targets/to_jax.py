@@ -202,4 +202,4 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 def _shapes_all(law: Law, shape: tuple[int, ...]) -> bool:
     """Whether a part of the tensor cannot be computed without the whole."""
     base = law.base if isinstance(law, Patched) else law
-    return base.structured and base.points(shape) is None
+    return base.structured and not base.apart and base.points(shape) is None

@@ -15,7 +15,8 @@ class Fault:
     Attributes:
         kind: "values" (not the planned ones), "non-finite", "tie" (torn), "replicas" (processes that should hold the
             same do not), "copies" (numbers of one tensor, or of one process's part, found in another), "layout" (a
-            tensor of another shape, or a part whose place is not known), "missing" (from the plan or from the model).
+            tensor of another shape, or a part whose place is not known), "missing" (from the plan or from the model),
+            "multiplier" (a number that the plan wants in the forward pass, and that is not there).
         name: the tensor.
         message: what is wrong, with numbers.
         ranks: processes where it is; empty if there is only one.

@@ -25,6 +25,7 @@ from wellbegun.targets.replicas import differing, exchanged, world_size
 from wellbegun.targets.state import State
 from wellbegun.targets.storage import check_storage
 from wellbegun.targets.tensor import check_class, type_name
+from wellbegun.targets.unmet import multiplier_faults
 from wellbegun.targets.verification import Fault, Verification
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def verify(
     names: Mapping[str, str] | None = None,
     regions: Mapping[str, tuple[slice, ...]] | None = None,
     group: Any = None,
+    inputs: Any = None,
 ) -> Verification:
     """Check that a model holds what was planned, before the first step, and that processes agree.
 
@@ -66,6 +68,8 @@ def verify(
         model: sharded or not.
         strict, stage, names, regions: as for `apply`.
         group: of the processes that hold the model; all of them if left out.
+        inputs: as for `wb.plan`. With them the forward pass is traced again, and the multipliers that the plan wants
+            are looked for; without, those count that were there when the plan was made.
 
     Raises:
         ArgumentError: no plan, or `names` or `regions` name what is not there.
@@ -78,6 +82,7 @@ def verify(
     except ApplyError as error:
         lines = str(error).splitlines()[1:]
         faults += [_missing(line.strip()) for line in lines if line.startswith("  ")]
+    faults += multiplier_faults(plan, model, inputs)
     entries = present_entries(plan, state)
     job = Job(plan, state, entries, {}, frozenset())
     seen = _Seen(blocks_left=BLOCKS // world_size(group))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wellbegun.errors import ArgumentError, CalibrationError, TraceError, WellbegunError
+from wellbegun.errors import ArgumentError, CalibrationError
 from wellbegun.graph.framework import check_module
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
+from wellbegun.tuning.batch import read_batch
+from wellbegun.tuning.notes import marked, with_note
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,14 @@ def calibrate(
     It looks at the variance; a target is a second moment E y², mean included. They agree where weights have mean zero
     and biases are zero, up to the scatter of a finite width; `centred=True` measures the variance as LSUV does.
 
+    Need: scales measured on data or gradients
+    Formula: W_l becomes W_l·sqrt(target_l / E y_l²), layer by layer in one forward pass, with y_l the result of the
+        operation behind all corrections before it; with `centred=True` Var y_l stands for E y_l².
+    Use it for: networks and data that no formula knows: sums of branches, pooling, attention, inputs of odd sizes. With
+        orthogonal laws and target=1 it is LSUV.
+    Not for: layers in front of a batch or layer normalisation, which undoes it; batches of a few rows, or noise in
+        place of data.
+
     A weight used several times gets its factor at the first use whose input is not zero. If its entry says so (`uses`
     above 1, with `before`), the ratio of output to input is corrected, not the output alone.
 
@@ -66,18 +75,24 @@ def calibrate(
         ApplyError: the plan is for another model.
         CalibrationError: a layer is dead: its result is zero or not finite, whatever the factor.
         TraceError: the model's forward pass fails; its own error is given.
+
+    Source: Mishkin and Matas (2016), "All you need is a good init", algorithm 1, in one pass instead of repeated ones.
     """
     model = check_module(model, "calibrating a plan")
-    arguments, keywords, hint = _inputs(batch)
+    read = read_batch(batch)
     if not isinstance(centred, bool):
         raise ArgumentError(f"centred must be True or False, got {centred!r}")
     targets = _targets(plan, target)
+    import torch
+
     from wellbegun.tuning.correction import Correction
+    from wellbegun.tuning.running import forward, on_values
     from wellbegun.tuning.values import by_every_name, planned_values
 
     values = planned_values(plan, model)
     correction = Correction(plan, values, targets, centred=centred, ratios=target is None)
-    _run(model, by_every_name(plan, values, model), arguments, keywords, correction, plan.seed, hint)
+    with on_values(model, by_every_name(plan, values, model), plan.seed), torch.no_grad(), correction:
+        forward(model, read)
     for weight in correction.weights.values():
         if weight.starved and weight.reached is None:
             place = f" behind {weight.behind}" if weight.behind else ""
@@ -85,10 +100,8 @@ def calibrate(
                 f"{weight.name}: every value that reaches it on this batch is zero, so nothing can be measured; look "
                 f"at what lies in front of it{place} (dead units, a law of zeros, a batch of zeros)"
             )
-    size = _count(arguments, keywords)
-    entries = tuple(_entry(entry, correction.weights.get(entry.name), targets, size, centred) for entry in plan)
-    recipe = plan.recipe if plan.recipe.endswith(SUFFIX) else plan.recipe + SUFFIX
-    return replace(plan, entries=entries, recipe=recipe)
+    entries = tuple(_entry(entry, correction.weights.get(entry.name), targets, read.size, centred) for entry in plan)
+    return replace(plan, entries=entries, recipe=marked(plan.recipe, SUFFIX))
 
 
 def _targets(plan: Plan, target: float | None) -> dict[str, float]:
@@ -142,9 +155,9 @@ def _entry(
         elif weight is not None and isinstance(entry.law, Keep):
             note = "left as it is by calibration: the plan keeps its own value"
         measured = None if weight is None else weight.second_moment
-        return replace(entry, reason=_with(entry.reason, note), measured=measured)
+        return replace(entry, reason=with_note(entry.reason, note), measured=measured)
     if weight is None or weight.reached is None:
-        return replace(entry, reason=_with(entry.reason, "not calibrated: no product with it ran on the batch"))
+        return replace(entry, reason=with_note(entry.reason, "not calibrated: no product with it ran on the batch"))
     law = entry.law.scaled(weight.factor)
     inputs = "a batch" if size is None else f"a batch of {size}"
     what = "variance" if centred else "second moment"
@@ -154,87 +167,5 @@ def _entry(
         note += f" where {weight.ratio:.4g} times as much flows in as planned"
     if weight.later:
         note += f" at the first of {1 + len(weight.later)} uses, {weight.later[-1]:.4g} at the last"
-    reason = _with(entry.reason, note)
+    reason = with_note(entry.reason, note)
     return replace(entry, law=law, initializer=repr(law), reason=reason, measured=weight.second_moment)
-
-
-def _with(reason: str, note: str) -> str:
-    return f"{reason}; {note}" if note and not reason.endswith(note) else reason
-
-
-def _run(
-    model: torch.nn.Module,
-    state: dict[str, torch.Tensor],
-    arguments: tuple[Any, ...],
-    keywords: dict[str, Any],
-    correction: Any,
-    seed: int,
-    hint: str,
-) -> None:
-    """One forward pass on other values; nothing of the model or of the process is changed afterwards."""
-    import torch
-
-    from wellbegun.graph.parametrised import find_parametrised
-    from wellbegun.graph.stage import attributes_kept, put_tensors
-    from wellbegun.tuning.surroundings import plain_kernels, seeded
-
-    with ExitStack() as surroundings:
-        surroundings.enter_context(attributes_kept(model))
-        surroundings.enter_context(seeded(seed, state.values()))
-        surroundings.enter_context(plain_kernels(model))
-        surroundings.enter_context(torch.no_grad())
-        for module in model.modules():  # not model.eval(), which some classes override with more than a flag
-            module.training = False
-        try:
-            put_tensors(model, state)
-            for weight in list(find_parametrised(model)):
-                if weight.kind != "prune":  # whose mask lies on what is planned
-                    weight.show()
-            with correction:
-                model(*arguments, **keywords)
-        except WellbegunError:
-            raise
-        except Exception as error:
-            raise TraceError(_failure(model, arguments, keywords, error) + hint) from error
-
-
-def _failure(model: torch.nn.Module, arguments: Any, keywords: Any, error: Exception) -> str:
-    import torch
-    from torch.utils._pytree import tree_leaves
-
-    shapes = [f"{tuple(leaf.shape)}" for leaf in tree_leaves((arguments, keywords)) if isinstance(leaf, torch.Tensor)]
-    return f"{type(model).__name__} fails on inputs of shape {', '.join(shapes)}: {type(error).__name__}: {error}"
-
-
-def _inputs(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any], str]:
-    """Positional and keyword arguments of the forward pass, and what may be wrong with them if it fails."""
-    import torch
-    from torch.utils._pytree import tree_leaves, tree_map_only
-
-    hint = ""
-    if isinstance(batch, Mapping):  # some mappings, such as those of tokenizers, are opaque to tree functions
-        batch = dict(batch)
-    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], torch.Tensor):
-        inputs = batch[0]
-        batch = dict(inputs) if isinstance(inputs, Mapping) else inputs
-        hint = "; a pair is read as (inputs, targets): two inputs go by name in a dictionary"
-    tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)]
-    if not tensors or any(leaf.is_meta for leaf in tensors):
-        raise ArgumentError(
-            f"batch must hold real inputs to measure on, got {batch if not tensors else 'meta tensors'}"
-        )
-    # a forward may write into its inputs, which are the caller's; one tensor in two places stays one tensor
-    copies = {id(leaf): leaf.detach().clone() for leaf in tensors}
-    batch = tree_map_only(torch.Tensor, lambda leaf: copies[id(leaf)], batch)
-    if isinstance(batch, dict):
-        return (), batch, hint
-    return (tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)), {}, hint
-
-
-def _count(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int | None:
-    """The number of inputs in the batch: the first size of the first tensor."""
-    import torch
-    from torch.utils._pytree import tree_leaves
-
-    leaves = tree_leaves((arguments, keywords))
-    return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)

@@ -192,7 +192,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _scale(self, owner: str, factor: float) -> None:
         """Multiply a weight, wherever it is kept; the mean part of its bias follows."""
         for name, law in self._compensating.get(owner, {}).items():
-            shift = (factor - 1) * _mean_part(self._values[owner], law)
+            shift = (factor - 1) * mean_part(self._values[owner], law)
             for values in self._origins.parameters.alive(name):
                 values.add_(shift)
         for values in self._origins.parameters.alive(owner):
@@ -204,7 +204,7 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         law = self._compensating.get(owner, {}).get(name or "")
         if bias is None or law is None:
             return None
-        return _mean_part(self._values[owner], law).reshape(bias.shape)
+        return mean_part(self._values[owner], law).reshape(bias.shape)
 
     def _bias(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], product: torch.Tensor
@@ -281,6 +281,6 @@ class Correction(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return args[0].copy_(whole) if func._schema.is_mutable else whole
 
 
-def _mean_part(weight: torch.Tensor, law: MeanCompensation) -> torch.Tensor:
+def mean_part(weight: torch.Tensor, law: MeanCompensation) -> torch.Tensor:
     """-mean·(sums of the weight over its inputs), as `MeanCompensation` has it."""
     return -law.mean * weight.double().sum(0 if law.inputs_first else 1)

@@ -12,7 +12,7 @@ MEANS = ("signal", "mean", "activated", "gradient", "weight_gradient", "dead", "
 
 def agreed(answers: list[Any]) -> Any:
     """What all processes say; nan is equal to nan in text."""
-    assert len(answers) == 2
+    assert len(answers) in (2, 4)
     for key in ("facts", "findings", "source", "text"):
         assert repr(answers[0][key]) == repr(answers[1][key])
     return answers[0]
@@ -148,3 +148,68 @@ def test_a_repair_mends_all_processes(pair: Any, layout: str) -> None:
     before, after = (agreed([answer[at] for answer in answers]) for at in range(2))
     assert "2.weight" in {finding["layer"] for finding in before["findings"] if finding["kind"] == "non-finite"}
     assert not {finding["kind"] for finding in after["findings"]} & {"non-finite", "replicas"}
+
+
+def test_shards_that_wait_in_the_processors_memory_are_put_together(pair: Any) -> None:
+    answers = pair.run("diagnosed", kind="mlp", layout="fsdp offloaded")
+    together, alone = agreed(answers)["facts"], pair.run("alone", kind="mlp")[0]["facts"]
+    assert all(answer["kept"] and answer["trains"] for answer in answers)
+    same_means(together, alone)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "gpt"])
+@pytest.mark.slow
+def test_sharded_replicas_are_one_model(four: Any, kind: str) -> None:
+    """HSDP: two replicas, each sharded over two processes."""
+    answers = four.run("diagnosed", kind=kind, layout="hsdp")
+    together, alone = agreed(answers)["facts"], four.run("alone", kind=kind)[0]["facts"]
+    assert len(answers) == 4
+    assert all(answer["kept"] and answer["trains"] for answer in answers)
+    assert agreed(answers)["source"].endswith("on 4 processes")
+    same_means(together, alone)
+    assert together["differing"] == {}
+
+
+@pytest.mark.slow
+def test_a_shard_that_differs_between_replicas_is_found_by_all(four: Any) -> None:
+    name = "layers.1.mlp.up.weight"
+    findings = agreed(four.run("diagnosed", kind="gpt", layout="hsdp", fault="nan", name=name))["findings"]
+    kinds = {finding["kind"]: finding for finding in findings if finding["layer"] == name}
+    assert kinds["non-finite"]["level"] == "error"
+    assert kinds["replicas"]["level"] == "error"
+    assert "(rank 2, 3)" in kinds["replicas"]["message"]  # the replica that the last process is a part of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", [(2,), (2, 1)])
+def test_each_stage_of_a_pipeline_is_a_model_of_its_own(four: Any, grid: tuple[int, ...]) -> None:
+    """Its processes ask each other, and not those of the other stage."""
+    answers = four.run("staged", grid=grid)
+    for number, names in enumerate((["0.weight"], ["2.weight", "4.weight"])):
+        mine = [answer for answer in answers if answer["stage"] == number]
+        together, alone = agreed(mine)["facts"], mine[0]["alone"]["facts"]
+        assert [layer["name"] for layer in together["layers"]] == names
+        assert agreed(mine)["source"].endswith("on 2 processes")
+        for one, whole in zip(together["layers"], alone["layers"], strict=True):
+            assert near(one["signal"], whole["signal"])
+            assert near(one["gradient"], whole["gradient"]) or not number  # without targets, along random signs
+
+
+def test_a_stage_is_refused_and_its_module_is_not(pair: Any) -> None:
+    for answer, (words, found) in zip(("a batch of 40",) * 2, pair.run("stage"), strict=True):
+        assert words.startswith("a stage of a pipeline is no model: pass stage.submod")
+        assert found["source"] == answer
+
+
+@pytest.mark.parametrize(("layout", "words"), [("zero", "ZeRO-3 has cut 6 parameters"), ("fsdp1", "(FSDP1)")])
+def test_pieces_that_only_others_can_put_together_are_refused(pair: Any, layout: str, words: str) -> None:
+    for answer in pair.run("in_pieces", layout=layout):
+        assert words in answer
+        assert "with the same plan applied" in answer
+
+
+def same_means(together: Any, alone: Any) -> None:
+    for mine, whole in zip(together["layers"], alone["layers"], strict=True):
+        for name in MEANS:
+            assert near(mine[name], whole[name]), (mine["name"], name)
+    assert near(together["loss"], alone["loss"])

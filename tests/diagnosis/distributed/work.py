@@ -10,7 +10,8 @@ import torch
 import torch.distributed as processes
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
+from torch.distributed.pipelining import PipelineStage
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
@@ -43,13 +44,34 @@ def laid_out(model: nn.Module, layout: str) -> nn.Module:
         return model
     if layout == "ddp":
         return nn.parallel.DistributedDataParallel(model)
+    if layout == "fsdp1":
+        return FullyShardedDataParallel(model, device_id=torch.device("cpu"))
+    if layout == "zero":
+        for parameter in model.parameters():
+            _cut(parameter)
+        return model
     mesh = init_device_mesh("cpu", (processes.get_world_size(),))
+    if layout == "hsdp":
+        mesh = init_device_mesh("cpu", (2, processes.get_world_size() // 2), mesh_dim_names=("replicate", "shard"))
     if layout == "tp":
         return parallelize_module(model, mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
-    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16 if layout == "fsdp bfloat16" else None)
+    options: dict[str, Any] = {"mesh": mesh}
+    if layout == "fsdp bfloat16":
+        options["mp_policy"] = MixedPrecisionPolicy(param_dtype=torch.bfloat16)
+    if layout == "fsdp offloaded":
+        options["offload_policy"] = CPUOffloadPolicy(pin_memory=False)
     for part in model.layers.values() if hasattr(model, "layers") else [model[0], model[2]]:
-        fully_shard(part, mesh=mesh, mp_policy=policy)
-    return fully_shard(model, mesh=mesh, mp_policy=policy)
+        fully_shard(part, **options)
+    return fully_shard(model, **options)
+
+
+def _cut(parameter: Any) -> None:
+    """Leave this process a flat piece, as DeepSpeed's ZeRO-3 does, under its names."""
+    size, number = processes.get_world_size(), parameter.numel()
+    flat = parameter.detach().reshape(-1)
+    parameter.ds_tensor = torch.nn.functional.pad(flat, (0, -number % size)).chunk(size)[processes.get_rank()].clone()
+    parameter.ds_shape, parameter.ds_numel = parameter.shape, number
+    parameter.data = torch.empty(0)
 
 
 def local(tensor: torch.Tensor) -> torch.Tensor:
@@ -145,6 +167,51 @@ def gathered() -> Answer:
     model.reshard()
     model(mine(inputs)).mean().backward()
     return answer
+
+
+def staged(grid: tuple[int, ...]) -> Answer:
+    """Diagnose the two stages of a pipeline, each under FSDP2 on the processes of its own, side by side.
+
+    grid: processes for each stage, over one dimension of a mesh or two.
+    """
+    model, inputs, targets = build("mlp")
+    names = ("replicate", "shard")[-len(grid) :]
+    mesh = init_device_mesh("cpu", (2, *grid), mesh_dim_names=("stage", *names))
+    stage, size = mesh.get_local_rank("stage"), processes.get_world_size() // 2
+    place = processes.get_rank() % size
+    passed = model[:2](inputs).detach() if stage else inputs
+    part = model[2:] if stage else model[:2]
+    answer: Answer = {"stage": stage}
+    if not place:
+        answer["alone"] = found_in(wb.diagnose(part, (passed, targets) if stage else passed))
+    processes.barrier()
+    fully_shard(part, mesh=mesh[names])
+    mine = passed.chunk(size)[place]
+    found = wb.diagnose(part, (mine, targets.chunk(size)[place]) if stage else mine)
+    return answer | found_in(found)
+
+
+def stage() -> tuple[str, Answer]:
+    """Diagnose a stage as torch's pipelines hold it: the stage is refused, its module is a model as others."""
+    model, inputs, _ = build("mlp")
+    rank = processes.get_rank()
+    part = model[2:] if rank else model[:2]
+    made = PipelineStage(part, rank, 2, torch.device("cpu"))
+    passed = model[:2](inputs).detach() if rank else inputs
+    return refused(made, passed), found_in(wb.diagnose(made.submod, passed))
+
+
+def refused(model: Any, batch: Any) -> str:
+    try:
+        wb.diagnose(model, batch)
+    except wb.errors.ArgumentError as error:
+        return str(error)
+    return ""
+
+
+def in_pieces(layout: str) -> str:
+    model, inputs, targets = build("mlp")
+    return refused(laid_out(model, layout), (mine(inputs), mine(targets)))
 
 
 def failing() -> str:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from wellbegun.diagnosis import findings
+from wellbegun.diagnosis.causes import CAUSES, NO_CAUSES
 
 from .faults import FAULTS
 
@@ -39,3 +40,11 @@ def test_every_file_is_in_the_registry() -> None:
 def test_every_kind_is_planted() -> None:
     planted = {kind for fault in FAULTS for kind in fault.kinds}
     assert kinds() - planted - {"unused"} == ELSEWHERE
+
+
+def test_every_kind_explains_a_failure_or_is_known_to_explain_none() -> None:
+    """The sentences of `wellbegun compare` come from here: a new kind has to say which it is."""
+    assert set(CAUSES) | NO_CAUSES == kinds() | {"unused"}
+    assert not set(CAUSES) & NO_CAUSES
+    assert len(set(CAUSES.values())) == len(CAUSES)
+    assert next(iter(CAUSES)) == "non-finite"  # everything else is measured on numbers that are none

@@ -5,8 +5,8 @@ from torch import nn
 
 import wellbegun as wb
 from wellbegun.errors import ArgumentError, UnknownNameError
-from wellbegun.recipes.cards import all_cards, find_card
 from wellbegun.recipes.presets import PRESETS
+from wellbegun.tuning.cards import all_cards, find_card
 
 
 def plan(recipe: str) -> wb.Plan:

@@ -21,10 +21,18 @@ def find(facts: Facts) -> list[Finding]:
     if lost:
         message = f"{_of(len(lost), len(facts.layers))} a gradient of exactly zero, {lost[0].name} first"
         remedy = "no step will ever change them all: draw the weights at random"
-        behind = facts.layers[facts.layers.index(lost[0]) :]
+        at = facts.layers.index(lost[0])
+        behind = facts.layers[at:]
         zero = {tensor.name for tensor in facts.tensors if tensor.zero == 1.0}
         mended = [layer for layer in behind if layer in lost or layer.name in zero]
-        found.append(Finding("no gradient", "error", lost[0].name, message, remedy, weights_of(facts, mended)))
+        weights = weights_of(facts, mended)
+        if lost[0].inflow == 0 and not any(layer.signal == 0 for layer in facts.layers[:at]):
+            message += ": all that flows into it is zero, and no weight before it is the reason"
+            remedy = (
+                "fill what is zero in front of it: a table or buffer that is to be loaded or set from data, a batch"
+            )
+            weights = ()
+        found.append(Finding("no gradient", "error", lost[0].name, message, remedy, weights))
     waiting = [layer for layer in without if layer.waits_for]
     if waiting:
         first = waiting[0]

@@ -35,7 +35,7 @@ def find(facts: Facts) -> list[Finding]:
 def _signal(facts: Facts) -> list[Finding]:
     # the scale before a normalisation means nothing, and a zero that training leaves is no sign of decay
     way = [x for x in facts.hidden if not x.normalised and not x.starts_at_zero and not x.branch]
-    if len(way) < 2 or not math.isfinite(way[-1].signal) or not math.isfinite(way[0].signal):
+    if len(way) < 2 or not all(math.isfinite(layer.signal) for layer in way):
         return []
     if way[-1].signal == 0:
         before, first = next((a, b) for a, b in pairwise([way[0], *way]) if b.signal == 0)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.lab.network import ACTIVATIONS, PlainMLP
+from wellbegun.lab.networks.cnn import PlainCNN
+from wellbegun.lab.networks.recurrent import LSTM
+from wellbegun.lab.networks.residual import Residual
+from wellbegun.lab.networks.siren import Siren
+from wellbegun.lab.networks.transformer import CharacterGPT, VisionTransformer
 from wellbegun.lab.task import Task
 
 Suit = tuple[str, str]
@@ -21,6 +27,7 @@ IMAGES: tuple[Suit, ...] = (("classes", "image"),)
 FIELDS: tuple[Suit, ...] = (("field", "vector"),)
 MASKS: tuple[Suit, ...] = (("mask", "image"),)
 TOKENS: tuple[Suit, ...] = (("tokens", "tokens"),)
+_ANY = VECTORS + IMAGES + MASKS + FIELDS
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,8 @@ class NetworkEntry:
         summary: what it is, in a few words.
         suits: the tasks that it fits.
         build: (task, depth=, width=, activation=, ...) to the module; what comes after are its own options.
-        ensembles: whether copies may train side by side; not with layers that keep statistics of the batch.
+        ensembles: whether copies train side by side as one program. Fused attention and LSTMs have no rule for that in
+            torch: it loops over the copies and warns.
     """
 
     name: str
@@ -44,7 +52,7 @@ class NetworkEntry:
     @property
     def options(self) -> tuple[str, ...]:
         """Arguments besides the task, depth, width and activation."""
-        common = ("task", "depth", "width", "activation")
+        common = ("task", "depth", "width", "activation", "norm")
         return tuple(name for name in inspect.signature(self.build).parameters if name not in common)
 
 
@@ -109,5 +117,14 @@ def _mlp(task: Task, *, depth: int, width: int, activation: str) -> torch.nn.Mod
 
 NETWORKS: dict[str, NetworkEntry] = {
     entry.name: entry
-    for entry in (NetworkEntry("mlp", "linear layers, no norms, no shortcuts", VECTORS + IMAGES + FIELDS, _mlp),)
+    for entry in (
+        NetworkEntry("mlp", "linear layers, no norms, no shortcuts", VECTORS + IMAGES + FIELDS, _mlp),
+        NetworkEntry("cnn", "convolutions of 3×3, no norms, no shortcuts", IMAGES + MASKS, PlainCNN),
+        NetworkEntry("residual", "blocks with shortcuts and no norms", _ANY, partial(Residual, norm=False)),
+        NetworkEntry("residual-norm", "blocks with shortcuts, a norm in each", _ANY, partial(Residual, norm=True)),
+        NetworkEntry("vit", "a transformer over patches", IMAGES, VisionTransformer, False),
+        NetworkEntry("gpt", "a transformer that looks back only", TOKENS, CharacterGPT, False),
+        NetworkEntry("lstm", "recurrent over characters or an image's rows", TOKENS + IMAGES, LSTM, False),
+        NetworkEntry("siren", "sines of linear layers", FIELDS, Siren),
+    )
 }

@@ -9,14 +9,67 @@ from typing import Any
 
 from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.laws import Card
+from wellbegun.recipes.presets.analytic import GainBackward, GainForward
+from wellbegun.recipes.presets.autoinit import AutoInit
+from wellbegun.recipes.presets.blocks import Mitchell, SmallInit
+from wellbegun.recipes.presets.branch_gates import LayerScale, SkipInit
+from wellbegun.recipes.presets.completep import CompleteP
+from wellbegun.recipes.presets.critical import Critical, MeanCompensated, StableCritical
+from wellbegun.recipes.presets.deepnorm import DeepNorm
+from wellbegun.recipes.presets.finer import Finer
+from wellbegun.recipes.presets.fixup import Fixup
 from wellbegun.recipes.presets.frameworks import Keras, TorchDefault
+from wellbegun.recipes.presets.idinit import IdInit
+from wellbegun.recipes.presets.looks_linear import LooksLinear
+from wellbegun.recipes.presets.mamba import Mamba
+from wellbegun.recipes.presets.memory import Chrono, ForgetBias, Irnn
+from wellbegun.recipes.presets.mup import Mup
 from wellbegun.recipes.presets.ppo import Ppo
 from wellbegun.recipes.presets.preset import Preset
+from wellbegun.recipes.presets.prior import Prior
+from wellbegun.recipes.presets.scaled_residual import ScaledResidual
+from wellbegun.recipes.presets.selu import Selu
 from wellbegun.recipes.presets.siren import Siren
+from wellbegun.recipes.presets.switch import Switch
 from wellbegun.recipes.presets.transformers import Bert, Gpt2, Llama, Vit
 from wellbegun.recipes.presets.zero_residual import ZeroResidual
 
-PRESETS: tuple[type[Preset], ...] = (TorchDefault, Keras, Gpt2, Llama, Bert, Vit, Ppo, Siren, ZeroResidual)
+PRESETS: tuple[type[Preset], ...] = (
+    TorchDefault,
+    Keras,
+    Gpt2,
+    Llama,
+    Bert,
+    Vit,
+    Ppo,
+    Siren,
+    ZeroResidual,
+    ScaledResidual,
+    Fixup,
+    SkipInit,
+    LayerScale,
+    Mup,
+    CompleteP,
+    DeepNorm,
+    SmallInit,
+    Mitchell,
+    GainForward,
+    GainBackward,
+    Critical,
+    StableCritical,
+    MeanCompensated,
+    LooksLinear,
+    Selu,
+    AutoInit,
+    IdInit,
+    Irnn,
+    ForgetBias,
+    Chrono,
+    Mamba,
+    Finer,
+    Switch,
+    Prior,
+)
 """Every version of every preset, newest last among those of one name."""
 
 

@@ -39,6 +39,7 @@ class TorchDefault(Preset):
     >>> plan(model, seed=7, recipe="torch")["0.bias"].law
     Uniform(low=-0.125, high=0.125)
 
+    Need: what a framework or a model family starts with
     Formula: Linear, Conv: weights and biases U(±1/sqrt(fan_in)), with fan_in as torch reads it from the weight's shape;
         Bilinear U(±1/sqrt(in1)); Embedding N(0, 1); RNN, LSTM, GRU: all U(±1/sqrt(hidden)); MultiheadAttention:
         U(±sqrt(6/(fan_in + fan_out))) for the (packed) projections, biases 0; normalisation 1 and 0.
@@ -97,6 +98,7 @@ class Keras(Preset):
     >>> plan(model, seed=7, recipe="keras")["0.weight"].law
     Uniform(low=-0.2, high=0.2)
 
+    Need: what a framework or a model family starts with
     Formula: kernels U(±sqrt(6/(fan_in + fan_out))), with both fans read from the kernel's shape; recurrent kernels
         orthogonal, input kernels of gates as one matrix for all gates; biases 0, forget bias 1; Embedding U(±0.05);
         normalisation 1 and 0.

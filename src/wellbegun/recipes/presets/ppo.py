@@ -32,6 +32,7 @@ class Ppo(Preset):
     >>> made["pi.weight"].law, made["v.weight"].law
     (Orthogonal(gain=0.01), Orthogonal(gain=1.0))
 
+    Need: outputs, policies, routers and experts
     Formula: W = gain·Q with Q orthogonal: gain sqrt(2) for hidden layers, 0.01 for the policy head, so that every
         action is about equally likely at first, 1 for the value head and for recurrent layers; biases 0.
     Use it for: PPO, A2C and their kin. Each head that is named must be one weight; a name that matches none or

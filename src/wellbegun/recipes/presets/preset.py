@@ -11,6 +11,7 @@ from wellbegun.authors import Authorship
 from wellbegun.graph.graph import Graph, Use
 from wellbegun.graph.variable import Variable
 from wellbegun.laws import Fans, Initializer, Zeros
+from wellbegun.plans import Multiplier
 from wellbegun.recipes.entries import uses_of
 from wellbegun.recipes.fixed import fixed_proposals
 from wellbegun.recipes.proposal import Proposal
@@ -94,6 +95,10 @@ class Preset:
 
     def prepare(self, graph: Graph) -> None:
         """Look at the whole graph before any tensor."""
+
+    def multipliers(self, graph: Graph) -> tuple[Multiplier, ...]:  # noqa: ARG002
+        """Return the numbers that the forward pass must multiply with, for recipes that are more than weights."""
+        return ()
 
     def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
         """Return a proposal for each variable that the preset has an answer for."""

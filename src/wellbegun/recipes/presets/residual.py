@@ -19,11 +19,19 @@ class Branch:
         add: index of the addition.
         shortcut: index of the operation that the sum takes the short way.
         ends: weight operations and norms that the branch ends with; several where parallel layers are summed first.
+        steps: every operation of the branch, in order.
+        weights: the weight operations among them.
     """
 
     add: int
     shortcut: int
     ends: tuple[int, ...]
+    steps: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
+
+    def normalised(self, graph: Graph) -> bool:
+        """Whether the branch holds a normalisation."""
+        return any(graph.operations[index].kind == "norm" for index in self.steps)
 
 
 def find_branches(graph: Graph) -> list[Branch]:
@@ -43,7 +51,11 @@ def find_branches(graph: Graph) -> list[Branch]:
             if sides is None and trunk in found and _sides(graph, found[trunk].shortcut, other) is not None:
                 sides = trunk, other
         if sides is not None:
-            found[operation.index] = Branch(operation.index, sides[0], tuple(_ends(graph, sides[1], set(found))))
+            direct = next(i for i in operation.inputs if carried(graph, i).index == sides[1])
+            steps = _inside(graph, direct, sides[0])
+            weights = tuple(index for index in steps if graph.operations[index].kind in WEIGHT_KINDS)
+            ends = tuple(_ends(graph, sides[1], set(found)))
+            found[operation.index] = Branch(operation.index, sides[0], ends, steps, weights)
     return list(found.values())
 
 
@@ -75,6 +87,29 @@ def _sides(graph: Graph, first: int, second: int) -> tuple[int, int] | None:
                 colours[before] = known | colour
                 pending[colour] += 1
     return None
+
+
+def _inside(graph: Graph, branch: int, shortcut: int) -> tuple[int, ...]:
+    """The operations that only the branch depends on, in order: walks back, latest first, until none is left."""
+    alone, shared = {branch}, {shortcut}
+    waiting = [-branch, -shortcut]
+    heapq.heapify(waiting)
+    inside = []
+    while alone:
+        index = -heapq.heappop(waiting)
+        is_inside = index in alone
+        if is_inside:
+            alone.discard(index)
+            inside.append(index)
+        for before in graph.operations[index].inputs:
+            if before not in alone and before not in shared:
+                heapq.heappush(waiting, -before)
+            if is_inside and before not in shared:
+                alone.add(before)
+            else:
+                shared.add(before)
+                alone.discard(before)
+    return tuple(sorted(inside))
 
 
 def _ends(graph: Graph, index: int, residual: set[int]) -> list[int]:

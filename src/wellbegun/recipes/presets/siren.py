@@ -27,6 +27,7 @@ class Siren(Preset):
     >>> made["0.weight"].law, made["1.weight"].law
     (Uniform(low=-0.5, high=0.5), Uniform(low=-0.005103104, high=0.005103104))
 
+    Need: networks of coordinates (images, sounds, fields)
     Formula: first layer W ~ U(±1/n), so that omega_0·W·x has the frequencies of the data; later layers
         W ~ U(±sqrt(6/n)/omega_0); n = fan_in; biases U(±1/sqrt(n)), as the published code leaves them.
     Use it for: implicit representations of images, sounds, shapes and solutions: sin(omega_0·(W·x + b)).
@@ -78,15 +79,18 @@ class Siren(Preset):
 
     def special(self, site: Site) -> Proposal | None:
         """Weights by their place."""
-        if site.role not in _SIGNAL or site.fans is None:
-            return None
-        inputs = site.fans.fan_in
-        if site.variable.name in self._first:
-            law, reason = _within(1 / inputs), f"SIREN's first layer: U(±1/{inputs:g})"
-        else:
-            law = _within(math.sqrt(6 / inputs) / self._omega)
-            reason = f"SIREN's layer behind a sine: U(±sqrt(6/{inputs:g})/{self._omega:g})"
-        return Proposal(law, reason, self.source)
+        return siren_weight(site, "SIREN", self._omega, site.variable.name in self._first, self.source)
+
+
+def siren_weight(site: Site, whose: str, omega: float, is_first: bool, source: str) -> Proposal | None:
+    """Return what a layer of a network of sines holds, by its place; None for other tensors."""
+    if site.role not in _SIGNAL or site.fans is None:
+        return None
+    inputs = site.fans.fan_in
+    if is_first:
+        return Proposal(_within(1 / inputs), f"{whose}'s first layer: U(±1/{inputs:g})", source)
+    reason = f"{whose}'s layer behind a sine: U(±sqrt(6/{inputs:g})/{omega:g})"
+    return Proposal(_within(math.sqrt(6 / inputs) / omega), reason, source)
 
 
 def _factor(graph: Graph, operation: Operation) -> float | None:

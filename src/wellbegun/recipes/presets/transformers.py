@@ -12,7 +12,7 @@ from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.streams import residual_writers
 
 
-class _OneScale(Preset):
+class OneScale(Preset):
     """A preset with one standard deviation."""
 
     def __init__(self, std: float = 0.02) -> None:
@@ -22,7 +22,7 @@ class _OneScale(Preset):
         self.std = float(std)
 
 
-class Gpt2(_OneScale):
+class Gpt2(OneScale):
     """GPT-2's starting weights: N(0, 0.02²), and less for what writes into the residual stream.
 
     >>> import torch
@@ -37,6 +37,7 @@ class Gpt2(_OneScale):
     >>> made["0.inside.weight"].law, made["0.out.weight"].law
     (Normal(std=0.02), Normal(std=0.01))
 
+    Need: transformers
     Formula: matrices, token and position tables N(0, std²); weights that write into a residual stream of n writes
         N(0, std²/n), with n = 2·layers in GPT-2; biases 0; normalisation 1 and 0.
     Use it for: reproducing GPT-2 and the many models that follow it; pre-norm transformers of width near 768.
@@ -70,7 +71,7 @@ class Gpt2(_OneScale):
         return Proposal(Normal(std), reason, self.source)
 
 
-class Llama(_OneScale):
+class Llama(OneScale):
     """What Llama-like models start with in transformers: N(0, 0.02²) for every matrix and table.
 
     >>> import torch
@@ -78,6 +79,7 @@ class Llama(_OneScale):
     >>> plan(torch.nn.Linear(64, 64), seed=7, recipe="llama")["weight"].law
     Normal(std=0.02)
 
+    Need: transformers
     Formula: matrices and token tables N(0, std²), the residual writers too; biases 0; normalisation 1.
     Use it for: reproducing runs that started from transformers' LlamaForCausalLM, Mistral, Qwen and their kin.
     Not for: deep models: nothing is scaled with depth, see `gpt2`. Meta has not published what Llama itself used.
@@ -95,7 +97,7 @@ class Llama(_OneScale):
         return (Line((*WEIGHTS, *TABLES, *GATES), Normal(self.std), said), zero_biases())
 
 
-class Bert(_OneScale):
+class Bert(OneScale):
     """BERT's starting weights: a normal law of 0.02 that is cut at two sigma.
 
     >>> import torch
@@ -103,6 +105,7 @@ class Bert(_OneScale):
     >>> plan(torch.nn.Linear(64, 64), seed=7, recipe="bert")["weight"].law
     TruncatedNormal(std=0.02, match_std=False)
 
+    Need: transformers
     Formula: matrices and tables N(0, std²) cut at ±2·std, so that their standard deviation is 0.88·std = 0.0176;
         biases 0; normalisation 1 and 0.
     Use it for: reproducing BERT and post-norm encoders like it.
@@ -122,7 +125,7 @@ class Bert(_OneScale):
         return (Line((*WEIGHTS, *TABLES, *GATES), law, said), zero_biases())
 
 
-class Vit(_OneScale):
+class Vit(OneScale):
     """What vision transformers start with in timm and transformers: a truncated normal law of 0.02.
 
     >>> import torch
@@ -130,6 +133,7 @@ class Vit(_OneScale):
     >>> plan(torch.nn.Linear(64, 64), seed=7, recipe="vit")["weight"].law
     TruncatedNormal(std=0.02, low=-100.0, high=100.0, match_std=False)
 
+    Need: transformers
     Formula: matrices, patch convolution, class token and positions N(0, std²) cut at ±2 in absolute terms, which at
         0.02 is 100 sigma and cuts nothing; biases 0; normalisation 1 and 0.
     Use it for: reproducing ViT and DeiT as transformers starts them.

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wellbegun.authors import Authorship
-from wellbegun.errors import ArgumentError, PlanError
 from wellbegun.graph.graph import Graph
 from wellbegun.laws import Zeros
-from wellbegun.recipes.find import find_recipe
-from wellbegun.recipes.presets.preset import Preset
+from wellbegun.recipes.presets.on_top import OnTop
 from wellbegun.recipes.presets.residual import find_branches
 from wellbegun.recipes.proposal import Proposal
 
 
-class ZeroResidual(Preset):
+class ZeroResidual(OnTop):
     """Another recipe, with the last layer of every residual branch at zero: the network starts as its shortcuts.
 
     >>> import torch
@@ -29,6 +26,7 @@ class ZeroResidual(Preset):
     >>> made["0.out.weight"].law, made["0.inside.weight"].law
     (Constant(value=0.0), Normal(std=0.35355338))
 
+    Need: residual networks
     Formula: the scale of the normalisation that ends a branch is 0; of a branch that ends with a layer, its weight and
         bias are 0; everything else as the base says.
     Use it for: deep residual networks: at step 0 the signal and the gradient pass through the shortcuts unchanged,
@@ -44,27 +42,18 @@ class ZeroResidual(Preset):
     source = "Goyal et al. (2017), section 5.1; Zhang, Dauphin and Ma (2019), section 3"
 
     def __init__(self, base: str = "auto") -> None:
-        super().__init__()
-        if not isinstance(base, str):
-            raise ArgumentError(f"zero_residual@1: base must be the name of a recipe, got {base!r}")
-        self.base = base
+        super().__init__(base)
 
-    @property
-    def needs_author(self) -> bool:  # type: ignore[override]
-        """Whether the base wants the record of the author's code."""
-        return find_recipe(self.base).needs_author
-
-    def propose(self, graph: Graph, known: Mapping[str, Authorship] | None = None) -> dict[str, Proposal]:
-        """Return the base's proposals with zeros at the end of each branch."""
-        proposals = find_recipe(self.base).propose(graph, known)
+    def change(self, graph: Graph, proposals: Mapping[str, Proposal]) -> dict[str, Proposal]:  # noqa: ARG002
+        """Return zeros for the end of each branch."""
         ends = {index for branch in find_branches(graph) for index in branch.ends}
-        zeroed = {}
+        zeroed: dict[str, Proposal] = {}
         for name, uses in graph.uses.items():
             at_end = [use for use in uses if use.operation in ends]
             if not at_end:
                 continue
             if len(at_end) < len(uses) and any(use.role.endswith("weight") for use in uses):
-                raise PlanError(f"zero_residual@1: {name} ends a residual branch and is used elsewhere too; use a rule")
+                raise self.fails(f"{name} ends a residual branch and is used elsewhere too; use a rule")
             role = at_end[0].role
             if role == "normalisation scale" or role.endswith(" weight"):
                 what = "the scale" if role == "normalisation scale" else "the weight"
@@ -76,7 +65,5 @@ class ZeroResidual(Preset):
                     Zeros(), "the bias that ends a residual branch: 0, so it adds nothing", self.source
                 )
         if not zeroed:
-            raise PlanError(
-                "zero_residual@1: this model has no residual branch that ends with a layer or a normalisation"
-            )
-        return proposals | zeroed
+            raise self.fails("this model has no residual branch that ends with a layer or a normalisation")
+        return zeroed

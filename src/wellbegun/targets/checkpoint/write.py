@@ -21,6 +21,7 @@ from wellbegun.targets.checkpoint.progress import Report, shown
 from wellbegun.targets.checkpoint.shards import INDEX, Shard, deal, index_text, parse_part, parse_size, split
 from wellbegun.targets.checkpoint.tensors import FileTensor, check_dtype, file_tensors, planned_ranges
 from wellbegun.targets.fit import check_plan
+from wellbegun.targets.unmet import warn_of_unmet
 
 if TYPE_CHECKING:
     import torch
@@ -109,6 +110,7 @@ def write_checkpoint(
     """
     begin = time.monotonic()
     check_plan(plan)
+    warn_of_unmet(plan)
     if resume and overwrite:
         raise ArgumentError("resume keeps what is there and overwrite replaces it: choose one")
     if model is not None and values is not None:

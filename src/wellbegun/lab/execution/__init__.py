@@ -1,0 +1,1 @@
+"""Where trainings run, in which order, and where their results are kept."""

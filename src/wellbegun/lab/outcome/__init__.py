@@ -1,0 +1,1 @@
+"""What trainings come to: intervals, differences, winners, and sentences about them."""

@@ -1,0 +1,1 @@
+"""Single trainings: what one is, what it showed, how it is run."""

@@ -1,0 +1,65 @@
+"""The cards of all methods: recipes and initializers, and those that look at data or gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from wellbegun.laws import Card
+from wellbegun.recipes.cards import recipe_card, recipe_cards
+from wellbegun.tuning.adapters import plan_adapters
+from wellbegun.tuning.calibrate import calibrate
+from wellbegun.tuning.gradinit import gradinit
+from wellbegun.tuning.metainit import metainit
+from wellbegun.tuning.standardize import standardize
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A function that makes a better plan, or new values, from data, gradients or trained weights.
+
+    Attributes:
+        name: what it is called on the command line.
+        function: its docstring is its card.
+        code: the call that the card shows, without "wb.".
+        aliases: other names for the same thing.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    code: str
+    aliases: tuple[str, ...] = ()
+
+    def card(self) -> Card:
+        """The method's card."""
+        return Card.of(self.name, self.function, self.code)
+
+
+TUNINGS: tuple[Tuning, ...] = (
+    Tuning("calibrate", calibrate, "calibrate(plan, model, batch)", ("lsuv",)),
+    Tuning("standardize", standardize, "standardize(plan, model, batch)", ("weight_norm_init", "actnorm")),
+    Tuning("metainit", metainit, "metainit(plan, model, batch)"),
+    Tuning("gradinit", gradinit, "gradinit(plan, model, batch)"),
+    Tuning("adapters", plan_adapters, "plan_adapters(model, seed=7)", ("lora", "pissa", "olora", "rslora")),
+)
+"""Every function of this room (and of the rooms below) that has a card."""
+
+
+def all_cards() -> list[Card]:
+    """Return the cards of all methods."""
+    return [*recipe_cards(), *(tuning.card() for tuning in TUNINGS)]
+
+
+def find_card(name: str) -> Card:
+    """Return the card of a method by any of its names.
+
+    >>> find_card("kaiming").name
+    'he'
+
+    Raises:
+        UnknownNameError: no such method; the closest names are offered.
+    """
+    wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
+    found = next((tuning for tuning in TUNINGS if wanted in (tuning.name, *tuning.aliases)), None)
+    return found.card() if found is not None else recipe_card(name)
