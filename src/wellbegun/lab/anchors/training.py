@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from wellbegun.errors import ArgumentError
-from wellbegun.lab.ensemble import MOMENTUM, VANISHED, batches
+import wellbegun as wb
 from wellbegun.lab.measure import measure_of
 from wellbegun.lab.task import Split, Task
+from wellbegun.lab.trials.curve import VANISHES
+from wellbegun.lab.trials.optimizers import torch_optimizer
+from wellbegun.lab.trials.order import batches
 
 LOOK = 10
 """Steps between two looks at whether there is still a gradient."""
+
+SAMPLE = 1024
+"""Training examples that a plan may look at: the first layer is scaled by them."""
 
 
 @dataclass
@@ -33,6 +37,12 @@ class Fit:
     stopped: str = ""
 
 
+def start(model: torch.nn.Module, task: Task, recipe: str, seed: int) -> torch.nn.Module:
+    """Give a network the weights that a recipe plans for it and the task's inputs, and return it."""
+    wb.apply(wb.plan(model, torch.from_numpy(task.train.inputs[:SAMPLE]), seed=seed, recipe=recipe), model)
+    return model
+
+
 def fit(
     model: torch.nn.Module,
     task: Task,
@@ -41,15 +51,16 @@ def fit(
     steps: int,
     batch: int,
     seed: int,
-    optimizer: Literal["sgd", "adam"] = "sgd",
+    optimizer: str = "sgd",
     clip: float | None = None,
-    groups: Iterable[dict[str, Any]] | None = None,
+    factors: Mapping[str, float] | None = None,
+    device: str = "cpu",
     on_step: Callable[[int], None] = lambda _: None,
 ) -> Fit:
     """Train a model and score it.
 
-    A training is given up when the loss is no longer a number, or when the gradient of the first parameter is below
-    1e-30: nothing is learnt from it any more, and numbers this small slow a processor down 20 to 200 times.
+    A training is given up when the loss is no longer a number, or when the gradient of the first weight is below 1e-30:
+    nothing is learnt from it any more, and numbers this small slow a processor down 20 to 200 times.
 
     Args:
         model: with its starting weights.
@@ -57,47 +68,50 @@ def fit(
         rate: learning rate, constant.
         steps, batch: number of steps and rows in each.
         seed: of the order of the rows.
-        optimizer: SGD with momentum 0.9, or Adam with its usual numbers.
+        optimizer: "sgd" (momentum 0.9) or "adam" with its usual numbers.
         clip: longest gradient allowed; None for no limit.
-        groups: parameters with learning rates of their own, as torch.optim takes them.
-        on_step: told the number of steps just finished.
+        factors: of the learning rate, by the parameter's name; 1 where it is not named.
+        device: where it is trained; the model is moved there.
+        on_step: told the number of steps just finished; all of them are told, even if the training is given up.
     """
-    if optimizer not in ("sgd", "adam"):
-        raise ArgumentError(f"optimizer must be 'sgd' or 'adam', got {optimizer!r}")
-    measure, first = measure_of(task.kind), next(model.parameters())
-    trained = list(groups) if groups is not None else list(model.parameters())
-    descent: torch.optim.Optimizer = (
-        torch.optim.SGD(trained, lr=rate, momentum=MOMENTUM) if optimizer == "sgd" else torch.optim.Adam(trained, lr=rate)
-    )
-    inputs, targets = torch.from_numpy(task.train.inputs), torch.from_numpy(task.train.targets)
+    measure, first = measure_of(task.kind), next(model.to(device).parameters())
+    descent = torch_optimizer(optimizer, model, rate, factors or {})
+    inputs, targets = (torch.from_numpy(part).to(device) for part in (task.train.inputs, task.train.targets))
     found = Fit(float("nan"))
     for step, chosen in enumerate(batches(len(inputs), batch, steps, seed)):
-        loss = measure.loss(model(inputs[chosen]), targets[chosen])
+        rows = chosen.to(device)
+        loss = measure.loss(model(inputs[rows]), targets[rows])
         found.losses.append(float(loss.detach()))
         if not np.isfinite(found.losses[-1]):
             found.stopped = f"diverged at step {step}"
-            break
-        descent.zero_grad()
-        loss.backward()
-        if step and step % LOOK == 0 and first.grad is not None and float(first.grad.double().norm()) < VANISHED:
-            found.stopped = f"no gradient at step {step}"
+        else:
+            descent.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if step % LOOK == 0 and first.grad is not None and float(first.grad.double().norm()) < VANISHES:
+                found.stopped = f"no gradient at step {step}"
+        if found.stopped:
+            on_step(steps - step)
             break
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         descent.step()
         on_step(1)
-    found.score = score(model, task, task.test)
+    found.score = score(model, task, task.test, device)
     return found
 
 
-def score(model: torch.nn.Module, task: Task, split: Split, rows: int = 500) -> float:
+def score(model: torch.nn.Module, task: Task, split: Split, device: str = "cpu", rows: int = 500) -> float:
     """Return a model's score on a part of a task, a few rows at a time."""
     measure = measure_of(task.kind)
     with torch.no_grad():
         parts = [
-            measure.items(
-                model(torch.from_numpy(split.inputs[at : at + rows])), torch.from_numpy(split.targets[at : at + rows])
-            )
-            for at in range(0, len(split), rows)
+            measure.items(model(inputs.to(device)), targets.to(device)).double().cpu()
+            for inputs, targets in _pieces(split, rows)
         ]
-    return measure.total(torch.cat(parts).double().numpy())
+    return measure.total(torch.cat(parts).numpy())
+
+
+def _pieces(split: Split, rows: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    for at in range(0, len(split), rows):
+        inputs, targets = split.inputs[at : at + rows], split.targets[at : at + rows]
+        yield torch.from_numpy(inputs), torch.from_numpy(targets)
