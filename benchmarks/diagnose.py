@@ -5,11 +5,12 @@
     python benchmarks/diagnose.py --write    also writes benchmarks/results/
 
 No test reads it. The plain pass takes the loss and the gradients of all parameters, as training does, without an
-optimizer's step. All are called in turns, each network at least ROUNDS times and for three seconds. Times are the
-wall's, the least of all rounds of each: whatever else a machine does makes a call longer, never shorter. "The pass" is
-the forward and the backward pass with all that is measured in them; a diagnosis also looks at the parameters, judges,
-and puts everything back. Memory is the most that the process held beyond what it held before it (Linux, from /proc),
-each in a process of its own.
+optimizer's step. All are called in turns, each network at least ROUNDS times and for three seconds, on one thread.
+Times are the processor's, the least of all rounds of each: whatever else a machine does makes a call longer, never
+shorter, and on a free machine they are the wall's. "The pass" is the forward and the backward pass with all that is
+measured in them; a diagnosis also looks at the parameters, judges, and puts everything back. The bar is a factor of
+two, or `A_LAYER` more for each layer, whichever is larger; docs/diagnosis.md says why. Memory is the most that the
+process held beyond what it held before it (Linux, from /proc), each in a process of its own.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ from wellbegun.diagnosis.probe import Probe
 
 Made = tuple[nn.Module, Any]
 RESULTS = Path(__file__).parent / "results"
+
+A_LAYER = 1e-3
+"""Seconds that a diagnosis may add for each use of a layer, where a plain pass takes less."""
 
 
 def mlp() -> Made:
@@ -190,10 +194,10 @@ def seconds(make: Callable[[], Made], rounds: int) -> dict[str, float]:
     first = time.perf_counter()
     while len(times["with theory"]) < rounds or time.perf_counter() - first < 3:
         for name, call in calls.items():
-            began = time.perf_counter()
+            began = time.process_time()
             call()
-            times[name].append(time.perf_counter() - began)
-    return {name: min(found) for name, found in times.items()}
+            times[name].append(time.process_time() - began)
+    return {name: min(found) for name, found in times.items()} | {"layers": len(wb.diagnose(model, batch).layers)}
 
 
 def _peak(make: Callable[[], Made], diagnosed: bool, answer: Any) -> None:
@@ -225,13 +229,18 @@ def peak(make: Callable[[], Made], diagnosed: bool) -> int:
 def table(rows: dict[str, dict[str, float]]) -> str:
     """Markdown for people."""
     lines = [
-        "| network | plain, ms | the pass / plain | diagnose / plain | with theory=True | MiB more, plain | diagnose |",
-        "|---|---|---|---|---|---|---|",
+        "| network | layers | plain, ms | the pass / plain | diagnose / plain | ms more, a layer | the bar, / plain "
+        "| with theory=True | MiB more, plain | diagnose |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
-        ratios = " | ".join(f"{row[key] / row['plain']:.2f}" for key in ("pass", "diagnose", "with theory"))
+        ratios = {key: f"{row[key] / row['plain']:.2f}" for key in ("pass", "diagnose", "with theory")}
+        more = (row["diagnose"] - row["plain"]) / row["layers"] * 1e3
+        bar = max(2.0, 1 + row["layers"] * A_LAYER / row["plain"])
         lines.append(
-            f"| {name} | {row['plain'] * 1e3:,.1f} | {ratios} | {row['MiB, plain']:.0f} | {row['MiB, diagnose']:.0f} |"
+            f"| {name} | {row['layers']:.0f} | {row['plain'] * 1e3:,.1f} | {ratios['pass']} | {ratios['diagnose']} "
+            f"| {more:.2f} | {bar:.2f} | {ratios['with theory']} | {row['MiB, plain']:.0f} "
+            f"| {row['MiB, diagnose']:.0f} |"
         )
     return "\n".join(lines)
 
@@ -243,6 +252,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     transformers.logging.set_verbosity_error()
+    torch.set_num_threads(1)
     before, rows = os.getloadavg(), {}
     for name, make in NETWORKS.items():
         if options.only in name:
@@ -258,8 +268,8 @@ def main() -> None:
         after = os.getloadavg()
         head = (
             f"# Diagnosis against a plain forward and backward pass\n\n`python benchmarks/diagnose.py --rounds "
-            f"{options.rounds} --write` on {now:%Y-%m-%d}; {cpu}, {os.cpu_count()} cores of which PyTorch uses "
-            f"{torch.get_num_threads()}, torch {torch.__version__}, transformers {transformers.__version__}. The "
+            f"{options.rounds} --write` on {now:%Y-%m-%d}; {cpu}, one of {os.cpu_count()} cores, "
+            f"torch {torch.__version__}, transformers {transformers.__version__}. The "
             f"machine's load (the mean of a minute, this process included) was {before[0]:.1f} before and "
             f"{after[0]:.1f} afterwards.\n\n"
         )

@@ -237,3 +237,20 @@ def test_experts_that_get_no_input_say_nothing() -> None:
     signals = {layer.name: layer.signal for layer in found.layers}
     assert math.isnan(signals["experts.2.weight"])
     assert signals["experts.0.weight"] > 0
+
+
+@pytest.mark.parametrize("inputs", [1, 16])
+def test_a_unit_whose_axis_is_squeezed_away_stays_a_unit(inputs: int) -> None:
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = nn.Linear(8, 8), nn.Linear(8, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.head(torch.tanh(self.layer(x))).squeeze())
+
+    torch.manual_seed(0)
+    found = wb.diagnose(Squeezed(), ROWS[:inputs])
+    last = found.layers[-1]
+    assert last.activation == "relu"
+    assert math.isnan(last.dead) if inputs == 1 else last.dead == 0.0  # not the share of inputs where it is zero

@@ -41,7 +41,8 @@ def diagnose(
     ['0.weight', '2.weight']
 
     The model runs once forward and once backward, in the mode that it is in, with the same random numbers each time
-    (dropout). No activation is kept beyond what the backward pass keeps anyway; all sums are in float64.
+    (dropout). No activation is kept beyond what the backward pass keeps anyway, but for small samples; all sums are in
+    float64.
 
     On several processes: under DistributedDataParallel, or with parameters that are DTensors (FSDP2's `fully_shard`,
     tensor parallelism), every process calls this on its own batch, and all return the same facts and findings, those of

@@ -271,12 +271,13 @@ class Probe(TorchFunctionMode):
 
     def _activate(self, name: str, data: list[torch.Tensor], result: torch.Tensor) -> None:
         found: dict[int, Answer[measure.Activated]] = {}
+        seen = result if result.ndim > 1 else result.reshape(-1, 1)  # one unit, whose axis was squeezed away
         for layer, normalised in self._followed.first(data) or ():
             if not layer.activation:
                 layer.activation, layer.normalised = name, normalised or layer.normalised
-                axis = layer.unit_axis % result.ndim
+                axis = layer.unit_axis % seen.ndim
                 if axis not in found:
-                    found[axis] = self._bundle.ask(measure.each_activated, result, name, axis)
+                    found[axis] = self._bundle.ask(measure.each_activated, seen, name, axis)
                 layer.behind = self._moments[result] = found[axis]
         self._followed.pop(result)  # it worked in place
 

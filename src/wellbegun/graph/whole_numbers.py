@@ -9,6 +9,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from wellbegun.graph.results import Results
+
 _LIKE = {"zeros_like": 0, "ones_like": 1, "new_zeros": 0, "new_ones": 1}
 
 
@@ -21,6 +23,7 @@ class WholeNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._results = Results()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -36,7 +39,7 @@ class WholeNumbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name == "_to_copy" and not to_meta:  # what is on meta stays there, wherever a forward moves it
             kwargs["device"] = torch.device("meta")
         if all(tensor.is_meta for tensor in tensors):
-            result = func(*args, **kwargs)
+            result = self._results.of(func, args, kwargs)
             if name in _LIKE and _is_whole(result):  # nothing of the meta tensor but its shape is in it
                 return torch.full(result.shape, _LIKE[name], dtype=result.dtype)
             return result
