@@ -129,3 +129,18 @@ def test_a_model_on_meta_whose_code_was_not_seen_needs_a_plan() -> None:
 
     with pytest.raises(ArgumentError, match=r"on meta.*pass plan="):
         wb.diagnose(Own(), "vector:128")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_dropout_is_counted_while_it_is_at_work(share: float) -> None:
+    """E y² = E x² / (1 - p), forward and backward: ten such layers of p = 1/2 are a factor of a thousand."""
+    layers = [step for _ in range(6) for step in (nn.Linear(256, 256), nn.ReLU(), nn.Dropout(share))]
+    model = nn.Sequential(nn.Linear(128, 256), nn.ReLU(), *layers, nn.Linear(256, 10))
+    wb.initialize(model, ROWS, seed=1, recipe="he")
+    for training in (True, False):
+        found = wb.diagnose(model.train(training), ROWS, theory=True)
+        for layer in found.layers[:-1]:
+            assert layer.expected == pytest.approx(layer.signal, rel=0.35)
+            assert layer.expected_gradient == pytest.approx(layer.gradient, rel=0.6)
+        grown = found.layers[-2].expected / found.layers[0].expected
+        assert grown == pytest.approx((1 - share) ** -5 if training else 1.0, rel=0.05)

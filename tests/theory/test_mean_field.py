@@ -51,8 +51,8 @@ def test_other_fixed_points_of_the_literature() -> None:
         assert (sigmoid.fixed_point().q, sigmoid.chi) == pytest.approx((q, chi), rel=1e-6)
         assert sigmoid.phase == "ordered"
     selu = MeanField("selu", 0.75**2)
-    assert selu.lengths(1.0, 61)[-1] == pytest.approx(0.02340, abs=5e-5)
-    assert selu.gradient_factor(selu.lengths(1.0, 61)[-1]) == pytest.approx(1.00250, abs=2e-3)
+    assert selu.lengths(1.0, 61)[-1] == pytest.approx(0.02340, abs=5e-6)
+    assert selu.gradient_factor(selu.lengths(1.0, 61)[-1]) == pytest.approx(1.00250, abs=1e-5)
     line = MeanField("relu", 1.5, 0.1)
     assert [(each.q, each.slope) for each in line.fixed_points()] == [pytest.approx((0.4, 0.75))]
 
@@ -152,6 +152,18 @@ def test_relu_with_he() -> None:
         rho = he.correlation_map(rho)
         if depth in known:
             assert rho == pytest.approx(known[depth], abs=1e-11)
+
+
+def test_relu_with_he_at_a_thousand_layers_and_ten_thousand() -> None:
+    """Literature 4.4: 0.999956870267, and (1 - c_l) l² = 44.2520 at ten thousand, by the closed form and ours."""
+    he, rho, after = MeanField("relu", 2.0), 0.0, {}
+    for depth in range(1, 10_001):
+        before, rho = rho, (math.sqrt(1 - rho**2) + rho * (math.pi - math.acos(rho))) / math.pi
+        if depth in (1000, 10_000):
+            after[depth] = rho
+            assert 1 - he.correlation_map(before) == pytest.approx(1 - rho, rel=1e-6)
+    assert after[1000] == pytest.approx(0.999956870267, abs=1e-12)
+    assert (1 - after[10_000]) * 10_000**2 == pytest.approx(44.2520, abs=2e-3)
 
 
 def test_relu_s_correlations_near_1_go_as_one_over_depth_squared() -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import wellbegun as wb
 from wellbegun.errors import ArgumentError
 from wellbegun.theory import jacobian_spectrum, singular_values
 
@@ -62,6 +63,16 @@ def test_one_layer_s_jacobian_is_the_same_law() -> None:
     values = np.array([0.3, 1.0, 1.7])
     of_values = singular_values(100, 100, std=0.1).density(values)
     assert of_values / (2 * values) == pytest.approx(jacobian_spectrum("identity", 1).density(values**2), rel=1e-6)
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [(64, 16), (16, 64), (32, 32)])
+def test_what_orthogonal_weights_keep(outputs: int, inputs: int) -> None:
+    """Section 4.9: q_out / q_in = min(1, in / out) gain²: one singular value, and the mean square of what comes out."""
+    weight = np.empty((outputs, inputs))
+    wb.fill(weight, wb.Orthogonal(gain=1.3), seed=0, name="w")
+    assert np.linalg.svd(weight, compute_uv=False) == pytest.approx(np.full(min(outputs, inputs), 1.3), rel=1e-5)
+    kept = (weight**2).sum() / outputs  # of an input of mean square 1, on average
+    assert kept == pytest.approx(min(1, inputs / outputs) * 1.3**2, rel=1e-5)
 
 
 def test_refusals() -> None:

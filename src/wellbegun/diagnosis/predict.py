@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wellbegun.graph.graph import Graph, Operation
     from wellbegun.plans import Plan
 
-_UNMOVED = frozenset({"dropout", "shift", "concat", "parameter"})
+_UNMOVED = frozenset({"shift", "concat", "parameter"})
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def predict(graph: Graph, held: Mapping[str, tuple[float, float]]) -> Prediction
         held: mean and second moment of each parameter, by its name in a plan.
     """
     proposals = {name: Proposal(_law(*values), "") for name, values in held.items()}
-    signals, biases = Signals(graph), _biases(graph, held)
+    signals, biases = Signals(graph, noisy=True), _biases(graph, held)
     for operation in graph.operations:
         target = _behind_weight(graph, operation, signals, held) + biases.get(operation.index, 0.0)
         signals.follow(operation, target, proposals)
@@ -222,7 +222,8 @@ def _back(
         return size * fan_out if operation.weight in held else None
     if kind == "activation":
         try:
-            return moments(graph.activation(operation), flow).slope_second if flow > 0 else None
+            slope = moments(graph.activation(operation), flow).slope_second if flow > 0 else math.inf
+            return slope if slope < math.inf else None
         except TheoryError:
             return None
     if kind == "norm":
@@ -232,6 +233,8 @@ def _back(
         return sizes[other]
     if kind == "scale":
         return operation.factor**2
+    if kind == "dropout":
+        return 1 / operation.kept
     if kind == "pool":  # a mean spreads each gradient over its places, a maximum gives it to one of them
         return ratio if "max" in operation.detail else ratio**2
     if kind == "view":

@@ -40,6 +40,7 @@ class Operation:
         weight: the parameter it multiplies with, for the kinds in `WEIGHT_KINDS`; "" if what it multiplies with was
             computed from parameters in other ways than by a scale, a cast or a concatenation.
         factor: of a "scale".
+        kept: of a "dropout" at work: share of the values that it keeps, and divides by that share.
         second_moment: of an "input" whose values were given, and of the result of a "norm" that is not 1 (1/d behind
             an L2 normalisation of d numbers).
         scalars: the numbers and texts among its arguments, by position or keyword: ((1, 1.702),) for x * 1.702.
@@ -54,6 +55,7 @@ class Operation:
     shape: tuple[int, ...]
     weight: str = ""
     factor: float = 1.0
+    kept: float = 1.0
     second_moment: float | None = None
     scalars: tuple[tuple[int | str, float | str], ...] = ()
     parameters: tuple[str, ...] = ()

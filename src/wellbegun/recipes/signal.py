@@ -81,8 +81,15 @@ class Feed:
 class Signals:
     """The signals of a graph, followed in the order of execution."""
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, *, noisy: bool = False) -> None:
+        """Begin.
+
+        Args:
+            graph: of the model.
+            noisy: count what dropout adds to the second moment, which a plan leaves out: it is for the network that is
+                used in the end.
+        """
+        self._graph, self._noisy = graph, noisy
         self._found: dict[int, Signal] = {}
         self._factors: dict[int, list[str]] = {}
         self._summands: dict[int, list[str]] = {}
@@ -179,6 +186,8 @@ class Signals:
             return replace(first, mean=-first.mean)
         if kind == "multiply":
             return self._product(operation, incoming, doubt)
+        if kind == "dropout" and self._noisy:  # the mean stays
+            return replace(first, second_moment=first.second_moment / operation.kept, doubt=doubt)
         if kind == "softmax":  # n independent normal logits of variance s²: E p² = exp(s²)/n²
             n = max(operation.shape[-1:] or (1,))
             return Signal(math.exp(min(first.second_moment, 8.0)) / n**2, 1 / n, False, doubt or "a softmax")

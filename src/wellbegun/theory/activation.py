@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wellbegun.errors import ArgumentError, UnknownNameError
-from wellbegun.theory.expression import is_expression, parse_expression
+from wellbegun.theory.expression import is_expression, is_function, parse_expression
 from wellbegun.theory.foreign import array_function, callable_name, probe
 from wellbegun.theory.formulas import ALIASES, FORMULAS
 from wellbegun.theory.kinks import find_kinks
@@ -29,7 +29,8 @@ class Activation:
     Activation(name='cube', kinks=())
 
     name: what it is called in messages. function: float64 array to float64 array of the same shape.
-    kinks: points where the function or a derivative jumps; those left out cost time, not accuracy.
+    kinks: points where the function or a derivative jumps, or where it has a feature narrower than about 0.01; kinks
+    left out cost time, not accuracy.
     """
 
     name: str
@@ -52,9 +53,10 @@ def find_activation(activation: str | Callable[..., Any] | Activation, **paramet
     >>> find_activation("max(x, 0.2 * x) + (x > 1.2345)").kinks
     (0.0, 1.2345)
 
-    activation: a name (capitals and underscores do not matter; a number at its end is the first parameter), an
-    expression such as "x * tanh(log1p(exp(x)))" (see `parse_expression`; nothing of it is run as Python), a NumPy
-    function, a torch function or module, any elementwise callable, or an `Activation` (kept as is).
+    activation: a name (capitals and underscores do not matter; a number at its end is the first parameter) or that of
+    a function for expressions ("sign", "step", "floor"), an expression such as "x * tanh(log1p(exp(x)))" (see
+    `parse_expression`; nothing of it is run as Python), a NumPy function, a torch function or module, any elementwise
+    callable, or an `Activation` (kept as is).
     parameters: those of a named activation, such as `negative_slope`, `alpha`, `beta`, `lambd`.
     UnknownNameError: no such name. ArgumentError: an unknown parameter, or a callable that is not an
     elementwise function, finite on [-6, 6].
@@ -65,6 +67,8 @@ def find_activation(activation: str | Callable[..., Any] | Activation, **paramet
                 f"an expression takes no parameters ({', '.join(parameters)}); write the numbers into it"
             )
         return _expressed(activation)
+    if isinstance(activation, str) and not parameters and is_function(activation) and not _is_named(activation):
+        return _expressed(f"{activation}(x)")
     if isinstance(activation, str):
         name, implied = _resolve_name(activation)
         return _named(name, tuple(sorted(_checked(name, {**implied, **parameters}).items())))
@@ -116,6 +120,10 @@ def _resolve_name(given: str) -> tuple[str, dict[str, float]]:
 def _names() -> dict[str, str]:
     """Canonical names by what is left of each name, and of each alias, without signs and capitals."""
     return {_plain(name): name for name in FORMULAS} | {_plain(name): target for name, target in ALIASES.items()}
+
+
+def _is_named(given: str) -> bool:
+    return _plain(given) in _names()
 
 
 def _plain(name: str) -> str:

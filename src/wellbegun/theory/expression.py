@@ -98,6 +98,15 @@ def function_names() -> tuple[str, ...]:
     return tuple(sorted({*_functions(), *FORMULAS, *ALIASES}))
 
 
+def is_function(name: str) -> bool:
+    """Tell whether a word is a function of one number, such as "sign" or "floor".
+
+    >>> is_function("sign"), is_function("maximum"), is_function("rellu")
+    (True, False, False)
+    """
+    return _functions().get(name, (None, 0, 0))[1] == 1
+
+
 class _Builder:
     """Turns the parts of one expression into functions."""
 

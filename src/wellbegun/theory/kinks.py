@@ -7,43 +7,64 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from wellbegun.errors import TheoryError
 from wellbegun.theory.quadrature import resolve
 
 Array = npt.NDArray[np.float64]
 
-REACH, OFFSET, NARROW = 32.0, 0.3819660112501051, 2.0**-14
-"""Kinks are sought on [-32, 32], on panels that no round number bounds; a leaf this narrow marks one."""
+REACH, STEP, OFFSET, NARROW = 32.0, 1 / 32, 0.3819660112501051, 2.0**-14
+"""Kinks are sought on [-32, 32], on panels of width STEP that no round number bounds, so that nothing wider than 0.001
+lies between all points; a leaf of width NARROW marks a kink."""
 
 STENCIL = 2e-4
 """Step of the cubics that are continued from both sides of a kink: their error, STENCIL^4, is rounding."""
 
 
+CERTAIN, SHORT = 1e-10, 6
+"""A number of so few decimals within so little of where a kink must be is its place, even of a cusp, which no cubics
+meet at."""
+
+
 def find_kinks(function: Callable[[Array], Array]) -> tuple[float, ...]:
-    """Return the points in [-32, 32] where a function or its slope jumps.
+    """Return the points in [-32, 32] where a function or its slope jumps, or where it has a narrow feature.
 
     >>> find_kinks(lambda x: np.maximum(x, 0.1 * x) + (x > 2.5))
     (0.0, 2.5)
+    >>> find_kinks(lambda x: np.exp(-1e8 * (x - 0.5) ** 2))  # smooth, but easily missed by what follows
+    (0.5,)
 
     They are found where halving panels does not help, then placed where the function's continuations from
     both sides meet. One that is left out costs `gaussian_sample` time and the last digits of the slope's
-    moments (1e-8 instead of 1e-12), no more.
+    moments (1e-8 instead of 1e-12), no more; a feature that is narrower than its panels and left out is overlooked.
     """
-    panels = resolve(function, np.arange(-REACH, REACH) + OFFSET, 2.0)
+    try:
+        panels = resolve(function, np.arange(-REACH, REACH, STEP) + OFFSET, 2.0)
+    except TheoryError:  # 1/x and its like, which cost panels without end: fewer of them to start with
+        panels = resolve(function, np.arange(-REACH, REACH) + OFFSET, 2.0)
     width = panels.high - panels.low
-    narrow = np.flatnonzero(width < NARROW)
-    if narrow.size == 0:
-        return ()
-    kinks = []
-    for run in np.split(narrow, np.flatnonzero(np.diff(narrow) > 1) + 1):
-        smallest = run[width[run] <= 1.5 * width[run].min()]
-        low, high = float(panels.low[smallest[0]]), float(panels.high[smallest[-1]])
-        kinks.append(_crossing(function, low, high))
-    return tuple(kinks)
+    found = []
+    for feature in _runs(np.flatnonzero(width < STEP / 2)):
+        kinks = feature[width[feature] < NARROW]
+        for run in _runs(kinks) if kinks.size else [feature]:
+            smallest = run[width[run] <= 1.5 * width[run].min()]
+            low, high = float(panels.low[smallest[0]]), float(panels.high[smallest[-1]])
+            found.append(
+                _crossing(function, low, high) if kinks.size else _roundest((low + high) / 2, (high - low) / 2)
+            )
+    return tuple(found)
+
+
+def _runs(places: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    """Split ascending numbers where one is left out."""
+    return np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if places.size else []
 
 
 def _crossing(function: Callable[[Array], Array], low: float, high: float) -> float:
     """Return where the cubics through four points on either side of an interval meet in it, or its middle."""
     middle, slack = (low + high) / 2, high - low
+    near = _roundest(middle, slack)
+    if slack < CERTAIN and near == round(near, SHORT):
+        return near
     steps = np.array([1.0, 2.0, 3.0, 4.0])
     right = np.linalg.solve(np.vander(steps, increasing=True), function(middle + STENCIL * steps))
     left = np.linalg.solve(np.vander(-steps, increasing=True), function(middle - STENCIL * steps))

@@ -22,7 +22,7 @@ class Moments:
 
     q: variance of u. mean, second, third, fourth: E f, E f², E f³, E f⁴. variance: E f² - (E f)².
     slope, slope_second, slope_fourth: E f', E f'² (chi at weight variance 1), E f'⁴, with f' almost
-    everywhere.
+    everywhere; infinity where that is their value, as E f'² of sqrt(abs(x)).
     product: E f f'. product_second: E f² f'², by which signal and gradient fluctuate together.
     second_growth: d E f² / dq; times the weight variance it is chi_q, the slope of the length map.
     variance_growth: d Var f / dq, the same when the bias removes the mean.
@@ -75,18 +75,18 @@ def _moments(found: Activation, variance: float) -> Moments:
     return Moments(
         q=variance,
         mean=mean,
-        second=sample.mean(2),
-        variance=centred.mean(2),
-        fourth=sample.mean(4),
+        second=sample.even_mean(2),
+        variance=centred.even_mean(2),
+        fourth=sample.even_mean(4),
         slope=sample.mean(0, 1),
-        slope_second=sample.mean(0, 2),
-        slope_fourth=sample.mean(0, 4),
+        slope_second=sample.even_mean(0, 2),
+        slope_fourth=sample.even_mean(0, 4),
         second_growth=sample.mean(2, times=hermite),
         # d/dq of E (f - m)² with m held still: at m = E f the motion of m adds nothing
         variance_growth=centred.mean(2, times=hermite),
         third=sample.mean(3),
         product=sample.mean(1, 1),
-        product_second=sample.mean(2, 2),
+        product_second=sample.even_mean(2, 2),
     )
 
 

@@ -47,6 +47,14 @@ not at 1, where f may jump."""
 FAINT = 1e-60
 """Values this far below the largest are not resolved: near 1e-308 there is nothing but rounding."""
 
+SINGULAR, NEAR, BLOCK = 1e-11, 2.0**-28, 16
+"""Panels narrower than SINGULAR surround a jump or a pole; distances from it are looked at from NEAR on,
+in two blocks of this factor."""
+
+AS_A_POLE, NOT_INTEGRABLE, LEFT_OUT = 0.1, 0.9, 1e-10
+"""The share of the outer block in the inner one is 0.06 at a jump, 0.1 for |x|^-0.17, 0.9 for |x|^-0.96; and the part
+of a moment that may be left out."""
+
 MAX_HALVINGS, MAX_PANELS = 40, 65536
 """A panel of width 2^-40 that is still not resolved holds a jump. More panels than that: f is too rough."""
 
@@ -118,6 +126,33 @@ class GaussianSample:
         if of_values + of_slopes > 2 and not self.fourths:
             return np.inf
         return float(np.sum(self.terms(of_values, of_slopes) * times))
+
+    def even_mean(self, of_values: int, of_slopes: int = 0) -> float:
+        """Return E f^a f'^b for even a and b; infinity where f or its slope has a pole whose power is not integrable.
+
+        From octave to octave of the distance to a pole, its part shrinks by one factor, or grows. Where it shrinks as
+        slowly as that of a pole, what is nearer than NEAR is taken from the geometric series instead of from panels.
+        """
+        total = self.mean(of_values, of_slopes)
+        width, middle = self.z[:, -1] - self.z[:, 0], self.z.mean(axis=1)
+        tiny = middle[width < SINGULAR]
+        if not tiny.size or not 0 < total < np.inf:
+            return total
+        poles = np.array([group.mean() for group in np.split(tiny, np.flatnonzero(np.diff(tiny) > NEAR) + 1)])
+        after = np.searchsorted(poles, middle)
+        distance = np.minimum(
+            np.abs(middle - poles[np.maximum(after - 1, 0)]), np.abs(middle - poles[np.minimum(after, poles.size - 1)])
+        )
+        parts = self.terms(of_values, of_slopes).sum(axis=1)
+        inner, outer = (
+            float(parts[(distance >= near) & (distance < BLOCK * near)].sum()) for near in (NEAR, BLOCK * NEAR)
+        )
+        share = inner / outer if outer else 0.0
+        if share > NOT_INTEGRABLE:
+            return np.inf
+        if inner <= LEFT_OUT * total or share < AS_A_POLE:
+            return total
+        return total - float(parts[distance < NEAR].sum()) + inner * share / (1 - share)
 
 
 @functools.cache

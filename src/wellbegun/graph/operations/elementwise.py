@@ -85,7 +85,8 @@ def multiply(recorder: Recorder, call: Call) -> None:
         _scale(recorder, call, values[0], kinds[0], number)
     elif "noise" in kinds:
         signal = [value for value, kind in zip(values, kinds, strict=True) if kind != "noise"]
-        recorder.record(call, "dropout", signal, follow="same")
+        noise = next(value for value, kind in zip(values, kinds, strict=True) if kind == "noise")
+        recorder.record(call, "dropout", signal, follow="same", kept=_kept(recorder, noise))
     elif "rsqrt" in kinds:
         recorder.record(call, "norm", values)
     elif len(values) == 2 and call.name == "div" and (length := _length(recorder, values[1])) is not None:
@@ -101,6 +102,14 @@ def where(recorder: Recorder, call: Call) -> None:
     index = recorder.record(call, "other", call.tensors)
     for tensor, sources in used:
         recorder.use_all(sources, "token" if tensor.is_floating_point() else "other", index, call.name)
+
+
+def _kept(recorder: Recorder, noise: torch.Tensor) -> float:
+    """The share that a mask of dropout keeps: the number that it is divided by."""
+    mask = recorder.source_of(noise)
+    scalars = mask.scalars if mask is not None and mask.detail == "div" else ()
+    kept = next((value for key, value in scalars if key == 1 and not isinstance(value, str)), 1.0)
+    return kept if 0 < kept <= 1 else 1.0
 
 
 def _scale(recorder: Recorder, call: Call, value: Any, kind: str, number: float) -> None:
