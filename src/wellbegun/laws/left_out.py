@@ -31,8 +31,8 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "the variance behind an activation, of which they are made, is what autoinit divides by",
     ),
     (
-        "Krähenbühl's equal gradient rates (2016)",
-        "its step between layers was not found in a source that could be read; its step within a layer is standardize",
+        "Krähenbühl's PCA and k-means weights (2016), Sylvester autoencoding, ZCA",
+        "not done: they fill a layer from the whitened patches of its inputs; swim and standardize look at inputs too",
     ),
     (
         "Net2Net, LiGO and bert2BERT (networks that grow)",
