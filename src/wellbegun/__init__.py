@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from wellbegun.theory import critical as critical
     from wellbegun.theory import gain as gain
     from wellbegun.tuning import calibrate as calibrate
+    from wellbegun.tuning import equal_rates as equal_rates
     from wellbegun.tuning import gradinit as gradinit
     from wellbegun.tuning import metainit as metainit
     from wellbegun.tuning import plan_adapters as plan_adapters
@@ -114,8 +115,8 @@ _HOMES = {
     ),
     "theory": ("critical", "gain"),
     "tuning": (
-        "calibrate", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin", "select_weights",
-        "standardize", "swim", "upcycle",
+        "calibrate", "equal_rates", "gradinit", "metainit", "plan_adapters", "plan_new_tokens", "profile_admin",
+        "select_weights", "standardize", "swim", "upcycle",
     ),
 }  # fmt: skip
 

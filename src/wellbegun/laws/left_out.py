@@ -20,10 +20,19 @@ LEFT_OUT: tuple[tuple[str, str], ...] = (
         "DKS and TAT (DeepMind, 2021 and 2022)",
         "they change the activations of the network and not its weights, so a plan cannot carry them out",
     ),
-    ("u-muP, DeepScaleLM, NFNet's gains", "not done yet"),
     (
-        "Krähenbühl's equal gradient rates (2016)",
-        "its step between layers was not found in a source that could be read; its step within a layer is standardize",
+        "u-muP (unit scaling)",
+        "it multiplies every operation by one number forward and by another one backward, and a plan's multipliers are "
+        "of the forward pass alone; muP, of which it is a form, is built in",
+    ),
+    (
+        "NFNet's gains and 1/beta",
+        "they stand behind each activation and in front of each branch, places that a plan's multipliers do not name; "
+        "the variance behind an activation, of which they are made, is what autoinit divides by",
+    ),
+    (
+        "Krähenbühl's PCA and k-means weights (2016), Sylvester autoencoding, ZCA",
+        "not done: they fill a layer from the whitened patches of its inputs; swim and standardize look at inputs too",
     ),
     (
         "Net2Net, LiGO and bert2BERT (networks that grow)",

@@ -3,6 +3,7 @@
 from wellbegun.tuning.adapters import plan_adapters
 from wellbegun.tuning.admin import profile_admin
 from wellbegun.tuning.calibrate import calibrate
+from wellbegun.tuning.equal_rates import equal_rates
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
 from wellbegun.tuning.new_tokens import plan_new_tokens
@@ -13,6 +14,7 @@ from wellbegun.tuning.upcycle import upcycle
 
 __all__ = [
     "calibrate",
+    "equal_rates",
     "gradinit",
     "metainit",
     "plan_adapters",

@@ -11,6 +11,7 @@ from wellbegun.recipes.cards import recipe_card, recipe_cards
 from wellbegun.tuning.adapters import plan_adapters
 from wellbegun.tuning.admin import profile_admin
 from wellbegun.tuning.calibrate import calibrate
+from wellbegun.tuning.equal_rates import equal_rates
 from wellbegun.tuning.gradinit import gradinit
 from wellbegun.tuning.metainit import metainit
 from wellbegun.tuning.new_tokens import plan_new_tokens
@@ -52,6 +53,7 @@ TUNINGS: tuple[Tuning, ...] = (
     Tuning("swim", swim, "swim(plan, model, (inputs, targets))"),
     Tuning("weight_selection", select_weights, "select_weights(plan, larger)", ("select_weights",)),
     Tuning("upcycle", upcycle, "upcycle(plan, dense, names)", ("upcycling", "sparse_upcycling")),
+    Tuning("equal_rates", equal_rates, "equal_rates(plan, model, batch)", ("krahenbuhl", "magic_init")),
 )
 """Every function of this room (and of the rooms below) that has a card."""
 

@@ -50,7 +50,8 @@ def standardize(plan: Plan, model: torch.nn.Module, batch: Any, *, layers: str |
         layers: names of the layers, or patterns such as "*.actnorm"; several in a list. Linear layers, convolutions
             and layers that compute s·x + b of each channel are taken; others with these names are left alone.
     Source: Salimans and Kingma (2016), "Weight Normalization", section 3, equations 5 and 6; Kingma and Dhariwal
-        (2018), "Glow", section 3.1; the first, within-layer step is also that of Krähenbühl et al. (2016), section 3.1.
+        (2018), "Glow", section 3.1; the first, within-layer step is also that of Krähenbühl et al. (2016), section 3.1,
+        whose step between layers is `wb.equal_rates`.
 
     Returns:
         The plan with `PerChannel` laws for weights and stored numbers for biases, scales and shifts. A layer without a

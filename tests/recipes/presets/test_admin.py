@@ -95,11 +95,11 @@ def test_what_cannot_be_profiled() -> None:
 
 
 def test_a_small_change_of_all_weights_moves_a_deep_network_little() -> None:
-    """The one thing it is for: O(ln n) or O(1) instead of O(n) at 64 branches."""
+    """The one thing it is for: O(ln n) or O(1) instead of O(n) at 40 branches."""
     data = torch.randn(128, 8, generator=torch.Generator().manual_seed(0))
 
     def moved(recipe: str, profiled: bool = False) -> float:
-        model = chain(64)
+        model = chain(40)
         plan = wb.plan(model, data, seed=3, recipe=recipe, rules=None if "admin" in recipe else {"*.omega": wb.Ones()})
         plan = wb.profile_admin(plan, model, data) if profiled else plan
         wb.apply(plan, model)

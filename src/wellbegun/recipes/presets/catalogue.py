@@ -17,6 +17,7 @@ from wellbegun.recipes.presets.branch_gates import LayerScale, SkipInit
 from wellbegun.recipes.presets.completep import CompleteP
 from wellbegun.recipes.presets.critical import Critical, MeanCompensated, StableCritical
 from wellbegun.recipes.presets.deepnorm import DeepNorm
+from wellbegun.recipes.presets.deepscale import DeepScaleLm
 from wellbegun.recipes.presets.finer import Finer
 from wellbegun.recipes.presets.fixup import Fixup
 from wellbegun.recipes.presets.frameworks import Keras, TorchDefault
@@ -81,6 +82,7 @@ PRESETS: tuple[type[Preset], ...] = (
     Admin,
     Mimetic,
     SirenChi1,
+    DeepScaleLm,
 )
 """Every version of every preset, newest last among those of one name."""
 
