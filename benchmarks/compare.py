@@ -15,7 +15,9 @@ import json
 import math
 import os
 import platform
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -70,7 +72,7 @@ class Loop:
         for step, index in enumerate(batches(len(self.rows), BATCH, steps, seed)):
             optimizer.zero_grad()
             loss = torch.nn.functional.cross_entropy(model(self.rows[index]), self.labels[index])
-            if step % LOOK == 0 and not math.isfinite(float(loss)):
+            if step % LOOK == 0 and not math.isfinite(loss.item()):
                 break
             loss.backward()
             optimizer.step()
@@ -93,9 +95,19 @@ def best_threads(activation: str) -> int:
 
 def seconds(work: Callable[[], object]) -> float:
     """Wall time of a call."""
-    began = time.perf_counter()
+    return cost(work)[0]
+
+
+def cost(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall time of a call, and the processors' time of this process and its children."""
+    began, used = time.perf_counter(), _used()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, _used() - used
+
+
+def _used() -> float:
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in both)
 
 
 def main() -> None:
@@ -113,20 +125,23 @@ def main() -> None:
     def lab() -> None:
         wb.compare("digits", methods, seeds=asked.seeds, activations=activations, executor="processes")
 
-    pairs, loads = [], []
+    turns, loads = [], []
     for turn in range(asked.turns):
         order = (lab, loop) if turn % 2 == 0 else (loop, lab)
-        taken = {id(side): seconds(side) for side in order}
-        pairs.append((taken[id(lab)], taken[id(loop)]))
+        taken = {id(side): cost(side) for side in order}
+        turns.append((taken[id(lab)], taken[id(loop)]))
         loads.append(round(os.getloadavg()[0], 1))
+        print(turn, turns[-1], loads[-1], file=sys.stderr, flush=True)
     count = len(methods) * len(RATES["sgd"]) * asked.seeds * len(activations)
     result = {
-        "ratio": round(statistics.median(slow / fast for fast, slow in pairs), 2),
-        "ratios": [round(slow / fast, 2) for fast, slow in pairs],
-        "lab_seconds": [round(fast, 1) for fast, _ in pairs],
-        "loop_seconds": [round(slow, 1) for _, slow in pairs],
-        "lab_trainings_a_minute": round(60 * count / statistics.median(fast for fast, _ in pairs)),
-        "loop_trainings_a_minute": round(60 * count / statistics.median(slow for _, slow in pairs)),
+        "ratio": round(statistics.median(slow[0] / fast[0] for fast, slow in turns), 2),
+        "ratios": [round(slow[0] / fast[0], 2) for fast, slow in turns],
+        "lab_seconds": [round(fast[0], 1) for fast, _ in turns],
+        "loop_seconds": [round(slow[0], 1) for _, slow in turns],
+        "lab_processor_seconds": [round(fast[1], 1) for fast, _ in turns],
+        "loop_processor_seconds": [round(slow[1], 1) for _, slow in turns],
+        "lab_trainings_a_minute": round(60 * count / statistics.median(fast[0] for fast, _ in turns)),
+        "loop_trainings_a_minute": round(60 * count / statistics.median(slow[0] for _, slow in turns)),
         "what": f"{count} trainings of {STEPS} steps: {len(methods)} methods, {asked.seeds} seeds, {activations}",
         "loop_threads": threads,
         "load": loads,

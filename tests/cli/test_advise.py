@@ -62,3 +62,10 @@ def test_a_wrong_model_is_told_in_one_line(invoke: Run, here: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stdout == ""
+
+
+def test_explain_names_what_the_lab_has_measured_again(invoke: Run, here: Path) -> None:
+    catalogue = pytest.importorskip("wellbegun.lab.anchors.catalogue")
+    anchor = next(anchor for anchor in catalogue.ANCHORS.values() if anchor.methods)
+    done = invoke("explain", anchor.methods[0], cwd=here)
+    assert f"docs/anchors/{anchor.name}.md" in "".join(done.stdout.split())

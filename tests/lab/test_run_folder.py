@@ -183,3 +183,11 @@ def test_errors_of_a_worker_reach_the_caller() -> None:
         with pytest.raises(ZeroDivisionError):
             executor.submit(divmod, 1, 0).result()
         assert executor.submit(divmod, 7, 2).result() == (3, 1)
+
+
+def test_processes_that_were_started_have_imported_what_trainings_need() -> None:
+    known = "'wellbegun.lab.trials.bundle' in __import__('sys').modules"
+    with Processes(1) as executor:
+        assert executor.submit(eval, known).result() is False
+        executor.start(3)
+        assert executor.submit(eval, known).result() is True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from dataclasses import asdict
 from typing import Annotated
@@ -44,7 +46,7 @@ def explain_command(
     method: Annotated[str, typer.Argument(help="Name of a method, for example he.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a method's card: formula, when to use it, when not, and the source."""
+    """Show a method's card: formula, when to use it, when not, the evidence, and the source."""
     from wellbegun.tuning.cards import find_card
 
     card = find_card(method)
@@ -60,6 +62,7 @@ def show_card(card: Card, console: Console) -> None:
     console.print(Padding(Text(card.summary), (0, 0, 1, 0)))
     for title, text in (
         *((title.lower(), text) for title, text in card.paragraphs()),
+        *(("measured", line) for line in anchors_for(card.name)),
         *((name, meaning) for name, meaning in card.arguments),
         ("source", card.source),
     ):
@@ -69,3 +72,11 @@ def show_card(card: Card, console: Console) -> None:
             grid.add_column()
             grid.add_row(title, Text(text))
             console.print(Padding(grid, (0, 0, 1, 0)))
+
+
+def anchors_for(method: str) -> tuple[str, ...]:
+    """Return what the lab has measured again of a method, a line for each page; none where it has no anchors."""
+    if importlib.util.find_spec("wellbegun.lab.anchors") is None:
+        return ()
+    catalogue = importlib.import_module("wellbegun.lab.anchors.catalogue")
+    return tuple(f"{anchor.title}: docs/anchors/{anchor.name}.md" for anchor in catalogue.evidence_for(method))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from wellbegun.errors import ArgumentError
-from wellbegun.lab.execution.executors import chosen, opened
+from wellbegun.lab.execution.executors import chosen, opened, start_workers
 from wellbegun.lab.execution.folder import RunFolder
 from wellbegun.lab.execution.schedule import carry_out
 from wellbegun.lab.outcome.assemble import assemble
@@ -101,8 +102,12 @@ class Session:
             content = {"task": self.subject.record(), "settings": self.settings.plain(), "versions": versions()}
             self.results = self.folder.open(content)
         try:
-            self._prepare()
-            self._train(executor, None if minutes is None else 60 * minutes - (time.perf_counter() - began))
+            missing = self._missing()
+            with opened(self._place(executor, missing)) if missing else nullcontext() as workers:
+                start_workers(workers, len(missing))  # which takes them seconds, while this process prepares
+                self._prepare()
+                left = None if minutes is None else 60 * minutes - (time.perf_counter() - began)
+                self._train(missing, workers, left)
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -142,29 +147,33 @@ class Session:
         if self.folder is not None:
             self.folder.keep_starts(self.starts)
 
-    def _train(self, executor: str | Executor | None, seconds: float | None) -> None:
+    def _missing(self) -> list[tuple[Trial, ...]]:
+        """The bundles that hold a trial without a result, in the order in which they are trained."""
         parts = [(self._size(key[0], trials), trials) for key, trials in self.trials.items()]
         cut = [bundle for size, trials in parts for bundle in self._cut(trials, size)]
-        missing = [bundle for bundle in cut if any(trial.key not in self.results for trial in bundle)]
-        self.done = self.total - self.settings.steps * sum(len(bundle) for bundle in missing)
+        return [bundle for bundle in cut if any(trial.key not in self.results for trial in bundle)]
+
+    def _place(self, executor: str | Executor | None, missing: list[tuple[Trial, ...]]) -> str | Executor:
+        """Where they are trained: what the user asks for, or what suits the work."""
         work = sum(
             sum(p.numel() for p in self.models[network].parameters()) * len(self.trials[network, seed])
             for network, seed in self.trials
         )
-        place = chosen(executor, float(work * self.settings.steps), len(missing), self.own)
+        return chosen(executor, float(work * self.settings.steps), len(missing), self.own)
+
+    def _train(self, missing: list[tuple[Trial, ...]], executor: Executor | None, seconds: float | None) -> None:
+        self.done = self.total - self.settings.steps * sum(len(bundle) for bundle in missing)
         if not missing:
             return
-        first_rate = -(-len(self.settings.methods) // len(missing[0]))
-        with opened(place) as found:
-            self.stepwise = found is None
-            carry_out(
-                self._bundles(missing),
-                found,
-                on_bundle=self._keep,
-                on_step=self._progress,
-                seconds=seconds,
-                least=first_rate,
-            )
+        self.stepwise = executor is None
+        carry_out(
+            self._bundles(missing),
+            executor,
+            on_bundle=self._keep,
+            on_step=self._progress,
+            seconds=seconds,
+            least=-(-len(self.settings.methods) // len(missing[0])),  # the first learning rate of every method
+        )
 
     def _cut(self, trials: list[Trial], size: int) -> Iterator[tuple[Trial, ...]]:
         """The equal arm's twin is another network, so it trains apart."""

@@ -116,6 +116,14 @@ def opened(executor: str | Executor) -> Iterator[Executor | None]:
         raise ArgumentError(f"no executor is called {executor!r}; known: {HELP}")
 
 
+def start_workers(executor: Executor | None, pieces: int) -> None:
+    """Have our own processes start now, where there are any, so that they are ready for the first of some pieces."""
+    from wellbegun.lab.execution.processes import Processes
+
+    if isinstance(executor, Processes):
+        executor.start(pieces)
+
+
 @contextmanager
 def _dask(address: str) -> Iterator[Executor]:
     """A Dask cluster: the one at an address, or one on this machine with a worker of one thread for each core."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import queue
@@ -59,6 +60,15 @@ class Processes(Executor):
                 self._threads.append(thread)
                 thread.start()
         return future
+
+    def start(self, pieces: int) -> None:
+        """Start as many processes as some pieces of work will need, instead of each with the first work for it.
+
+        Args:
+            pieces: of work that are to come.
+        """
+        for _ in range(min(self.workers, pieces)):
+            self.submit(ready)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more work and end the processes; with `cancel_futures` at once, the work in hand with them."""
@@ -122,6 +132,11 @@ class Processes(Executor):
             if self._closed:
                 child.kill()
         return child
+
+
+def ready() -> None:
+    """Import what every training needs."""
+    importlib.import_module("wellbegun.lab.trials.bundle")
 
 
 def write(stream: IO[bytes], message: bytes) -> None:

@@ -53,7 +53,9 @@ class SideBySide:
         for name, value in self.weights.items():
             rate = self.rates[name].view(-1, *[1] * (value.ndim - 1))
             if not self.second:
-                value.sub_(self.first[name].mul_(MOMENTUM).add_(gradients[name]) * rate)
+                first = self.first[name]
+                torch.add(gradients[name], first, alpha=MOMENTUM, out=first)  # two passes over memory and not four
+                value.addcmul_(first, rate, value=-1)
                 continue
             first = self.first[name].lerp_(gradients[name], 1 - BETAS[0])
             second = self.second[name].mul_(BETAS[1]).addcmul_(gradients[name], gradients[name], value=1 - BETAS[1])
