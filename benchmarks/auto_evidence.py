@@ -106,7 +106,7 @@ PAIRS = {
     for pair in (
         Pair("digits-tanh", "digits", "mlp", 20, 64, "tanh", linear=True),
         Pair("digits-relu", "digits", "mlp", 20, 64, "relu", linear=True),
-        Pair("digits-sigmoid", "digits", "mlp", 8, 64, "sigmoid", "adam", ADAM, 400, linear=True),
+        Pair("digits-sigmoid", "digits", "mlp", 8, 64, "sigmoid", "adam", ADAM, 1500, 32, 75, linear=True, long=True),
         Pair("digits-cnn", "digits-images", "cnn", 8, 16, "relu", "adam", ADAM[1:], 150, 32, 75, linear=True),
         Pair("mnist5k-vit", "mnist5k", "vit", None, None, None, "adam", ADAM[1:], 150, 16, 75, linear=True),
         Pair("mnist5k-residual-norm", "mnist5k", "residual-norm", 3, 8, "relu", "adam", ADAM[1:], 120, 16, 60,
