@@ -106,7 +106,7 @@ PAIRS = {
     for pair in (
         Pair("digits-tanh", "digits", "mlp", 20, 64, "tanh", linear=True),
         Pair("digits-relu", "digits", "mlp", 20, 64, "relu", linear=True),
-        Pair("digits-sigmoid", "digits", "mlp", 8, 64, "sigmoid", "adam", ADAM, 400, linear=True),
+        Pair("digits-sigmoid", "digits", "mlp", 8, 64, "sigmoid", "adam", ADAM, 1500, 32, 75, linear=True, long=True),
         Pair("digits-cnn", "digits-images", "cnn", 8, 16, "relu", "adam", ADAM[1:], 150, 32, 75, linear=True),
         Pair("mnist5k-vit", "mnist5k", "vit", None, None, None, "adam", ADAM[1:], 150, 16, 75, linear=True),
         Pair("mnist5k-residual-norm", "mnist5k", "residual-norm", 3, 8, "relu", "adam", ADAM[1:], 120, 16, 60,
@@ -115,7 +115,8 @@ PAIRS = {
         Pair("quadratic-gelu-wide", "quadratic", "mlp", 10, 256, "gelu", "adam", ADAM[:3], 300, 32, 100),
         Pair("quadratic-tanh", "quadratic", "mlp", 10, 64, "tanh", steps=1000, batch=32, every=50, long=True),
         Pair("quadratic-sigmoid", "quadratic", "mlp", 6, 64, "sigmoid", "adam", ADAM, 600, 32),
-        Pair("quadratic-unseen", "quadratic", "unseen", optimizer="adam", rates=ADAM, steps=600, batch=32, together=100),
+        Pair("quadratic-unseen", "quadratic", "unseen", optimizer="adam", rates=ADAM, steps=600, batch=32,
+             together=100),
         Pair("quadratic-residual", "quadratic", "residual", 16, 64, "relu", "adam", ADAM, 500, 32),
         Pair("cats-dogs-cnn", "cats-dogs", "cnn", 6, 16, "relu", "adam", ADAM[1:], 300, 16, 100,
              options=(("strides", 3),)),

@@ -25,8 +25,12 @@ from wellbegun.theory import (
     point_for_depth,
 )
 
-HIGHEST = 4.0
-"""Largest q of a critical point that is chosen for its depth."""
+LOWEST, HIGHEST = 0.1, 4.0
+"""Smallest and largest q of a critical point that is chosen for its depth; odd functions may go below."""
+
+SPREAD = 3.0
+"""What a whole chain may add to the spread of the squared singular values of its Jacobian (docs/auto.md): with more it
+trains worse, and with much less it starts linear and stays so for long."""
 
 LEAST_CARRIED = 0.25
 """Share of q at a critical point that has to come from the weights."""
@@ -162,15 +166,19 @@ def _bias(
 
 @lru_cache(maxsize=64)
 def _critical_point(activation: Activation, depth: int) -> CriticalPoint | None:
-    """The critical point for this depth: from the depth where f is odd, else the stable one, else compensated."""
+    """The critical point for this depth, with the mean taken out where the function has one; a larger one where signals
+    that are too large would not come back to it. Functions without a scale (ReLU) have one that needs no biases.
+    """
+    at = moments(activation, 1.0)
+    is_odd = abs(at.mean) < 1e-9
     try:
-        odd = abs(moments(activation, 1.0).mean) < 1e-9
-        point = point_for_depth(activation, depth) if odd else critical(activation)
-        return point if _carries_signal(activation, point) else None
-    except TheoryError:
-        pass
-    try:
-        point = point_for_depth(activation, depth, mean_compensated=True)
+        if math.isclose(at.slope_second, at.second) and math.isclose(at.second_growth, at.second):
+            return critical(activation)
+        point = point_for_depth(activation, depth, budget=SPREAD, mean_compensated=not is_odd)
+        if is_odd:
+            return point if _carries_signal(activation, point) else None
+        if point.q < LOWEST:
+            point = mean_compensated(activation, q=LOWEST)
         while not _holds_from_afar(activation, point) and point.q < HIGHEST:
             point = mean_compensated(activation, q=min(2 * point.q, HIGHEST))
         return point if _holds_from_afar(activation, point) else None
