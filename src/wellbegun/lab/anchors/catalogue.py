@@ -6,9 +6,26 @@ from collections.abc import Mapping
 
 from wellbegun.errors import UnknownNameError
 from wellbegun.lab.anchors.anchor import Anchor
+from wellbegun.lab.anchors.gelu_stable import GELU_STABLE
+from wellbegun.lab.anchors.he_2015 import HE_2015
+from wellbegun.lab.anchors.lsuv import LSUV_2016
+from wellbegun.lab.anchors.pennington_2017 import PENNINGTON_2017
 from wellbegun.lab.anchors.router_and_prior import ROUTER_AND_PRIOR
+from wellbegun.lab.anchors.schoenholz_2017 import SCHOENHOLZ_2017
+from wellbegun.lab.anchors.xiao_2018 import XIAO_2018
 
-ANCHORS: Mapping[str, Anchor] = {anchor.name: anchor for anchor in (ROUTER_AND_PRIOR,)}
+ANCHORS: Mapping[str, Anchor] = {
+    anchor.name: anchor
+    for anchor in (
+        HE_2015,
+        PENNINGTON_2017,
+        XIAO_2018,
+        SCHOENHOLZ_2017,
+        GELU_STABLE,
+        LSUV_2016,
+        ROUTER_AND_PRIOR,
+    )
+}
 
 
 def find_anchor(name: str) -> Anchor:
