@@ -62,7 +62,6 @@ class Pair:
         long: whether it is trained until the validation score stands still.
         together: copies that one program trains where the network is not the lab's.
         parts: the first examples of train, validation and test that are used; None: all.
-        asks: the question of the pilot that the pair is about.
     """
 
     name: str
@@ -82,7 +81,6 @@ class Pair:
     together: int = 1
     options: tuple[tuple[str, Any], ...] = ()
     parts: tuple[int, int, int] | None = None
-    asks: str = ""
 
     @property
     def own(self) -> Callable[..., Any] | None:
@@ -165,7 +163,7 @@ class Evidence:
 
     def train(self, methods: Sequence[str]) -> None:
         """Train what is missing of some methods."""
-        told = ("asks", "long", "linear")  # they change no training
+        told = ("long", "linear")  # they change no training
         settings = {key: value for key, value in asdict(self.pair).items() if key not in told}
         content = {"task": Subject.of(self.task).record(), "settings": settings, "versions": versions()}
         self.results = self.folder.open(content)
