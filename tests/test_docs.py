@@ -16,7 +16,7 @@ from wellbegun.laws import LEFT_OUT, NEEDS, by_need
 from wellbegun.tuning.cards import all_cards
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("docs", "docs/guides", "docs/papers")
+ROOMS = ("docs", "docs/anchors", "docs/guides", "docs/papers")
 PAGES = sorted([ROOT / "README.md", *(page for room in ROOMS for page in (ROOT / room).glob("*.md"))])
 METHODS = ROOT / "docs" / "methods"
 

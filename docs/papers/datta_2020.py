@@ -469,7 +469,7 @@ def figures(results: Results) -> dict[str, Figure]:
     return {"signal": figure}
 
 
-PAPER = Paper("datta_2020", measure, tables, page, figures)
+PAPER = Paper(name="datta_2020", measure=measure, tables=tables, page=page, figures=figures)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -214,7 +214,7 @@ def figures(results: Results) -> dict[str, Figure]:
     return {"both": figure}
 
 
-PAPER = Paper("kumar_2017", measure, tables, page, figures)
+PAPER = Paper(name="kumar_2017", measure=measure, tables=tables, page=page, figures=figures)
 
 if __name__ == "__main__":
     PAPER.main()

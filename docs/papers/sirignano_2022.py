@@ -311,7 +311,7 @@ def figures(results: Results) -> dict[str, Figure]:
     return {"both": figure}
 
 
-PAPER = Paper("sirignano_2022", measure, tables, page, figures)
+PAPER = Paper(name="sirignano_2022", measure=measure, tables=tables, page=page, figures=figures)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import math
 from pathlib import Path
@@ -214,13 +213,6 @@ def test_the_limit_of_the_wide_network_is_the_kernel_of_many_units():
     kernel = (units.T @ units + (data.x @ data.x.T) * (slopes.T @ slopes)) / len(hidden)
     np.testing.assert_allclose(data.kernel, kernel, atol=0.02)
     np.testing.assert_allclose(np.diag(data.start), 2 / math.pi * math.asin(0.8), rtol=1e-12)
-
-
-@pytest.mark.parametrize("module", ["paper", "chains", "digits"])
-def test_examples_of_the_shared_parts_run(module):
-    results = doctest.testmod(importlib.import_module(module))
-    assert results.failed == 0
-    assert results.attempted or module != "paper"
 
 
 def test_the_index_names_every_page():

@@ -62,7 +62,7 @@ def compare_command(
         checked(Settings(chosen, seeds, activations or ("tanh",), depth or 20, width or 64))
     require_report()
     try:
-        with _progress(console) as progress:
+        with progress_bar(console) as progress:
             bar = progress.add_task("preparing", total=None)
 
             def on_progress(done: int, total: int, what: str) -> None:
@@ -153,7 +153,8 @@ def _show(comparison: Comparison, console: Console, page: Path, json_file: str) 
     console.print(f"Curves, profiles and the winner's plan: [bold]{page}[/]", highlight=False)
 
 
-def _progress(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """Return a bar with a percentage, the time gone and the time left, which disappears when it is done."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 import wellbegun
+from wellbegun.cli.anchor import anchor_command
 from wellbegun.cli.compare import compare_command, report_command
 from wellbegun.cli.data import data_commands
 from wellbegun.cli.diagnose import diagnose_command
@@ -32,6 +33,7 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=False)(_options)
     app.command("compare")(compare_command)
     app.command("report")(report_command)
+    app.command("anchor")(anchor_command)
     app.add_typer(data_commands(), name="data")
     app.command("plan")(plan_command)
     app.command("init")(init_command)

@@ -1,0 +1,1 @@
+"""Published results, measured again: each with its page in docs/anchors/."""

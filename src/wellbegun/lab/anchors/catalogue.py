@@ -1,0 +1,35 @@
+"""Which anchors there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wellbegun.errors import UnknownNameError
+from wellbegun.lab.anchors.anchor import Anchor
+from wellbegun.lab.anchors.router_and_prior import ROUTER_AND_PRIOR
+
+ANCHORS: Mapping[str, Anchor] = {anchor.name: anchor for anchor in (ROUTER_AND_PRIOR,)}
+
+
+def find_anchor(name: str) -> Anchor:
+    """Return an anchor by its name.
+
+    >>> find_anchor("router_and_prior").methods
+    ('switch', 'prior', 'prior_bias')
+
+    Raises:
+        UnknownNameError: no such anchor; the closest names are offered.
+    """
+    wanted = name.strip().lower().replace("-", "_")
+    if wanted not in ANCHORS:
+        raise UnknownNameError("anchor", name, ANCHORS)
+    return ANCHORS[wanted]
+
+
+def evidence_for(method: str) -> list[Anchor]:
+    """Return the anchors that say something about a method.
+
+    >>> [anchor.name for anchor in evidence_for("switch")]
+    ['router_and_prior']
+    """
+    return [anchor for anchor in ANCHORS.values() if method in anchor.methods]
