@@ -16,7 +16,7 @@ from wellbegun.lab.trials.optimizers import torch_optimizer
 from wellbegun.lab.trials.order import batches
 
 LOOK = 10
-"""Steps between two looks at whether there is still a gradient."""
+"""Steps between two looks at whether there is still a gradient; none before the first step, as a head may start at 0."""
 
 SAMPLE = 1024
 """Training examples that a plan may look at: the first layer is scaled by them."""
@@ -87,7 +87,7 @@ def fit(
         else:
             descent.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            if step % LOOK == 0 and first.grad is not None and float(first.grad.double().norm()) < VANISHES:
+            if step and step % LOOK == 0 and first.grad is not None and float(first.grad.double().norm()) < VANISHES:
                 found.stopped = f"no gradient at step {step}"
         if found.stopped:
             on_step(steps - step)
