@@ -168,11 +168,14 @@ def findings(results: Results) -> str:
     """Return what to make of it."""
     depth, rate = grid(results)[-1]
     first = float(np.mean([run["first loss"] for run in cell(results, "He", depth, rate)]))
-    return f"""He's weights double the second moment with each block: the loss at step 0 is {number(first)} at {depth} blocks.
-Three others bound it or take the branches out at first, and still diverge at {depth} blocks and a rate of {rate:g}: a start of
-bounded size is not yet one that bears a step. With weights of full size in all {depth} branches, the first steps move all
-branches at once, and their sum moves the network {depth} times as far as one would. Fixup makes the first weight of a
-branch smaller by the root of {depth}, so that the sum of all moves is of the size of one."""
+    return f"""He's weights double the second moment with each block: the loss at step 0 is {number(first)} at
+{depth} blocks.
+Three other starts bound it, or take the branches out at first: {others(results):.1%} is the best mean of these
+at a rate of
+{rate:g}. A start of bounded size is not yet one that bears a step. With weights of full size in all {depth} branches,
+the first steps move all branches at once, and their sum moves the network {depth} times as far as one would.
+Fixup makes the
+first weight of a branch smaller by the root of {depth}, so that the sum of all moves is of the size of one."""
 
 
 def figure(results: Results) -> Figure:
@@ -200,10 +203,12 @@ def figure(results: Results) -> Figure:
 FIXUP_ANCHOR = Anchor(
     name="fixup",
     title="Fixup: a hundred residual blocks without normalisation bear a learning rate of 0.1",
-    source='Zhang, Dauphin and Ma (2019), "Fixup Initialization: Residual Learning Without Normalization", section 4.1.',
+    source=(
+        'Zhang, Dauphin and Ma (2019), "Fixup Initialization: Residual Learning Without Normalization", section 4.1.'
+    ),
     reported=(
-        "Residual networks of 10 to 10,000 layers without normalisation train with Fixup at the learning rate of those "
-        "with it (0.1); a ResNet-110 comes to 7.24% error on CIFAR-10 where BatchNorm comes to 6.61%."
+        "Residual networks of 10 to 10,000 layers without normalisation train with Fixup at the learning rate of "
+        "those with it (0.1); a ResNet-110 comes to 7.24% error on CIFAR-10 where BatchNorm comes to 6.61%."
     ),
     setup=(
         f"x + W₂·ReLU(W₁·x), width {WIDTH}, no normalisation, 20 and 100 blocks, on 1,000 real handwritten digits of "

@@ -127,7 +127,9 @@ def cost(results: Results, arm: str) -> float:
 def steepest(results: Results, arm: str) -> float:
     """Return the largest slope, up or down, of a layer before the readout, behind the first step and later."""
     slopes = results["check"][arm]["slopes"]
-    return max(abs(slope) for layer, by_step in slopes.items() if layer != "output.weight" for slope in by_step[1:])
+    return max(
+        abs(float(slope)) for layer, by_step in slopes.items() if layer != "output.weight" for slope in by_step[1:]
+    )
 
 
 def tables(results: Results) -> list[Table]:
@@ -163,11 +165,14 @@ def headline(results: Results) -> str:
 
 def findings(results: Results) -> str:
     """Return what to make of it."""
-    return f"""With He's weights and one learning rate for all, a rate that was tuned at width {WIDTHS[0]} costs the width {WIDTHS[-1]} a factor of
-{cost(results, "standard"):.3g} in loss; under muP {cost(results, "muP"):.3g}. The coordinate check says the same in
-{CHECK_STEPS} steps: with He's weights sizes grow with the width, with exponents up to {steepest(results, "standard"):.2f}; under muP none
-before the readout is beyond {steepest(results, "muP"):.2f}. A narrow network is noise as well: slopes of some hundredths are
-what width {WIDTHS[1]} adds, not the parametrisation."""
+    he, mup = (steepest(results, arm) for arm in ARMS)
+    return f"""With He's weights and one learning rate for all, a rate that was tuned at width {WIDTHS[0]}
+costs the width
+{WIDTHS[-1]} a factor of {cost(results, "standard"):.3g} in loss; under muP {cost(results, "muP"):.3g}. The coordinate
+check says the same in {CHECK_STEPS} steps: with He's weights sizes grow with the width, with exponents up to
+{he:.2f};
+under muP none before the readout is beyond {mup:.2f}. Slopes of some hundredths, downwards, are what the narrowest
+network adds, whose steps are large beside its weights: they are not the parametrisation's."""
 
 
 def figure(results: Results) -> Figure:
@@ -206,14 +211,14 @@ MUP = Anchor(
     ),
     setup=(
         f"ReLU networks of {DEPTH} hidden layers on 1,000 real handwritten digits, widths {WIDTHS[0]} to {WIDTHS[-1]}, "
-        f"{STEPS} steps of Adam (batches of {BATCH}), eight learning rates a factor of 2 apart, three seeds: which rate "
-        "has the lowest mean loss in the last ten steps? He's weights with one rate for all, and muP on top of them "
+        f"{STEPS} steps of Adam (batches of {BATCH}), eight learning rates a factor of 2 apart, three seeds: "
+        "which rate has the lowest mean loss in the last ten steps? He's weights with one rate for all, and muP on top of them "
         f"(`{ARMS['muP']}`, whose learning rates the plan holds). Then `wb.sweep` at a rate of 2⁻⁸ over "
         f"{CHECK_STEPS} steps, widths {WIDTHS[1]} to {WIDTHS[-1]}."
     ),
     differs=(
-        "Plain networks on digits and not transformers on text, 16 times the width and not 64, and a minute of training "
-        "in all. The best rate is read off a grid, so that a move by one factor of 2 is within its error. (A "
+        "Plain networks on digits and not transformers on text, 16 times the width and not 64, and a minute of "
+        "training in all. The best rate is read off a grid, so that a move by one factor of 2 is within its error. (A "
         "transformer with a tied table goes through the coordinate check in `tests/recipes/presets/test_mup.py`.)"
     ),
     minutes=2,

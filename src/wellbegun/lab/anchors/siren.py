@@ -84,7 +84,7 @@ def measure(asked: Asked) -> Results:
     curves: dict[str, dict[str, list[list[float]]]] = {}
     for arm in ARMS:
         curves[arm] = {f"{rate:g}": [fitted(arm, rate, 0)] for rate in rates}
-        best = max(rates, key=lambda rate: curves[arm][f"{rate:g}"][0][-1])  # noqa: B023 - used at once
+        best = max(rates, key=lambda rate: curves[arm][f"{rate:g}"][0][-1])
         curves[arm][f"{best:g}"] += [fitted(arm, best, seed) for seed in more]
     return {"curves": curves, "phases": [phases(task, seed) for seed in range(1 if asked.quick else 3)]}
 
@@ -133,15 +133,19 @@ def findings(results: Results) -> str:
     """Return what to make of it."""
     torch_sines, relu = (np.mean(reached(results, arm)) for arm in list(ARMS)[1:3])
     better = np.mean(reached(results, "ReLU, auto")) - relu
-    return f"""The sines alone are not what does it: with torch's own weights they reach {torch_sines:.1f} dB, where ReLU
-reaches {relu:.1f} dB. Better weights for ReLU change its {relu:.1f} dB by {better:+.1f} dB only: a ReLU network of places is
-slow at fine detail whatever it starts from.
+    measured = np.mean(results["phases"])
+    return f"""The sines alone are not what does it: with torch's own weights they reach {torch_sines:.1f} dB, where
+ReLU reaches {relu:.1f} dB. Other weights for ReLU change that by {better:+.1f} dB: a ReLU network of places is
+slow at
+fine detail whatever it starts from.
 
 The paper says that what goes into each sine is close to a standard normal number. Its second moment q solves
-q = 1 - exp(-2q) + b in a wide network, where b is what the biases add. Without biases that is 0.797. The published code
-(and `siren` here) leaves the biases at U(±1/sqrt(n)) and multiplies them with 30 too, so that b = 300/n: {number(BIASES)} at this
-width of {WIDTH}, more than all weights together. So q is {number(PHASES)}; measured: {np.mean(results["phases"]):.2f}. That does no
-harm: the second moment of the gradient grows by 1 + exp(-2q) with each layer, which is 1.2 without biases and
+q = 1 - exp(-2q) + b in a wide network, where b is what the biases add. Without biases that is 0.797. The
+published code
+(and `siren` here) leaves the biases at U(±1/sqrt(n)) and multiplies them with 30 too, so that b = 300/n:
+{number(BIASES)} at this width of {WIDTH}, more than all weights together. So q is {number(PHASES)}; measured:
+{measured:.2f}. That does no harm: the second moment of the gradient grows by 1 + exp(-2q) with each layer,
+which is 1.2 without biases and
 {1 + math.exp(-2 * PHASES):.3f} with them."""
 
 

@@ -16,7 +16,7 @@ from wellbegun.lab.trials.optimizers import torch_optimizer
 from wellbegun.lab.trials.order import batches
 
 LOOK = 10
-"""Steps between two looks at whether there is still a gradient; none before the first step, as a head may start at 0."""
+"""Steps between two looks at whether there is still a gradient. None at the first: a head of 0 hands nothing back."""
 
 SAMPLE = 1024
 """Training examples that a plan may look at: the first layer is scaled by them."""
