@@ -20,7 +20,7 @@ from wellbegun.plans import Plan
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH, HEADS, BATCH, STEPS = 32, 4, 8, 200
+WIDTH, HEADS, BATCH, STEPS = 32, 4, 8, 160
 DEPTHS, RATE, SCORED = (6, 24), 2e-3, 100
 SMOOTHED = 10
 """Steps that a point of the drawn curves is the mean of."""
@@ -198,8 +198,8 @@ DEEPNORM = Anchor(
     setup=(
         f"A small transformer (width {WIDTH}, {HEADS} heads, ReLU) predicts the next character of Python's own manual, "
         f"64 characters a row, {BATCH} rows a step: {STEPS} steps of Adam at a constant rate of {RATE:g}, no warm-up, "
-        f"no clipping, two seeds, {DEPTHS[0]} and {DEPTHS[-1]} layers. Xavier's weights with a plain shortcut; DeepNorm; "
-        "and DeepNorm's weights with a plain shortcut."
+        f"no clipping, two seeds, {DEPTHS[0]} and {DEPTHS[-1]} layers. Xavier's weights with a plain shortcut; "
+        "DeepNorm; and DeepNorm's weights with a plain shortcut."
     ),
     differs=(
         "Characters and not translation, a decoder of width 32 in the place of an encoder and a decoder of width 512, "

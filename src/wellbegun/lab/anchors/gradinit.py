@@ -190,7 +190,8 @@ GRADINIT = Anchor(
         f"A VGG of {1 + sum(n for _, n in ON_CPU.stages)} layers ({ON_CPU.stages[0][0]} to {ON_CPU.stages[-1][0]} "
         "channels) on 1,000 real handwritten digits of 8×8, with and without BatchNorm, three seeds: He's weights; and "
         f"the same after {ON_CPU.searched} steps of `wb.gradinit` (rate {RATE:g}, gamma 1). Then one epoch of SGD "
-        f"(rate {RATE:g}, momentum 0.9, batches of {ON_CPU.batch}). On a GPU, `wellbegun anchor gradinit --device cuda` does "
+        f"(rate {RATE:g}, momentum 0.9, batches of {ON_CPU.batch}). On a GPU, "
+        "`wellbegun anchor gradinit --device cuda` does "
         f"it with VGG-19 on CIFAR-10, {ON_GPU.searched} steps of GradInit, batches of {ON_GPU.batch}."
     ),
     differs=(

@@ -99,37 +99,34 @@ def level(losses: list[float | None]) -> float:
     return math.inf if None in losses else float(np.mean(np.log([loss for loss in losses if loss is not None])))
 
 
-def best(results: Results, arm: str, width: str) -> float:
+def best(results: Results, arm: str, width: str) -> int:
     """Return the learning rate of an arm with the lowest loss at a width, as a power of 2."""
     by_rate = results["losses"][arm][width]
-    return math.log2(float(min(by_rate, key=lambda rate: level(by_rate[rate]))))
+    return round(math.log2(float(min(by_rate, key=lambda rate: level(by_rate[rate])))))
 
 
-def drift(results: Results, arm: str) -> float:
+def drift(results: Results, arm: str) -> int:
     """Return how many factors of 2 lie between the best rate of the narrowest and of the widest network."""
     widths = list(results["losses"][arm])
     return best(results, arm, widths[0]) - best(results, arm, widths[-1])
 
 
-def farthest(results: Results, arm: str) -> float:
-    """Return how many factors of 2 the best rate of any width is from that of the narrowest."""
-    widths = list(results["losses"][arm])
+def farthest(results: Results, arm: str, times: int) -> int:
+    """Return how many factors of 2 the best rate is from the narrowest network's, up to so many times its width."""
+    widths = [width for width in results["losses"][arm] if int(width) <= times * BASE]
     return max(abs(best(results, arm, widths[0]) - best(results, arm, width)) for width in widths)
 
 
 def cost(results: Results, arm: str) -> float:
     """Return what the narrowest network's best rate costs the widest, as a factor of the loss of its own best rate."""
     widths = list(results["losses"][arm])
-    last = {math.log2(float(rate)): level(losses) for rate, losses in results["losses"][arm][widths[-1]].items()}
+    last = {round(math.log2(float(rate))): level(losses) for rate, losses in results["losses"][arm][widths[-1]].items()}
     return math.exp(last[best(results, arm, widths[0])] - last[best(results, arm, widths[-1])])
 
 
 def steepest(results: Results, arm: str) -> float:
-    """Return the largest slope, up or down, of a layer before the readout, behind the first step and later."""
-    slopes = results["check"][arm]["slopes"]
-    return max(
-        abs(float(slope)) for layer, by_step in slopes.items() if layer != "output.weight" for slope in by_step[1:]
-    )
+    """Return the largest slope, up or down, of any layer behind the first step and later."""
+    return max(abs(float(slope)) for by_step in results["check"][arm]["slopes"].values() for slope in by_step[1:])
 
 
 def tables(results: Results) -> list[Table]:
@@ -158,21 +155,29 @@ def tables(results: Results) -> list[Table]:
 def headline(results: Results) -> str:
     """Return what came out."""
     return (
-        f"from width {WIDTHS[0]} to {WIDTHS[-1]} the best rate falls by 2^{drift(results, 'standard'):g} with He's "
-        f"weights and moves by 2^{farthest(results, 'muP'):g} at most under muP"
+        f"from width {WIDTHS[0]} to {WIDTHS[-1]} the best rate falls by 2^{drift(results, 'standard')} with He's "
+        f"weights, and the rate of the narrowest costs the widest a factor of {cost(results, 'standard'):.3g} in loss; "
+        f"{cost(results, 'muP'):.3g} under muP"
     )
 
 
 def findings(results: Results) -> str:
     """Return what to make of it."""
     he, mup = (steepest(results, arm) for arm in ARMS)
-    return f"""With He's weights and one learning rate for all, a rate that was tuned at width {WIDTHS[0]}
-costs the width
-{WIDTHS[-1]} a factor of {cost(results, "standard"):.3g} in loss; under muP {cost(results, "muP"):.3g}. The coordinate
-check says the same in {CHECK_STEPS} steps: with He's weights sizes grow with the width, with exponents up to
-{he:.2f};
-under muP none before the readout is beyond {mup:.2f}. Slopes of some hundredths, downwards, are what the narrowest
-network adds, whose steps are large beside its weights: they are not the parametrisation's."""
+    lowest = [
+        math.exp(min(level(each) for each in results["losses"][arm][list(results["losses"][arm])[-1]].values()))
+        for arm in ARMS
+    ]
+    first = max(abs(by_step[1]) for by_step in results["check"]["standard"]["slopes"].values())
+    return f"""With He's weights and one learning rate for all, a rate that was tuned at width {WIDTHS[0]} costs the
+width {WIDTHS[-1]} a factor of {cost(results, "standard"):.3g} in loss; under muP {cost(results, "muP"):.3g}. The best
+rate of muP is not a constant here: it stays within a factor of 2^{farthest(results, "muP", 8)} up to eight times the
+width, and is 2^{farthest(results, "muP", 16)} away at sixteen times, where that costs the factor just named.
+What muP does not buy here is a lower loss: at the best rate of its own, width {WIDTHS[-1]} comes to {lowest[0]:.2g}
+with He's weights and to {lowest[1]:.2g} under muP.
+
+The coordinate check says the same in {CHECK_STEPS} steps: with He's weights the output grows like width^{first:.2f} in
+the first step already (up to {he:.2f} later); under muP no layer's slope is beyond {mup:.2f}."""
 
 
 def figure(results: Results) -> Figure:
@@ -212,9 +217,9 @@ MUP = Anchor(
     setup=(
         f"ReLU networks of {DEPTH} hidden layers on 1,000 real handwritten digits, widths {WIDTHS[0]} to {WIDTHS[-1]}, "
         f"{STEPS} steps of Adam (batches of {BATCH}), eight learning rates a factor of 2 apart, three seeds: "
-        "which rate has the lowest mean loss in the last ten steps? He's weights with one rate for all, and muP on top of them "
-        f"(`{ARMS['muP']}`, whose learning rates the plan holds). Then `wb.sweep` at a rate of 2⁻⁸ over "
-        f"{CHECK_STEPS} steps, widths {WIDTHS[1]} to {WIDTHS[-1]}."
+        "which rate has the lowest mean loss in the last ten steps? He's weights with one rate for all, and muP on top "
+        f"of them (`{ARMS['muP']}`, whose learning rates the plan holds). Then `wb.sweep` at a rate of 2⁻⁸ "
+        f"over {CHECK_STEPS} steps, widths {WIDTHS[1]} to {WIDTHS[-1]}."
     ),
     differs=(
         "Plain networks on digits and not transformers on text, 16 times the width and not 64, and a minute of "
@@ -225,7 +230,13 @@ MUP = Anchor(
     measure=measure,
     tables=tables,
     gates=(
-        Gate("muP: farthest best rate, factors of 2", lambda r: farthest(r, "muP"), at_most=1, quick=False),
+        Gate(
+            "muP: move of the best rate up to 8 times the width, factors of 2",
+            lambda r: farthest(r, "muP", 8),
+            at_most=1,
+            quick=False,
+        ),
+        Gate("muP: cost of the narrowest rate at the widest", lambda r: cost(r, "muP"), at_most=2, quick=False),
         Gate("standard: fall of the best rate, factors of 2", lambda r: drift(r, "standard"), at_least=2, quick=False),
         Gate("muP: steepest slope of the coordinate check", lambda r: steepest(r, "muP"), at_most=0.1, quick=False),
         Gate("standard: steepest slope", lambda r: steepest(r, "standard"), at_least=0.3),
