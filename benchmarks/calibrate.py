@@ -1,28 +1,27 @@
 """One forward pass of wb.calibrate against iterative LSUV: passes, seconds, and how far the scales are apart.
 
 Run: python -m pip install -c constraints.txt ".[bench]" && python benchmarks/calibrate.py. Prints one line of JSON for
-each network; no test reads it. LSUV is the reference of the tests (tests/tuning/lsuv.py), written from the paper's
-formula, with its tolerance of 0.01, from the same orthogonal weights. Seconds are of the whole call: calibrate also
-draws the plan's values. Scales are compared twice: with the paper's variance, and with the second moment that a plan's
-targets are (`centred=False`, the default).
+each network; no test reads it. LSUV is the reference of the tests (wellbegun.lab.anchors.iterative_lsuv), written from
+the paper's formula, with its tolerance of 0.01, from the same orthogonal weights. Seconds are of the whole call:
+calibrate also draws the plan's values. Scales are compared twice: with the paper's variance, and with the second
+moment that a plan's targets are (`centred=False`, the default).
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 import wellbegun as wb
+from wellbegun.lab.anchors.iterative_lsuv import Lsuv
 
 
 class Block(nn.Module):
@@ -90,15 +89,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="calls of each, in turns; medians are printed")
     repeats = parser.parse_args().repeats
-    path = Path(__file__).parents[1] / "tests" / "tuning" / "lsuv.py"
-    spec = importlib.util.spec_from_file_location("lsuv", path)
-    assert spec is not None
-    assert spec.loader is not None
-    lsuv = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(lsuv)
     print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.machine()}))
     for name, (make, shape) in NETWORKS.items():
-        print(json.dumps({"network": name} | measure(make, shape, lsuv.Lsuv, repeats)), flush=True)
+        print(json.dumps({"network": name} | measure(make, shape, Lsuv, repeats)), flush=True)
 
 
 def measure(

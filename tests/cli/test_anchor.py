@@ -62,6 +62,11 @@ def test_a_page_is_written_from_the_whole_measurement_only(invoke, tmp_path):
     assert "Not reproduced here: the number." in (pages / "wrong.md").read_text("utf-8")
     assert json.loads((pages / "results" / "wrong.json").read_text())["number"] == 1.0
     assert "the number is 1 | 0 of 1" in (pages / "README.md").read_text("utf-8")
+    before = {file: file.read_text("utf-8") for file in pages.rglob("*.*")}
+    (pages / "wrong.md").write_text("edited by hand")
+    (pages / "README.md").unlink()
+    assert invoke("anchor", "--write", cwd=tmp_path).returncode == 0
+    assert {file: file.read_text("utf-8") for file in pages.rglob("*.*")} == before
 
 
 def test_the_list_names_every_anchor_and_what_has_to_come_out(invoke, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import wellbegun as wb
+from wellbegun.lab.anchors.iterative_lsuv import LAYERS, Lsuv
 
 
 def load(name):
@@ -20,7 +21,7 @@ def load(name):
     return module
 
 
-networks, lsuv = load("networks"), load("lsuv")
+networks = load("networks")
 
 
 @pytest.mark.parametrize("centred", [True, False], ids=["variance", "second moment"])
@@ -42,7 +43,7 @@ def test_agrees_with_iterative_lsuv_in_one_pass(name, centred):
         assert " -> 1 with factor" in entry.reason
         assert entry.measured == pytest.approx(1.0, abs=0.2 if centred else 1e-5)
     wb.apply(plan, model)
-    passes = lsuv.Lsuv(model, lambda: model(data), centred=centred)()
+    passes = Lsuv(model, lambda: model(data), centred=centred)()
     assert passes > len(layers)
     for entry in layers:
         theirs = float(model.get_parameter(entry.name).detach().double().square().mean().sqrt())
@@ -76,7 +77,7 @@ def test_the_calibrated_plan_gives_what_it_says(name):
             found.setdefault(name, float(output.detach().double().square().mean()))
 
     for path, module in model.named_modules():
-        if isinstance(module, lsuv.LAYERS):
+        if isinstance(module, LAYERS):
             module.register_forward_hook(lambda m, inputs, output, path=path: note(f"{path}.weight", inputs, output))
     model(data)
     aimed = [entry for entry in made if entry.after is not None]

@@ -27,7 +27,13 @@ def anchor_command(
     quick: Annotated[bool, typer.Option("--quick", help="A part of the measurement that takes seconds.")] = False,
     device: Annotated[str, typer.Option(help="Where: cpu, or cuda for those that say so.")] = "cpu",
     depth: Annotated[int | None, typer.Option(help="Of the network, for those whose depth can be chosen.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Write page, figure, numbers and list anew.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write",
+            help="Write page, figure, numbers and list anew; without a name all pages, from the numbers kept.",
+        ),
+    ] = False,
     folder: Annotated[Path, typer.Option(help="Folder of the pages, for --write.")] = Path("docs/anchors"),
     json_file: Annotated[
         str, typer.Option("--json", metavar="FILE", help="Also as JSON; '-' for stdout alone. [default: none]")
@@ -36,19 +42,23 @@ def anchor_command(
     """Measure a published result again; exits 0 if everything came out as it has to, 1 if not."""
     from wellbegun.lab.anchors.anchor import Asked
     from wellbegun.lab.anchors.catalogue import ANCHORS, find_anchor
+    from wellbegun.lab.anchors.kept import write_list, write_pages
     from wellbegun.lab.anchors.measured import measured
-    from wellbegun.lab.anchors.page import write_index
     from wellbegun.plans import check_writable, write_text_atomically
 
     console = Console(stderr=json_file == STDOUT)
-    if not name:
-        _list(console, json_file)
-        return
-    anchor = find_anchor(name)
     if write and (quick or device != "cpu" or depth is not None):
         raise ArgumentError("a page is written from the whole measurement: leave --quick, --device and --depth out")
     if write and not folder.is_dir():
         raise OutputError(f"--write: there is no folder {folder}; run it in a checkout, or name one with --folder")
+    if not name and write:
+        write_pages(folder, ANCHORS.values())
+        console.print(f"Written from the numbers kept: {folder}", highlight=False, soft_wrap=True)
+        return
+    if not name:
+        _list(console, json_file)
+        return
+    anchor = find_anchor(name)
     if json_file not in ("", STDOUT):
         check_writable(Path(json_file))
     with progress_bar(console) as progress:
@@ -67,7 +77,7 @@ def anchor_command(
         write_text_atomically(json_file, text + "\n")
     if write:
         anchor.measured_page(folder).write(results)
-        write_index(folder, ANCHORS.values())
+        write_list(folder, ANCHORS.values())
         console.print(f"Written: [bold]{folder / anchor.name}.md[/]", highlight=False, soft_wrap=True)
     if not all(check.holds for check in checks):
         raise typer.Exit(MISSED)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wellbegun.errors import ArgumentError
+from wellbegun.laws.anchored import anchored
 
 _SECTIONS = {
     "Need": "need",
@@ -49,7 +50,7 @@ class Card:
         need: what it is for, one of `NEEDS`.
         formula, use, avoid, source: one paragraph each.
         parts: whether a part of a sharded tensor can be drawn alone, "" where the law's own text says so.
-        evidence: what this project measured with it, "" where it has no figures.
+        evidence: what this project measured with it, its anchors last; "" where it has no figures.
         arguments: (name, meaning) pairs.
         example: the doctest, as written.
     """
@@ -93,7 +94,7 @@ class Card:
             use=joined.get("use", ""),
             avoid=joined.get("avoid", ""),
             parts=joined.get("parts", ""),
-            evidence=joined.get("evidence", ""),
+            evidence=" ".join(filter(None, (joined.get("evidence", ""), *anchored(name)))),
             source=joined.get("source", ""),
             arguments=_arguments(parts.get("arguments", [])),
             example=example,

@@ -11,6 +11,7 @@ from wellbegun.errors import ArgumentError, UnknownNameError
 from wellbegun.lab.anchors.anchor import Anchor, Asked
 from wellbegun.lab.anchors.catalogue import ANCHORS, evidence_for, find_anchor
 from wellbegun.lab.anchors.gate import Gate
+from wellbegun.lab.anchors.kept import evidence, kept
 from wellbegun.lab.anchors.measured import measured
 from wellbegun.lab.anchors.page import INDEX, index_of
 from wellbegun.lab.data import find_set
@@ -59,8 +60,9 @@ def test_gates_hold_in_the_numbers_kept_or_the_page_says_that_they_do_not(anchor
 
 
 def test_the_list_is_made_from_the_same_numbers_and_nothing_is_left_over() -> None:
-    kept = [(anchor, anchor.measured_page(PAGES).load()) for anchor in ANCHORS.values()]
-    assert (PAGES / INDEX).read_text("utf-8") == index_of(kept)
+    measured_before = kept(PAGES, ANCHORS.values())
+    assert [anchor for anchor, _ in measured_before] == list(ANCHORS.values())
+    assert (PAGES / INDEX).read_text("utf-8") == index_of(measured_before)
     assert {file.stem for file in (PAGES / "results").iterdir()} == set(ANCHORS)
     assert {file.name for file in PAGES.glob("*.md")} == {INDEX, *(f"{name}.md" for name in ANCHORS)}
     figures = {anchor.measured_page(PAGES).figure_file("figure").name for anchor in ANCHORS.values() if anchor.figure}
@@ -88,6 +90,15 @@ def test_methods_that_an_anchor_speaks_of_have_cards(anchor: Anchor) -> None:
     for name in anchor.methods:
         assert find_card(name).name == name
         assert anchor in evidence_for(name)
+
+
+def test_cards_tell_what_anchors_found() -> None:
+    """After a change of numbers: `wellbegun anchor --write`, then the cards as tests/test_docs.py says."""
+    told = evidence(kept(PAGES, ANCHORS.values()))
+    assert told
+    for method, sentences in told.items():
+        assert find_card(method).evidence.endswith(" ".join(sentences))
+        assert ("Evidence", find_card(method).evidence) in find_card(method).paragraphs()
 
 
 def test_what_cannot_be_measured_is_refused_before_it_starts() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from wellbegun.lab.anchors.anchor import Anchor
 from wellbegun.lab.anchors.gate import Check
@@ -23,6 +22,7 @@ wellbegun anchor                     the list, with minutes and what has to come
 wellbegun anchor NAME --quick        a part of the measurement, in seconds
 wellbegun anchor NAME                all of it; exits 0 if everything came out as it has to, 1 if not
 wellbegun anchor NAME --write        the same in a checkout, and page, figure, numbers and list are written anew
+wellbegun anchor --write             all pages anew from the numbers kept; nothing is measured
 ```
 """
 
@@ -94,10 +94,3 @@ def index_of(measured: Iterable[tuple[Anchor, Results]]) -> str:
         rows.append((f"[{anchor.name}]({anchor.name}.md)", anchor.title, anchor.headline(results), held))
     head = ("anchor", "what it shows", "what came out here", "gates that hold")
     return wrapped(f"{INTRODUCTION}\n{table(head, rows)}\n\n{COMMANDS}")
-
-
-def write_index(folder: Path, anchors: Iterable[Anchor]) -> None:
-    """Write the list of the anchors that have numbers in a folder."""
-    pages = [(anchor, anchor.measured_page(folder)) for anchor in anchors]
-    kept = [(anchor, page.load()) for anchor, page in pages if page.results_file.is_file()]
-    (folder / INDEX).write_text(index_of(kept), "utf-8")

@@ -186,10 +186,10 @@ def findings(results: Results) -> str:
     usual = np.mean([curve[0] for curve in results["curves"]["auto"]])
     spread = mean(results["routers"]["zero"], "largest share")
     return f"""A router of 0 is even in the only sense that a start can be: every expert has the same probability for
-every token. The balance loss of Switch Transformers (8 Σ share · mean probability) is then exactly 1, whichever experts
-are chosen. The fullest expert still gets {spread:.1%} of the tokens and not 12.5%, because experts are drawn by chance
-here, each token by itself. Without noise all probabilities tie, and `argmax` would send every token to the first
-expert: a router of 0 needs noise, or a rule for ties.
+every token. The balance loss of Switch Transformers (8 Σ share · mean probability) is then exactly 1, whichever
+experts are chosen. The fullest expert still gets {spread:.1%} of the tokens and not 12.5%, because experts are drawn
+by chance here, each token by itself. Without noise all probabilities tie, and `argmax` would send every token to the
+first expert: a router of 0 needs noise, or a rule for ties.
 
 The prior in the output bias saves the steps in which a network only learns that positives are rare: the usual start
 begins at a loss of {usual:.3f} and needs {low} to {high} steps to come to where the other one begins."""

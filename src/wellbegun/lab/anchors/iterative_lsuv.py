@@ -27,6 +27,7 @@ class Lsuv:
         self.model, self.run, self.tolerance, self.centred, self.passes = model, run, tolerance, centred, 0
 
     def __call__(self) -> int:
+        """Scale every layer and return the number of forward passes."""
         for module in self.model.modules():  # dropout off, statistics of the batch
             module.training = isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
         for layer in self._in_order():
@@ -51,7 +52,7 @@ class Lsuv:
         """Of the first output of the layer that some input caused."""
         found: list[float] = []
 
-        def note(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        def note(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             if all(value.any() for value in inputs):
                 values = output.double()
                 found.append(float(values.var(correction=0) if self.centred else values.square().mean()))
