@@ -6,11 +6,15 @@ from collections.abc import Mapping
 
 from wellbegun.errors import UnknownNameError
 from wellbegun.lab.anchors.anchor import Anchor
+from wellbegun.lab.anchors.deepnorm import DEEPNORM
+from wellbegun.lab.anchors.fixup import FIXUP_ANCHOR
 from wellbegun.lab.anchors.fixup_resnet import FIXUP_RESNET
 from wellbegun.lab.anchors.mup import MUP
 from wellbegun.lab.anchors.router_and_prior import ROUTER_AND_PRIOR
 
-ANCHORS: Mapping[str, Anchor] = {anchor.name: anchor for anchor in (ROUTER_AND_PRIOR, MUP, FIXUP_RESNET)}
+ANCHORS: Mapping[str, Anchor] = {
+    anchor.name: anchor for anchor in (ROUTER_AND_PRIOR, FIXUP_ANCHOR, FIXUP_RESNET, DEEPNORM, MUP)
+}
 
 
 def find_anchor(name: str) -> Anchor:
