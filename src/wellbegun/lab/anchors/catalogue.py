@@ -9,11 +9,15 @@ from wellbegun.lab.anchors.anchor import Anchor
 from wellbegun.lab.anchors.deepnorm import DEEPNORM
 from wellbegun.lab.anchors.fixup import FIXUP_ANCHOR
 from wellbegun.lab.anchors.fixup_resnet import FIXUP_RESNET
+from wellbegun.lab.anchors.gradinit import GRADINIT
+from wellbegun.lab.anchors.metainit import METAINIT
 from wellbegun.lab.anchors.mup import MUP
 from wellbegun.lab.anchors.router_and_prior import ROUTER_AND_PRIOR
+from wellbegun.lab.anchors.siren import SIREN
 
 ANCHORS: Mapping[str, Anchor] = {
-    anchor.name: anchor for anchor in (ROUTER_AND_PRIOR, FIXUP_ANCHOR, FIXUP_RESNET, DEEPNORM, MUP)
+    anchor.name: anchor
+    for anchor in (ROUTER_AND_PRIOR, FIXUP_ANCHOR, FIXUP_RESNET, DEEPNORM, MUP, SIREN, METAINIT, GRADINIT)
 }
 
 

@@ -209,7 +209,7 @@ DEEPNORM = Anchor(
         f"{DEPTHS[-1]} layers and not 1,000, and loss in place of BLEU. The paper's rates are warmed up; here "
         "that is left out, which is the harder case for post-norm."
     ),
-    minutes=3,
+    minutes=2,
     measure=measure,
     tables=tables,
     gates=(

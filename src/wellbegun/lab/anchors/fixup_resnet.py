@@ -255,7 +255,7 @@ FIXUP_RESNET = Anchor(
         "accuracy. The form for a GPU has the network and the data of the paper for ten epochs; it was not run for "
         "this page (no GPU here), only its short form on the CPU."
     ),
-    minutes=3,
+    minutes=1,
     measure=measure,
     tables=tables,
     gates=(

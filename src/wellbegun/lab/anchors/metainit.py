@@ -160,8 +160,8 @@ quotient points the right way: {number(tanh["quotient"])} at ten times the size,
 MetaInit follows the sign of the derivative at one point, and there {tanh["positive"]:.0%} of the derivatives point to
 smaller weights, which is what a coin does: such a tanh network is chaotic, and its quotient is as rugged as its loss.
 For ReLU, whose output only scales with its weights, {relu["positive"]:.0%} point the right way. It is not a matter of
-rounding: float64 gives quotients of the same size, and signs as mixed.
-So it is the method and not this library's form of it.
+rounding: float64 gives quotients of the same size, and signs as mixed. So it is the method and not this library's
+form of it.
 
 The quotient is lower still below the proper size ({number(smaller)} with all weights times 0.3, for tanh), so that the
 method aims at smaller weights than those of the good start; that may be part of what repaired networks are behind."""
@@ -222,7 +222,7 @@ METAINIT = Anchor(
         "Small networks of vectors on digits and not deep convolutions on CIFAR-10. That tanh is not repaired from ten "
         "times too large is not in the paper, which shows other starts."
     ),
-    minutes=2,
+    minutes=1,
     measure=measure,
     tables=tables,
     gates=(

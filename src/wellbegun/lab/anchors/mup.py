@@ -226,7 +226,7 @@ MUP = Anchor(
         "training in all. The best rate is read off a grid, so that a move by one factor of 2 is within its error. (A "
         "transformer with a tied table goes through the coordinate check in `tests/recipes/presets/test_mup.py`.)"
     ),
-    minutes=2,
+    minutes=1,
     measure=measure,
     tables=tables,
     gates=(
