@@ -1,4 +1,4 @@
-"""The network of Xiao's anchor: around a ring a delta-orthogonal kernel is a rotation of pictures, a Gaussian is not."""
+"""The network of Xiao's anchor: around a ring a delta-orthogonal kernel is a rotation of pictures; a Gaussian not."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from wellbegun.lab.tasks import load_task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DEPTH, WIDTH, STEPS = 30, 128, 1000
+DEPTH, WIDTH, STEPS = 30, 128, 500
 RECIPES = {"He": "he", "Xavier": "xavier_normal", "torch's default": "torch@1", "auto": "auto"}
 
 
@@ -27,7 +27,7 @@ def measure(asked: Asked) -> Results:
         return PlainMLP(task.inputs, task.outputs, depth=asked.depth or DEPTH, width=WIDTH, activation="relu")
 
     seeds = range(1 if asked.quick else 3)
-    return {"arms": train_arms(asked, build, task, recipes, seeds, rate=0.01, steps=STEPS, batch=64)}
+    return {"arms": train_arms(asked, build, task, recipes, seeds, rate=0.01, steps=STEPS, batch=64, clip=1.0)}
 
 
 def headline(results: Results) -> str:
@@ -64,24 +64,24 @@ HE_2015 = Anchor(
         'Classification", section 2.2 and figure 3.'
     ),
     reported=(
-        "A model of 30 layers on ImageNet converges from weights of variance 2/fan. From Xavier's it does not learn at "
-        "all: its loss stalls, and the gradients are gone. (With 22 layers both converge, He's earlier.)"
+        "A model of 30 layers on ImageNet converges from weights of variance 2/fan. From Xavier's it does not learn "
+        "at all: its loss stalls, and the gradients are gone. (With 22 layers both converge, He's earlier.)"
     ),
     setup=(
         f"{DEPTH} hidden ReLU layers of {WIDTH} units learn 1,000 real handwritten digits of 8×8; 397 others are "
-        f"scored. "
-        f"SGD 0.01, momentum 0.9, batches of 64, {STEPS} steps, no clipping, biases 0 but for PyTorch's default; three "
-        "seeds (mean, lowest and highest)."
+        f"scored. SGD 0.01, momentum 0.9, batches of 64, {STEPS} steps, gradients clipped at length 1, biases 0 but "
+        "for PyTorch's default; three seeds (mean, lowest and highest)."
     ),
     differs=(
-        "Matrices and not convolutions, digits and not ImageNet, minutes and not weeks. Xavier's network does learn a "
-        "little in the end here: its layers all have the same width, and momentum on 1,000 images gets somewhere."
+        "Matrices and not convolutions, digits and not ImageNet, minutes and not weeks. Gradients are clipped: "
+        "without that, this rate throws some of He's networks back (50.8%, from 33 to 77%, in a first measurement of "
+        "1,000 steps)."
     ),
-    minutes=1.5,
+    minutes=1,
     measure=measure,
     tables=lambda results: [arms_table(results["arms"])],
     gates=(
-        Gate("He, % right", lambda r: points(r["arms"], "He"), at_least=80),
+        Gate("He, % right", lambda r: points(r["arms"], "He"), at_least=70),
         Gate("He minus Xavier, points", lambda r: points(r["arms"], "He") - points(r["arms"], "Xavier"), at_least=30),
         Gate("torch's default, % right", lambda r: points(r["arms"], "torch's default"), at_most=20, quick=False),
     ),

@@ -82,12 +82,12 @@ def findings(results: Results) -> str:
     """Return what to make of it."""
     orthogonal, gaussian = (middle(results, name) for name in list(RECIPES)[:2])
     return f"""The stretch is the largest over the smallest singular value of the Jacobian from the image to the ten
-outputs, in float64 before the first step (geometric mean over images and seeds; 1 is an isometry). Both critical
-starts keep the mean square of signal and gradient; they differ in nothing but the spread: {number(orthogonal)} with
-orthogonal matrices, {number(gaussian)} with Gaussian ones. A Gaussian product of {DEPTH} matrices of {WIDTH} sends
-nearly everything into one direction, so the images look alike at the end. Xavier's variance 1/fan_in is below the
-critical one: the signal shrinks, slowly. PyTorch's gain for tanh, 5/3, is far above it: the network is chaotic, its
-gradients explode."""
+outputs, in float64 before the first step (geometric mean over images and seeds; 1 is an isometry, and float64 cannot
+tell much more than 10¹⁵). Both critical starts keep the mean square of signal and gradient; they differ in nothing
+but the spread: {number(orthogonal)} with orthogonal matrices, {number(gaussian)} with Gaussian ones. A Gaussian
+product of {DEPTH} matrices of {WIDTH} sends nearly everything into one direction, so the images look alike at the
+end. Xavier's variance 1/fan_in is below the critical one: the signal shrinks, slowly. PyTorch's gain for tanh, 5/3,
+is far above it: the network is chaotic, its gradients explode."""
 
 
 def figure(results: Results) -> Figure:
@@ -105,8 +105,7 @@ PENNINGTON_2017 = Anchor(
     title="Three hundred tanh layers: only an isometry learns fast",
     source=(
         'Pennington, Schoenholz and Ganguli (2017), "Resurrecting the sigmoid in deep learning through dynamical '
-        "isometry: "
-        'theory and practice".'
+        'isometry: theory and practice".'
     ),
     reported=(
         "tanh networks with orthogonal weights near the critical point are isometries: all singular values of the "
@@ -115,15 +114,12 @@ PENNINGTON_2017 = Anchor(
     ),
     setup=(
         f"{DEPTH} hidden tanh layers of {WIDTH} units learn 1,000 real handwritten digits of 8×8; 397 others are "
-        f"scored. "
-        f"SGD 0.005, momentum 0.9, batches of 64, {STEPS} steps, gradients clipped at length 1; three seeds (mean, "
-        f"lowest "
-        "and highest). Both critical starts have weight variance 1.086/fan_in and bias variance 0.0001."
+        f"scored. SGD 0.005, momentum 0.9, batches of 64, {STEPS} steps, gradients clipped at length 1; three seeds "
+        "(mean, lowest and highest). Both critical starts have weight variance 1.086/fan_in and bias variance 0.0001."
     ),
     differs=(
         "Width 64 and not 400, digits and not CIFAR-10, a few epochs at one learning rate. Clipping, which the paper "
-        "does "
-        "not use, keeps the chaotic network from overflowing."
+        "does not use, keeps the chaotic network from overflowing."
     ),
     minutes=3,
     measure=measure,

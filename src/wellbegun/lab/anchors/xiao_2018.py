@@ -115,30 +115,26 @@ XIAO_2018 = Anchor(
     name="xiao_2018",
     title="Five hundred plain convolutions learn from delta-orthogonal kernels",
     source=(
-        'Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington (2018), "Dynamical Isometry and a Mean Field Theory of '
-        'CNNs: How to Train 10,000-Layer Vanilla Convolutional Neural Networks".'
+        'Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington (2018), "Dynamical Isometry and a Mean Field Theory '
+        'of CNNs: How to Train 10,000-Layer Vanilla Convolutional Neural Networks".'
     ),
     reported=(
         "Plain tanh networks of up to 10,000 convolutions, without norms and shortcuts, train from delta-orthogonal "
-        "kernels; on MNIST they reach about 99%, on CIFAR-10 about 82%. From Gaussian kernels learning becomes "
-        "slower and "
-        "slower with depth, although the signal keeps its size."
+        "kernels; on MNIST they reach about 99%, on CIFAR-10 about 82%. From Gaussian kernels learning becomes slower "
+        "and slower with depth, although the signal keeps its size."
     ),
     setup=(
-        f"{DEPTHS[0]} and {DEPTHS[1]} convolutions of {CHANNELS} channels with tanh, around a ring (circular "
-        f"padding), the "
-        "second one with stride 2; a linear layer reads all of the picture. They learn 1,000 real handwritten digits "
-        "of "
-        f"8×8; 397 others are scored. SGD 0.01, momentum 0.9, batches of {BATCH}, {STEPS} steps, gradients clipped at "
-        "length 1; one seed. Both starts are at the critical point of tanh with bias variance 0.0001. On a GPU: "
-        "`wellbegun "
-        "anchor xiao_2018 --device cuda --depth 1000`."
+        f"{DEPTHS[0]} and {DEPTHS[1]} convolutions of {CHANNELS} channels with tanh, around a ring (circular padding), "
+        "the second one with stride 2; a linear layer reads all of the picture. They learn 1,000 real handwritten "
+        f"digits of 8×8; 397 others are scored. SGD 0.01, momentum 0.9, batches of {BATCH}, {STEPS} steps, gradients "
+        "clipped at length 1; one seed. Both starts are at the critical point of tanh with bias variance 0.0001. With a "
+        "GPU (not measured here, there was none): `wellbegun anchor xiao_2018 --device cuda --depth 1000`."
     ),
     differs=(
         "500 layers and not 10,000; small digits; eight epochs and not many; one seed; clipping. A linear layer reads "
         "every pixel, so the network need not move anything between pixels to tell digits apart."
     ),
-    minutes=4,
+    minutes=3,
     measure=measure,
     tables=tables,
     gates=(
