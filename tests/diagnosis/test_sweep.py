@@ -254,6 +254,53 @@ def test_the_same_sweep_gives_the_same_numbers_and_leaves_the_random_state(batch
     assert runs[0].points[0].signal != runs[0].points[6].signal  # another seed, another network
 
 
+class Multiplied(nn.Module):
+    """Two layers, with a plain number on the output."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.factor = 32 / width
+        self.inside, self.head = nn.Linear(16, width), nn.Linear(width, 4, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * self.head(torch.relu(self.inside(x)))
+
+
+class OnlyTrained(Multiplied):
+    """The same, which cannot be traced."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not torch.is_grad_enabled():
+            raise RuntimeError("run me with gradients")
+        return super().forward(x)
+
+
+def test_a_factor_on_the_output_is_part_of_the_readout(batch) -> None:
+    """muP asks for it where the table is the output layer: what must not go with the width is the product."""
+
+    def unit(width: int) -> dict[str, wb.Initializer]:
+        return {"head.weight": wb.Ones(), "inside.weight": wb.Ones()}
+
+    found = wb.sweep(Multiplied, batch, widths=WIDTHS, seeds=1, recipe="he", rules=unit)
+    assert slopes(found) == pytest.approx([0, 0], abs=1e-6)  # without the factor: width^1
+    read = {point.width: point for point in found.points if point.layer == "head.weight"}
+    inside = {point.width: point for point in found.points if point.layer == "inside.weight"}
+    assert inside[64].signal == pytest.approx(batch[0].double().sum(1).square().mean().item(), rel=1e-6)
+    relu = torch.relu(batch[0].double().sum(1))
+    assert read[256].signal == pytest.approx((32 * relu).square().mean().item(), rel=1e-6)
+    logits = (32 * relu)[:, None].expand(-1, 4).clone().requires_grad_()
+    nn.functional.cross_entropy(logits, batch[1]).backward()
+    assert read[256].gradient == pytest.approx(logits.grad.square().mean().item(), rel=1e-5)
+
+
+def test_without_a_trace_the_readout_is_measured_alone(batch) -> None:
+    with pytest.raises(TraceError, match="run me with gradients"):
+        wb.sweep(OnlyTrained, batch, widths=[64, 128], seeds=1, recipe="he")
+    whole, alone = (wb.sweep(kind, batch, widths=[64, 128], seeds=1, recipe=None) for kind in (Multiplied, OnlyTrained))
+    ratios = [one.signal / other.signal for one, other in zip(whole.points, alone.points, strict=True)]
+    assert ratios == pytest.approx([1, 1 / 4, 1, 1 / 16], rel=1e-6)
+
+
 def test_without_a_recipe_the_factorys_weights_stay() -> None:
     def build(width):
         model = nn.Sequential(nn.Linear(4, width, bias=False), nn.Linear(width, 2, bias=False))

@@ -56,7 +56,9 @@ def sweep(
             these, where the inputs go with the width.
         widths, depths: two or more sizes each; one of them may be left out. Both: every pair is measured.
         seeds: how many networks of each size to start, or their seeds.
-        recipe: how to plan each network, see `wb.plan`. None: the weights stay as the factory made them.
+        recipe: how to plan each network, see `wb.plan`. None: the weights stay as the factory made them. A number that
+            the network multiplies its output with counts as part of the last layer, unless (only with None) its
+            forward pass cannot be traced.
         rules: on top of the recipe, see `wb.plan`; or a function of the sizes that returns them.
         loss: takes (output, targets), see `wb.diagnose`.
         optimizer: takes the model and returns a torch.optim.Optimizer: `lambda model: torch.optim.Adam(

@@ -14,9 +14,11 @@ from wellbegun.diagnosis.diagnose import diagnose
 from wellbegun.diagnosis.facts import LayerFacts
 from wellbegun.diagnosis.sweep_inputs import call_with_sizes, inputs_of, make_batch
 from wellbegun.diagnosis.swept import Point
-from wellbegun.errors import ArgumentError
+from wellbegun.errors import ArgumentError, TraceError
 from wellbegun.graph.framework import check_module
+from wellbegun.graph.trace import trace
 from wellbegun.recipes import plan as make_plan
+from wellbegun.recipes.layers import find_outputs
 from wellbegun.targets import apply
 
 
@@ -52,12 +54,13 @@ def measure_network(
             example = given if given is None or isinstance(given, str) else inputs_of(given)
             made = make_plan(lambda: _build(factory, sizes), example, seed=seed, recipe=recipe, rules=own)
             apply(made, model)
+        factors = _output_factors(model, inputs_of(batch), needed=recipe is not None)
         stepper = _stepper(optimizer, whole) if optimizer is not None else None
         points: list[Point] = []
         for step in range(steps + 1):
             with _caught(model) as caught:
                 layers = diagnose(model, batch, loss=loss).layers
-            points += _points(model, layers, sizes, seed, step, caught.outputs)
+            points += _points(model, layers, sizes, seed, step, caught.outputs, factors)
             if stepper is not None and step < steps:
                 _take_step(model, stepper, caught.gradients)
     return points
@@ -78,6 +81,21 @@ def _stepper(optimizer: Callable[[torch.nn.Module], torch.optim.Optimizer], mode
             "optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=0.01)"
         )
     return made
+
+
+def _output_factors(model: torch.nn.Module, example: Any, *, needed: bool) -> dict[str, float]:
+    """The plain factor that the network multiplies its output with, by the weight that makes it.
+
+    muP wants one where the table is the output layer too; it is the product whose size must not go with the width.
+    A network that keeps its own weights need not be one that can be traced; its layers are then measured alone.
+    """
+    try:
+        graph = trace(model, example)
+    except TraceError:
+        if needed:
+            raise
+        return {}
+    return {graph.operations[index].weight: factor for index, factor in find_outputs(graph).items()}
 
 
 @dataclass
@@ -124,15 +142,23 @@ def _take_step(
 
 
 def _points(
-    model: torch.nn.Module, layers: Sequence[LayerFacts], sizes: Mapping[str, int], seed: int, step: int, outputs: int
+    model: torch.nn.Module,
+    layers: Sequence[LayerFacts],
+    sizes: Mapping[str, int],
+    seed: int,
+    step: int,
+    outputs: int,
+    factors: Mapping[str, float],
 ) -> list[Point]:
     parameters = dict(model.named_parameters())
     uses: Counter[str] = Counter()
+    last = {layer.name: place for place, layer in enumerate(layers)}  # a table's last use is the output, its first not
     points = []
     for place, layer in enumerate(layers):
         uses[layer.name] += 1
         use = uses[layer.name]
         weight = parameters[layer.name].detach()
+        factor = factors.get(layer.name, 1.0) if last[layer.name] == place else 1.0
         points.append(
             Point(
                 width=sizes.get("width"),
@@ -141,8 +167,8 @@ def _points(
                 step=step,
                 layer=layer.name if use == 1 else f"{layer.name} (use {use})",
                 place=place,
-                signal=layer.signal,
-                gradient=layer.gradient,
+                signal=layer.signal * factor**2,
+                gradient=layer.gradient / factor**2,
                 cosine=layer.cosine,
                 shape=tuple(weight.shape),
                 zero=not bool(weight.any()),

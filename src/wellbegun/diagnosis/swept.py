@@ -30,7 +30,8 @@ class Point:
         step: optimizer steps that were taken before.
         layer: the layer's weight, as the model names it; with "(use 2)" at its second use in one forward pass.
         place: of the layer in the order of execution, from 0.
-        signal: second moment of the layer's output, before its activation.
+        signal: second moment of the layer's output, before its activation. Where the network multiplies its own
+            output with a number, as muP asks of a tied table, that of the product.
         gradient: second moment of the loss's gradient with respect to the layer's output.
         cosine: mean cosine between the layer's outputs for different inputs.
         shape: of the layer's weight.

@@ -49,8 +49,10 @@ def metainit(
     Use it for: networks that no formula knows, and starts that are too large or too small in some layers. Random inputs
         with random labels are enough; no task is needed.
     Not for: what calibration or a formula settles in one pass. A step costs two derivatives of the gradient: about ten
-        forward passes. The quotient is noisy where gradients are near zero, and starts in which nearly every unit is
-        saturated give it no direction (measured: tanh, all weights ten times too large, is not repaired).
+        forward passes. Nor for starts that are chaotic: there the quotient falls towards smaller norms only on a
+        large scale, while its derivative, of which the method takes the sign, is as often wrong as right (measured in
+        float32 and float64 alike: tanh, all weights ten times too large, is not repaired; ReLU, whose derivative
+        points the right way there, is).
     Args:
         plan: made for this model; its values are drawn anew. Weights of two or more dimensions get new norms.
         model: gives the forward pass; it is as before afterwards. Plan before sharding; the result applies to parts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -69,24 +70,31 @@ def test_what_is_not_in_the_forward_pass_is_never_silent(tmp_path) -> None:
     assert "the forward pass must multiply" in str(plain.diff(made))
 
 
+def moved(layers: int, deep: bool, part: str = "") -> float:
+    """How far one step of SGD moves the output: of all parameters, or of those whose names match."""
+    inputs, targets = tokens()
+    model = PostGpt(32, layers, alpha=(2 * layers) ** 0.25 if deep else 1.0)
+    wb.initialize(model, inputs, seed=2, recipe="deepnorm(base='xavier_normal')" if deep else "xavier_normal")
+    chosen = [parameter for name, parameter in model.named_parameters() if re.search(part, name)]
+    optimizer = torch.optim.SGD(chosen, lr=0.05)
+    before = model(inputs)
+    nn.functional.cross_entropy(before.view(-1, 32), targets.view(-1)).backward()
+    optimizer.step()
+    with torch.no_grad():
+        return (model(inputs) - before).square().mean().sqrt().item()
+
+
 def test_deepnorm_bounds_what_one_step_does_to_a_deep_network() -> None:
     """The one thing it is for: one step moves the output a tenth as far as plain post-norm, at 16 layers."""
-    inputs, targets = tokens()
-
-    def moved(layers: int, deep: bool) -> float:
-        model = PostGpt(32, layers, alpha=(2 * layers) ** 0.25 if deep else 1.0)
-        plan = wb.initialize(
-            model, inputs, seed=2, recipe="deepnorm(base='xavier_normal')" if deep else "xavier_normal"
-        )
-        optimizer = torch.optim.SGD(plan.param_groups(0.05, model=model))
-        before = model(inputs)
-        nn.functional.cross_entropy(before.view(-1, 32), targets.view(-1)).backward()
-        optimizer.step()
-        with torch.no_grad():
-            return (model(inputs) - before).square().mean().sqrt().item()
-
     assert moved(16, True) < moved(16, False) / 10
     assert moved(16, True) < moved(4, False) / 10
+
+
+def test_deepnorm_bounds_the_step_of_the_weights_at_any_depth_and_not_that_of_the_normalisations() -> None:
+    """The paper's bound is one for the weights of the branches; gains and biases of 2N normalisations add up."""
+    weights, norms = r"\.(q|k|v|o|up|down)\.weight", r"\.n[12]\."
+    assert moved(32, True, weights) == pytest.approx(moved(4, True, weights), rel=0.15)
+    assert moved(32, True, norms) > 5 * moved(4, True, norms)
 
 
 def test_small_init_and_wang() -> None:

@@ -87,7 +87,7 @@ def fit(
         else:
             descent.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            if step % LOOK == 0 and first.grad is not None and float(first.grad.double().norm()) < VANISHES:
+            if step % LOOK == 0 and _is_lost(first, step):
                 found.stopped = f"no gradient at step {step}"
         if found.stopped:
             on_step(steps - step)
@@ -98,6 +98,14 @@ def fit(
         on_step(1)
     found.score = score(model, task, task.test, device)
     return found
+
+
+def _is_lost(parameter: torch.nn.Parameter, step: int) -> bool:
+    """Whether a gradient has vanished; exactly 0 at the first step is what a head hands back that starts at 0."""
+    if parameter.grad is None:
+        return False
+    size = float(parameter.grad.double().norm())
+    return size < VANISHES and (step > 0 or size > 0)
 
 
 def score(model: torch.nn.Module, task: Task, split: Split, device: str = "cpu", rows: int = 500) -> float:
