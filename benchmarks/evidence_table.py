@@ -85,13 +85,19 @@ def write(evidence: Sequence[Evidence], path: Path) -> None:
 def markdown(rows: Sequence[Row]) -> str:
     """Return the table and the mean ranks."""
     lines = [
+        "# Is `auto` as good as the best of the others?",
+        "",
+        f"`python benchmarks/auto_evidence.py`, {len(rows)} pairs of a task and a network, ten seeds; what the columns",
+        "mean and what the numbers do not show: [docs/auto.md](../../docs/auto.md). * no linear model solves the task,",
+        "† the best arm's validation score stood still at the end, ↑ ↓ the largest or smallest rate that was tried.",
+        "",
         "| task and network | best other | its score | auto | best − auto | bar | holds |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         scale, ends = row.evidence.scale, row.lacks.interval
         told = [scale.difference(value) for value in (ends.mean, ends.low, ends.high)]
-        notes = ("" if row.evidence.pair.linear else " *") + (" †" if row.converged else "")
+        notes = ("" if row.evidence.pair.linear else " \\*") + (" †" if row.converged else "")
         cells = [
             row.evidence.pair.name + notes,
             row.lacks.best,

@@ -47,9 +47,10 @@ class Auto:
         normalisation (1), or an activation f (E f(z)², by quadrature, for any f), a product of gates. In plain chains
         of more than 5 hidden layers: mirrored orthogonal weights where f(u) - f(-u) is linear (ReLU, GELU, SiLU), else
         orthogonal weights at a stable critical point, where E f'² · Var = 1 keeps the gradient and a small random bias
-        keeps the signal. For functions that are mostly their mean (sigmoid) biases take the mean out, at any depth of
-        two or more. The N layers that write into a residual stream get target/N; residual branches without any
-        normalisation start at zero. Outputs aim at 0.5, so that a loss starts within 0.3 of ln K.
+        keeps the signal; biases take the mean out of functions that have one, at any depth of two or more where it is
+        most of them (sigmoid). Layers in front of sin(omega·x) have SIREN's laws. The N layers that write into a
+        residual stream get target/N; residual branches without any normalisation start at zero. Outputs aim at 0.5, so
+        that a loss starts within 0.3 of ln K.
     Use it for: any network whose forward pass can be traced; the reason stands beside each tensor of the plan. Values
         with a meaning of their own (state-space decay rates, tables of positions) are the author's, from the code
         that the model brings along; a tensor that neither accounts for is named in an error.

@@ -38,12 +38,12 @@ class DeepNorm(Gained):
         and beta = (8N)^(-1/4). For an encoder of N and a decoder of M layers: alpha = 0.81·(N^4·M)^(1/16) and
         beta = 0.87·(N^4·M)^(-1/16) in the encoder, alpha = (3M)^(1/4) and beta = (12M)^(-1/4) in the decoder.
     Use it for: post-norm transformers of any depth, without or with warm-up.
-    Not for: pre-norm networks (an error). alpha is a number in the forward pass, which no weight can stand for: it is
-        in `plan.multipliers`, and `apply` warns where the forward pass does not have it. What is bounded is the step of the branches' weights: measured with SGD, it moves the
-        output as far at 96 layers as at 4. Gains and biases of the 2N normalisations are trained too, are outside of
-        that bound, and add up: their share of the first step grows with N (0.011, 0.043, 0.128 at 4, 16, 48 layers
-        of width 32, beside 0.0025 of the weights), so that a very deep network may still want a warm-up or a smaller
-        rate for them.
+    Not for: pre-norm networks (an error). alpha is a number in the forward pass, which no weight can stand for: it
+        is in `plan.multipliers`, and `apply` warns where the forward pass does not have it. What is bounded is the
+        step of the branches' weights: measured with SGD, it moves the output as far at 96 layers as at 4. Gains and
+        biases of the 2N normalisations are trained too, are outside of that bound, and add up: their share of the
+        first step grows with N (0.011, 0.043, 0.128 at 4, 16, 48 layers of width 32, beside 0.0025 of the weights),
+        so that a very deep network may still want a warm-up or a smaller rate for them.
     Args:
         base: recipe for all that is outside of the layers (tables, the output).
     Source: Wang et al. (2022), "DeepNet: Scaling Transformers to 1,000 Layers", figure 2; torchscale, encoder.py and
