@@ -88,7 +88,7 @@ def draw_arms(axes: Axes, arms: Results, steps: int, title: str) -> None:
             at = (np.arange(len(values)) + 0.5) * max(1, steps // POINTS)
             axes.plot(at, values, color=colour, lw=1.4, label=None if seed else name)
     axes.axhline(np.log(10), color="grey", ls=":", lw=1)
-    axes.text(0.99 * steps, 1.04 * np.log(10), "guessing", color="grey", ha="right", va="bottom", size=9)
+    axes.text(0.99 * steps, 10, "dotted: guessing", color="grey", ha="right", va="top", size=9)
     axes.set(xlabel="training step", xlim=(0, steps), yscale="log", ylim=(None, 12))
     axes.set_title(title, size=11, loc="left")
     axes.legend(frameon=False, loc="lower left", fontsize=9)

@@ -213,11 +213,11 @@ def figure(results: Results) -> Figure:
             values = arms[name]["variance"][0]
             style = "--" if name == CALIBRATE else "-"
             axes.plot(range(1, len(values) + 1), values, style, color=colour, lw=1.6, label=name)
-        axes.set(yscale="log", xlim=(1, DEPTH + 1))
+        axes.set(yscale="log", xlim=(1, DEPTH + 1), xticks=(1, 5, 10, 15, 20))
         axes.set_title(f"{activation}: variance of sums by layer", size=11, loc="left")
     for axes in panels[2:]:
         axes.set_xlabel("layer")
-    panels[2].legend(frameon=False, fontsize=8, loc="lower left")
+    panels[2].legend(frameon=False, fontsize=8, loc="upper left")
     drawn.tight_layout()
     return drawn
 

@@ -127,8 +127,8 @@ XIAO_2018 = Anchor(
         f"{DEPTHS[0]} and {DEPTHS[1]} convolutions of {CHANNELS} channels with tanh, around a ring (circular padding), "
         "the second one with stride 2; a linear layer reads all of the picture. They learn 1,000 real handwritten "
         f"digits of 8×8; 397 others are scored. SGD 0.01, momentum 0.9, batches of {BATCH}, {STEPS} steps, gradients "
-        "clipped at length 1; one seed. Both starts are at the critical point of tanh with bias variance 0.0001. With a "
-        "GPU (not measured here, there was none): `wellbegun anchor xiao_2018 --device cuda --depth 1000`."
+        "clipped at length 1; one seed. Both starts are at the critical point of tanh with bias variance 0.0001. With "
+        "a GPU (not measured here, there was none): `wellbegun anchor xiao_2018 --device cuda --depth 1000`."
     ),
     differs=(
         "500 layers and not 10,000; small digits; eight epochs and not many; one seed; clipping. A linear layer reads "
