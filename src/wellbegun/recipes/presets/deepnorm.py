@@ -42,8 +42,7 @@ class DeepNorm(OnTop):
         pass does not have it. What is bounded is the step of the branches' weights: measured with SGD, it moves the
         output as far at 96 layers as at 4. Gains and biases of the 2N normalisations are trained too, are outside of
         that bound, and add up: their share of the first step grows with N (0.011, 0.043, 0.128 at 4, 16, 48 layers
-        of width 32, beside 0.0025 of the weights), so that a very deep network may still want a warm-up or a smaller
-        rate for them.
+        of width 32, beside 0.0025 of the weights).
     Args:
         base: recipe for all that is outside of the layers (tables, the output).
     Source: Wang et al. (2022), "DeepNet: Scaling Transformers to 1,000 Layers", figure 2; torchscale, encoder.py.
