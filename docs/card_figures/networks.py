@@ -68,6 +68,25 @@ class Encoder(nn.Module):
         return self.head(self.body(self.table(tokens)))
 
 
+class Looks(nn.Module):
+    """Attention by hand and a feed-forward part as residual branches: with two norms each (Sub-LN), or with none."""
+
+    def __init__(self, norms: bool, width: int = 64, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v, self.o = (nn.Linear(width, width) for _ in range(4))
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        sizes = (width, width, width, 2 * width)
+        self.norms = nn.ModuleList(nn.LayerNorm(size) if norms else nn.Identity() for size in sizes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norms[0](x)
+        q, k, v = (layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.q, self.k, self.v))
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + self.o(self.norms[1](mixed))
+        return x + self.down(self.norms[3](torch.relu(self.up(self.norms[2](x)))))
+
+
 class Patches(nn.Module):
     """Patches of a picture, a pre-norm encoder, an output layer."""
 
@@ -171,6 +190,11 @@ def plain(activation: Callable[[], nn.Module], depth: int, inputs: int = 64) -> 
     return nn.Sequential(*layers, nn.Linear(64, 10))
 
 
+def looking(norms: bool) -> nn.Sequential:
+    """A table of tokens, four layers of attention, an output layer."""
+    return nn.Sequential(nn.Embedding(60, 64), *(Looks(norms) for _ in range(4)), nn.Linear(64, 60))
+
+
 NETWORKS = (
     Shown("20 hidden layers of tanh", lambda: plain(nn.Tanh, 20), "vector:64"),
     Shown("20 hidden layers of ReLU", lambda: plain(nn.ReLU, 20), "vector:64"),
@@ -184,6 +208,8 @@ NETWORKS = (
     Shown("12 branches behind learnt factors, with normalisation", lambda: Branches(True, (64,)), "vector:64"),
     Shown("a pre-norm transformer of 4 layers", lambda: Encoder(True), "tokens:16"),
     Shown("a post-norm transformer of 4 layers", lambda: Encoder(False), "tokens:16"),
+    Shown("a transformer of 4 layers without normalisation", lambda: looking(False), "tokens:16"),
+    Shown("4 layers with a normalisation before each last weight", lambda: looking(True), "tokens:16"),
     Shown("a vision transformer of 4 layers", Patches, "image:3x16x16"),
     Shown("an LSTM over 40 steps", lambda: Memory("lstm"), "float:40x8", True),
     Shown("a ReLU network over 40 steps", lambda: Memory("relu"), "float:40x8", True),

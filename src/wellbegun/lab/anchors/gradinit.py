@@ -163,7 +163,7 @@ def findings(results: Results) -> str:
     return f"""GradInit changes the first epoch by {normed:+.1f} points with BatchNorm and by {bare:+.1f} without; of
 its
 {sum(map(len, results["runs"].values()))} trainings {ended} diverged. The published effect is twenty points and more, of
-networks and data a thousand times larger, with six times as many steps in the epoch; this small form does not show
+networks a few hundred times larger, with six times as many steps in the epoch; this small form does not show
 it. (With BatchNorm the
 loss of the last batches falls from {last_loss(results, "with BatchNorm", STARTS[0]):.2f} to
 {last_loss(results, "with BatchNorm", STARTS[1]):.2f}: part of the gain is lost in running statistics of few steps.)

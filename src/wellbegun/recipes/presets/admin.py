@@ -57,6 +57,7 @@ class Admin(OnTop):
     Constant(value=2.0170093)
 
     Need: transformers
+    Domain: attention, post-norm
     Formula: LN(omega·x + f(x)), omega = sqrt((n + 1)/ln(n + 1) - 1) for a stack of n residual branches, so that a small
         change of all weights changes the output by O(ln n) and not O(n); with change="one": omega = sqrt(n), O(1).
     Use it for: post-norm transformers of many layers. A learnt omega (one number for each channel) starts at this

@@ -38,6 +38,7 @@ class DeepScaleLm(OnTop):
     (0.840896, ())
 
     Need: transformers
+    Domain: attention, pre-norm or post-norm
     Formula: lambda·x + beta·f(x) with beta² = 2/N and lambda² = 1 - 2/N for N layers of two branches. Queries and keys
         N(0, 1/d); values and output N(0, sqrt((1 - p)/r)/d), with r the similarity of tokens where the attention
         stands; two feed-forward weights of d and h units N(0, sqrt((1 - p)·2/(d·h))); tables N(0, (1 - p)/3); p is the

@@ -32,6 +32,7 @@ class Mimetic(OnTop):
     (MimeticFactor(parts='qkv', heads=2), MimeticFactor(parts='o', heads=2))
 
     Need: transformers
+    Domain: attention, pre-norm, convolutions
     Formula: for each head, W_Q·W_K' = the best approximation of alpha_qk·Z + beta_qk·I of the head's rank, with 0.7 and
         0.7; W_V·W_O = alpha_vo·Z + beta_vo·I with 0.4 and -0.4; Z normal with variance 1/d; the factors from singular
         values, shared evenly. Everything else as the base says.

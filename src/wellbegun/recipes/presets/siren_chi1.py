@@ -26,6 +26,7 @@ class SirenChi1(Siren):
     0.1
 
     Need: networks of coordinates (images, sounds, fields)
+    Domain: sines
     Formula: hidden layers W ~ U(±sqrt(3/n)/omega_0), so that n·Var(omega_0·W) = 1 and chi_1 = E cos²(z) tends to 1 from
         below as the signal settles; the first and the last layer are SIREN's, U(±1/n) and U(±sqrt(6/n)/omega_0);
         biases 0.

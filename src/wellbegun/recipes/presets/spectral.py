@@ -27,6 +27,7 @@ class Spectral(Preset):
     (2.0, 0.015625)
 
     Need: widths and depths that share learning rates
+    Domain: shared rates
     Formula: W normal with std gain·sqrt(out/in)/(sqrt(in) + sqrt(out)), the size at which the largest singular value of
         a large matrix is gain·sqrt(out/in); rows of look-up tables N(0, gain²); biases 0. Learning rates: 1/in for
         Adam, out/in for SGD; of tables and biases 1 for Adam, and their width for SGD. A convolution is the matrix of

@@ -29,6 +29,7 @@ class SubLn(Gained):
     1.665109
 
     Need: transformers
+    Domain: attention, pre-norm
     Formula: x + W·LN(f(LN(x))): Xavier's normal law with gain sqrt(ln(2N)) for values, attention outputs and
         feed-forward weights of N layers, gain 1 for queries and keys. With encoder and decoder of N and M layers:
         sqrt(ln(3M)·ln(2N)/3) in the encoder and sqrt(ln(3M)) in the decoder; biases 0.

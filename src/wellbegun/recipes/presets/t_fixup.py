@@ -34,6 +34,7 @@ class TFixup(Gained):
     (0.288675, 0.335)
 
     Need: transformers
+    Domain: attention, bare branches
     Formula: Xavier's uniform law with gain 0.67·N^(-1/4) for values, attention outputs and feed-forward weights of N
         encoder layers (or of a decoder alone), (9N)^(-1/4) for those of N decoder layers that attend to an encoder;
         queries and keys with gain 1/sqrt(2); look-up tables N(0, 1/d) times (9N)^(-1/4); biases 0.
