@@ -6,29 +6,38 @@ from collections.abc import Callable
 
 import torch
 
+from card_figures import of_loaded
 from card_figures.drawing import MAIN, OTHER, Axis, Panel, picture
 from card_figures.networks import NETWORKS
 from card_figures.of_recipes import SEED, compared, profile
 from wellbegun.plans import Plan
 from wellbegun.recipes import plan
 from wellbegun.targets import apply
-from wellbegun.tuning import calibrate, gradinit, metainit, plan_adapters, standardize
+from wellbegun.tuning import calibrate, equal_rates, gradinit, metainit, plan_adapters, standardize
 
 SHOWN = NETWORKS[4]
+DATA_ALONE = ("calibrate", "standardize", "equal_rates")
 Tuned = Callable[[Plan, torch.nn.Module, object], Plan]
 
 
 def tuning_figure(name: str) -> str:
     """Return the figure of a method by its name."""
-    if name == "adapters":
-        return _adapters()
-    return _before_and_after(name)
+    own: dict[str, Callable[[], str]] = {
+        "adapters": _adapters,
+        "new_tokens": of_loaded.new_tokens_figure,
+        "profile_admin": of_loaded.profile_admin_figure,
+        "swim": of_loaded.swim_figure,
+        "upcycle": of_loaded.upcycle_figure,
+        "weight_selection": of_loaded.weight_selection_figure,
+    }
+    return own[name]() if name in own else _before_and_after(name)
 
 
 def _before_and_after(name: str) -> str:
     ways: dict[str, tuple[str, Tuned]] = {
         "calibrate": ("auto", calibrate),
         "standardize": ("auto", standardize),
+        "equal_rates": ("normal(std=0.3)", equal_rates),
         "metainit": ("normal(std=0.3)", lambda made, model, batch: metainit(made, model, batch, steps=60)),
         "gradinit": ("normal(std=0.2)", lambda made, model, batch: gradinit(made, model, batch, steps=40)),
     }
@@ -39,7 +48,7 @@ def _before_and_after(name: str) -> str:
     torch.manual_seed(SEED)
     model = SHOWN.build()
     before = plan(model, inputs, seed=SEED, recipe=recipe)
-    after = tune(before, model, inputs if name in ("calibrate", "standardize") else (inputs, targets))
+    after = tune(before, model, inputs if name in DATA_ALONE else (inputs, targets))
     profiles = ((f"behind {name}", profile(SHOWN, after), MAIN), (f"{recipe}, before", profile(SHOWN, before), OTHER))
     return compared(profiles, f"{name}, before and behind it", SHOWN.name, f"{name} of {recipe} on {SHOWN.name}")
 
