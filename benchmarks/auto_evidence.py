@@ -118,7 +118,7 @@ PAIRS = {
         Pair("quadratic-residual", "quadratic", "residual", 16, 64, "relu", "adam", ADAM, 500, 32),
         Pair("cats-dogs-cnn", "cats-dogs", "cnn", 6, 16, "relu", "adam", ADAM[1:], 300, 16, 100,
              options=(("strides", 3),)),
-        Pair("text-gpt", "text-small", "gpt", optimizer="adam", rates=ADAM[1:], steps=120, batch=8, every=120,
+        Pair("text-gpt", "text-small", "gpt", optimizer="adam", rates=ADAM[1:], steps=300, batch=8, every=300,
              parts=(1000, 150, 250)),
         Pair("text-lstm", "text-small", "lstm", 1, 64, "tanh", "adam", ADAM[1:], 500, 8, 250,
              parts=(2000, 200, 300)),
