@@ -166,6 +166,9 @@ RANDOM = {
     "equal rows": lambda: torch.randn(1, 8).repeat(12, 1),
     "equal rows by broadcasting": lambda: torch.zeros(12, 8) + torch.randn(8),
     "equal rows by copying": changed(lambda t: t.copy_(torch.randn(8))),
+    "mirrored": lambda: (lambda m: torch.cat([m, -m]))(torch.randn(4, 8)),
+    "one matrix for three gates": lambda: torch.cat([nn.init.orthogonal_(torch.empty(8, 8))] * 3),
+    "one half written twice": changed(lambda t: (lambda m: (t[:6].copy_(m), t[6:].copy_(2 * m)))(torch.randn(6, 8))),
     "softmax": lambda: torch.randn(SHAPE).softmax(-1),
     "masked": lambda: torch.randn(SHAPE).tril(),
     "every second row": changed(lambda t: t.zero_()[::2].normal_()),
@@ -193,6 +196,10 @@ def test_a_replay_keeps_the_structure() -> None:
     symmetric = record(RANDOM["symmetric"]).law.values
     np.testing.assert_array_equal(symmetric, symmetric.T)
     assert abs(symmetric.std() / math.sqrt(2) - 1) < 0.5
+    mirrored = record(RANDOM["mirrored"]).law.values
+    np.testing.assert_array_equal(mirrored[:4], -mirrored[4:])
+    gates = record(RANDOM["one matrix for three gates"]).law.values
+    np.testing.assert_array_equal(gates[:8], gates[16:])
     np.testing.assert_allclose(record(RANDOM["softmax"]).law.values.sum(-1), 1, rtol=1e-6)
     assert sorted(record(RANDOM["permuted"]).law.values.tolist()) == list(range(20))
     rows = record(RANDOM["every second row"]).law.values

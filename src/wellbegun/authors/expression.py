@@ -19,10 +19,12 @@ class Expression:
             "seen" (another expression's elements in another order), "nothing" (memory that nobody has written),
             "opaque" (only the tape knows), or the name of an element-wise function.
         arguments: numbers, or other nodes.
+        elements: how many numbers were drawn; 0 where nobody counted.
     """
 
     kind: str
     arguments: tuple[Any, ...] = ()
+    elements: int = 0
 
     @property
     def is_constant(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -43,15 +44,15 @@ def meaning(
         size: of the result, or of the tensor that is written.
         in_place: whether it writes its first argument.
     """
-    everything = whole(tuple(size))
+    everything, count = whole(tuple(size)), math.prod(size)
     if name in EMPTIES:
         return (Piece(everything, NOTHING),)
     if name in _DRAWS and (in_place or name == "normal"):
         numbers = _numbers(_DRAWS[name][1], arguments[1:] if in_place else arguments[:2], keywords)
-        return None if numbers is None else (Piece(everything, drawn(_DRAWS[name][0], *numbers)),)
+        return None if numbers is None else (Piece(everything, drawn(_DRAWS[name][0], *numbers, elements=count)),)
     if name.removesuffix("_like") in _STANDARD:
         kind, *numbers = _STANDARD[name.removesuffix("_like")]
-        return (Piece(everything, Expression(kind, tuple(numbers))),)
+        return (Piece(everything, Expression(kind, tuple(numbers), count)),)
     if name == "zero":
         return (Piece(everything, constant(0.0)),)
     if name in ("fill", "copy"):
@@ -71,26 +72,26 @@ def meaning(
     return None
 
 
-def drawn(kind: str, *numbers: float) -> Expression:
+def drawn(kind: str, *numbers: float, elements: int = 0) -> Expression:
     """Make a draw; one without any spread is a number."""
     if (kind == "normal" and numbers[1] == 0) or (kind == "uniform" and numbers[0] == numbers[1]):
         return constant(numbers[0])
-    return Expression(kind, tuple(float(number) for number in numbers))
+    return Expression(kind, tuple(float(number) for number in numbers), elements)
 
 
-def expression_of(law: Law) -> Expression:
-    """Make the draw of a whole tensor that a law describes."""
+def expression_of(law: Law, elements: int) -> Expression:
+    """Make the draw of a whole tensor of so many elements that a law describes."""
     if isinstance(law, Normal):
-        return drawn("normal", law.mean, law.std)
+        return drawn("normal", law.mean, law.std, elements=elements)
     if isinstance(law, Uniform):
-        return drawn("uniform", law.low, law.high)
+        return drawn("uniform", law.low, law.high, elements=elements)
     if isinstance(law, Constant):
         return constant(law.value)
     if isinstance(law, TruncatedNormal):
         plain = law.law()
         assert isinstance(plain, TruncatedNormal)
-        return Expression("truncated", (plain.mean, plain.std, plain.low, plain.high))
-    return Expression("law", (law,))
+        return Expression("truncated", (plain.mean, plain.std, plain.low, plain.high), elements)
+    return Expression("law", (law,), elements)
 
 
 def applied(name: str, *parts: Expression) -> Expression:

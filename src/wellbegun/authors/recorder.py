@@ -186,7 +186,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def take(self, target: torch.Tensor, law: Law) -> None:
         """Write down that a tensor is filled with a law, by a function of wellbegun that writes memory by itself."""
-        expression = expression_of(law)
+        expression = expression_of(law, target.numel())
         if expression.is_constant:
             with torch.no_grad():
                 target.fill_(expression.arguments[0])

@@ -38,6 +38,8 @@ def law_of(value: Value, shape: tuple[int, ...]) -> Law | None:
     """Return the law of a tensor that holds a value, None where only a replay can tell."""
     if len(value) == 1:
         return element_law(value[0].expression)
+    if _repeats(value):
+        return None
     laws = [element_law(piece.expression) for piece in value]
     if any(law is None for law in laws):
         return None
@@ -55,6 +57,19 @@ def law_of(value: Value, shape: tuple[int, ...]) -> Law | None:
     base = max(by_law, key=lambda law: by_law[law])
     patches = sorted((trimmed(p.box, shape), law) for p, law in zip(value, known, strict=True) if law != base)
     return Patched(base, tuple(patches))
+
+
+def _repeats(value: Value) -> bool:
+    """Whether numbers of one draw stand in several places (cat([m, -m])): a law would draw each place anew."""
+    used: dict[int, int] = {}
+    for piece in value:
+        elements = math.prod(stop - start for start, stop in piece.box)
+        for node in piece.expression.nodes():
+            if node.elements:
+                used[id(node)] = used.get(id(node), 0) + elements
+                if used[id(node)] > node.elements:
+                    return True
+    return False
 
 
 def element_law(expression: Expression) -> Law | None:

@@ -34,7 +34,7 @@ def _truncated(given: dict[str, Any]) -> Whole:
     if std == 0:
         expression = drawn("normal", mean, 0.0)
     else:
-        expression = Expression("truncated", (mean, std, (a - mean) / std, (b - mean) / std))
+        expression = Expression("truncated", (mean, std, (a - mean) / std, (b - mean) / std), given["tensor"].numel())
     return given["tensor"], expression, torch.nn.init.trunc_normal_, {"mean": mean, "std": std, "a": a, "b": b}
 
 
@@ -42,18 +42,28 @@ def _orthogonal(given: dict[str, Any]) -> Whole | None:
     gain = float(given["gain"])
     if gain <= 0:
         return None
-    return given["tensor"], Expression("law", (Orthogonal(gain),)), torch.nn.init.orthogonal_, {"gain": gain}
+    return (
+        given["tensor"],
+        Expression("law", (Orthogonal(gain),), given["tensor"].numel()),
+        torch.nn.init.orthogonal_,
+        {"gain": gain},
+    )
 
 
 def _sparse(given: dict[str, Any]) -> Whole:
     share, std = float(given["sparsity"]), float(given["std"])
-    expression = Expression("law", (Sparse(share, std),))
+    expression = Expression("law", (Sparse(share, std),), given["tensor"].numel())
     return given["tensor"], expression, torch.nn.init.sparse_, {"sparsity": share, "std": std}
 
 
 def _dirac(given: dict[str, Any]) -> Whole:
     groups = int(given["groups"])
-    return given["tensor"], Expression("law", (Dirac(groups),)), torch.nn.init.dirac_, {"groups": groups}
+    return (
+        given["tensor"],
+        Expression("law", (Dirac(groups),), given["tensor"].numel()),
+        torch.nn.init.dirac_,
+        {"groups": groups},
+    )
 
 
 _MEANINGS: dict[str, Callable[[dict[str, Any]], Whole | None]] = {
