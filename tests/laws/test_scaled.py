@@ -32,6 +32,7 @@ CASES = [
     (wb.MeanCompensation("w", mean=0.5, std=0.1), (6,)),
     (wb.Computed((("uniform", -1.0, 1.0), ("exp", "%0"))), (6, 8)),
     (wb.PerChannel(wb.Normal(0.1), Stored(np.linspace(0.5, 2, 6).astype(np.float32))), (6, 8)),
+    (wb.MimeticFactor("qv", heads=2), (16, 8)),
     (wb.Patched(wb.Orthogonal(1.0), (((((2, 4),)), wb.Normal(0.1)),)), (6, 8)),
 ]
 MEANT = [wb.S4DReal(), wb.S4DLin(), wb.HippoLegS(), wb.ChronoBias(100)]

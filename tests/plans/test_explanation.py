@@ -185,8 +185,8 @@ def test_twenty_layers_of_tanh_shrink_the_signal() -> None:
     assert found.level == "error"
     entry = difference("chain").second["2.weight"]
     share = entry.before / 3 / entry.after  # a third of what comes in, over what is aimed at
-    assert f"({share:.0%} to " in found.text
-    assert "so 20 such factors multiply" in found.text
+    assert f"is {1 / share:.3g}x smaller than aimed at" in found.text
+    assert "so 19 such factors multiply" in found.text
 
 
 def test_the_gates_of_an_lstm() -> None:

@@ -130,7 +130,7 @@ class _Planner:
             self.done.add(operation.weight)
             own = own_values(self.graph, operation.weight, self.known) or self._beside_own_bias(operation)
             if operation.weight in self.ruled:
-                pass  # the user's
+                self._decide_beside_rule(operation, feed)
             elif own is not None:
                 self.proposals[operation.weight] = own
             elif self.layers.has_fans(operation) and self.layers.use(operation).role == recurrent.INPUTS:
@@ -149,6 +149,15 @@ class _Planner:
         if made is None:  # the accounting names it
             return 1.0
         return self._reached(operation, feed, made)
+
+    def _decide_beside_rule(self, operation: Operation, feed: Feed) -> None:
+        """Decide what stands beside a weight that the user sets: biases that take the mean out of its products."""
+        if operation.weight in self.known and own_values(self.graph, operation.weight, self.known) is not None:
+            return
+        if self.layers.has_fans(operation) and self.layers.use(operation).role != recurrent.INPUTS:
+            usual = _usual_feed(self.graph, self.chains[operation.index], operation, feed)
+            self._decide(operation, self.chains[operation.index], usual)
+            self.proposals[operation.weight] = self.ruled[operation.weight]
 
     def _beside_own_bias(self, operation: Operation) -> Proposal | None:
         """The author's weight, where the author sets the bias of the layer by hand: they belong together."""

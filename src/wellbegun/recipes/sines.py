@@ -34,10 +34,13 @@ def propose(layers: Layers, operation: Operation, feed: Feed) -> dict[str, Propo
     elif inside is None:
         reason = f"reads sines of {omega:g}·x; {words}, as the layers before it, so that the output starts near 0"
     else:
-        reason = f"in front of sin({omega:g}·x); {words} gives the phases a second moment of about 1"
+        phases = "gives the phases a second moment of about 1, beside that of the biases"
+        reason = f"in front of sin({omega:g}·x); {words} {phases}"
+    biases = layers.biases(operation)
+    size += len(biases) / (3 * fan_in)
     made = {operation.weight: Proposal(law, reason, _SOURCE, feed.second_moment, size)}
     why = "every sine starts at a phase of its own; with biases of 0 the network would be an odd function"
-    return made | {name: Proposal(FanInUniform(), why, _SOURCE) for name in layers.biases(operation)}
+    return made | {name: Proposal(FanInUniform(), why, _SOURCE) for name in biases}
 
 
 def factor_in_sine(graph: Graph, operation: Operation) -> float | None:
