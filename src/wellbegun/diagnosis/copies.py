@@ -18,7 +18,7 @@ _ENOUGH = 8
 """Different numbers that a block needs to count as random: constants and patterns repeat on purpose."""
 
 _FEWEST_ROWS, _MOST_ROWS, _OFF = 8, 256, 0.05
-"""Rows that can show that a table follows a rule, rows looked at, and how far off a row may be, of its column's scale."""
+"""Rows that can show a rule, rows that are looked at, and how far off a row may be, of its column's scale."""
 
 
 def find_copies(parameters: Mapping[str, torch.Tensor]) -> tuple[Copies, ...]:
@@ -72,8 +72,8 @@ def _is_random(tensor: torch.Tensor, looked_at: int = 4096) -> bool:
 def _continues(table: torch.Tensor) -> bool:
     """Whether each row follows from the two before it, as in tables of sines, ramps and decays.
 
-    Of x[t] = sin(a t + b), x[t - 1] + x[t + 1] is 2 cos(a) x[t]: one factor for a whole column. Medians find it where single
-    rows are left out for padding, and where a table for pictures begins a new line.
+    Of x[t] = sin(a t + b), x[t - 1] + x[t + 1] is 2 cos(a) x[t]: one factor for a whole column. Medians find it
+    where single rows are left out for padding, and where a table for pictures begins a new line.
     """
     rows = table.double().flatten(1) if table.ndim > 1 else table.double().unsqueeze(1)
     if len(rows) < _FEWEST_ROWS:
