@@ -13,7 +13,7 @@ def find(facts: Facts) -> list[Finding]:
     """Return the first layer most of whose units are copies.
 
     What the loss does not depend on gets no gradient at all, and is the finding `unused`. A table's units part with the
-    first step if any weight behind them tells them apart: rows of zeros for padding, or scales of ones, may be looked up.
+    first step if any weight behind them tells them apart: rows of zeros (padding) or of ones (scales) may be read.
     """
     layers = facts.layers[:-1]
     lost = {tensor.name for tensor in facts.tensors if tensor.trained and not tensor.reached}
