@@ -27,7 +27,7 @@ def find(facts: Facts) -> list[Finding]:
 
 
 def _is_moved(layer: LayerFacts) -> bool:
-    """Whether so many flat values need a larger second moment than the layer's output has: something came in between."""
+    """Whether so many flat values need a larger second moment than the layer's output has: something moved it."""
     edge = flat_beyond(layer.activation)[-1][0]
     return not layer.normalised and layer.signal < layer.saturated * edge**2 * (1 - _ROUNDING)
 
