@@ -17,7 +17,8 @@ TORCH = """multilayer perceptron|norms|images|residual images|autoencoder|series
 gated recurrent|long short-term memory|projected memory|cells|attention|split attention|translator|shared table"""
 TRANSFORMERS = """gpt2 llama gemma2 qwen3_moe mixtral deepseek_v3 mamba mamba2 jamba rwkv falcon_h1 bloom gpt_neox opt
 phi gptj bert roberta deberta-v2 modernbert xlnet t5 bart marian whisper vit swin convnext resnet clip siglip wav2vec2
-hubert segformer perceiver patchtst distilbert electra albert beit deit dinov2 mobilenet_v2 regnet data2vec-text"""
+hubert segformer perceiver patchtst distilbert electra albert beit deit dinov2 mobilenet_v2 regnet data2vec-text
+led fsmt mt5"""
 NAMES = [f"torch.nn: {name.strip()}" for name in TORCH.split("|")] + TRANSFORMERS.split()
 ALWAYS = frozenset([*NAMES[:18:3], "gpt2", "llama", "bert", "t5", "vit", "resnet", "mamba", "swin"])
 

@@ -17,12 +17,16 @@ BLOCK = 64
 _ENOUGH = 8
 """Different numbers that a block needs to count as random: constants and patterns repeat on purpose."""
 
+_FEWEST_ROWS, _MOST_ROWS, _OFF = 8, 256, 0.05
+"""Rows that can show a rule, rows that are looked at, and how far off a row may be, of its column's scale."""
+
 
 def find_copies(parameters: Mapping[str, torch.Tensor]) -> tuple[Copies, ...]:
     """Return the sets of weights that start as copies of one another, and the pairs that share blocks of 64 elements.
 
     Weights of which a rule can make copies on purpose are no copies: constants, rows that repeat one another (tables of
-    decay rates), matrices of at most two different numbers (identities), and what is not trained.
+    decay rates), rows that continue those before them (sines of the place), matrices of at most two different numbers
+    (identities), and what is not trained.
 
     Args:
         parameters: the model's, each tensor once.
@@ -62,7 +66,23 @@ def _alike(parameters: Mapping[str, torch.Tensor], marks: Mapping[str, _Marks]) 
 def _is_random(tensor: torch.Tensor, looked_at: int = 4096) -> bool:
     rows = tensor.squeeze()
     repeats = any(bool((rows == rows.select(axis, 0).unsqueeze(axis)).all()) for axis in range(rows.ndim))
-    return not repeats and len(set(tensor.reshape(-1)[:looked_at].tolist())) > 2
+    return not repeats and len(set(tensor.reshape(-1)[:looked_at].tolist())) > 2 and not _continues(rows)
+
+
+def _continues(table: torch.Tensor) -> bool:
+    """Whether each row follows from the two before it, as in tables of sines, ramps and decays.
+
+    Of x[t] = sin(a t + b), x[t - 1] + x[t + 1] is 2 cos(a) x[t]: one factor for a whole column. Medians find it
+    where single rows are left out for padding, and where a table for pictures begins a new line.
+    """
+    rows = table.double().flatten(1) if table.ndim > 1 else table.double().unsqueeze(1)
+    if len(rows) < _FEWEST_ROWS:
+        return False
+    rows = rows[:_MOST_ROWS]
+    beside, here = rows[:-2] + rows[2:], rows[1:-1]
+    factors = (beside / here).nanmedian(0).values.nan_to_num()
+    off = (beside - factors * here).abs().median(0).values
+    return bool((off <= _OFF * rows.square().mean(0).sqrt()).all())
 
 
 def _shared_blocks(parameters: Mapping[str, torch.Tensor], marks: Mapping[str, _Marks]) -> dict[tuple[str, str], int]:

@@ -26,7 +26,8 @@ class LayerFacts:
         saturated: share of values where a bounded activation is flat (its slope below a tenth of its largest).
         cosine: mean cosine between the layer's outputs for different inputs; 1 means that the input is forgotten; nan
             for fewer than 8 inputs.
-        twins: share of units that equal another unit of the layer on every input.
+        twins: share of units that equal another unit of the layer on every input; nan where the model's code pads or
+            repeats the weight, which makes units equal whatever they start from.
         finite: whether every output is finite (of a gradient that is not, the second moment tells).
         normalised: whether a normalisation stands behind the layer, before its activation and any sum.
         starts_at_zero: whether the layer's weight is zero throughout, and can leave zero by training nevertheless.

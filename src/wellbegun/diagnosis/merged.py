@@ -175,6 +175,8 @@ def _dead(layers: Sequence[LayerFacts], sums: Sequence[Sums]) -> float:
 
 def _twins(layers: Sequence[LayerFacts], sums: Sequence[Sums]) -> float:
     """Share of units that equal the same other unit on every process."""
+    if any(math.isnan(layer.twins) for layer in layers):
+        return math.nan
     keys = [each.keys for each in sums if each.keys is not None and len(each.keys)]
     if not keys or any(key.shape != keys[0].shape for key in keys):
         return min(layer.twins for layer in layers)

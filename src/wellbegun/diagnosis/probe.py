@@ -148,7 +148,7 @@ class Probe(TorchFunctionMode):
             dead=math.nan if few else behind.dead if behind else 0.0,
             saturated=behind.saturated if behind else 0.0,
             cosine=math.nan if few else output.sizes.cosine,
-            twins=output.twins,
+            twins=math.nan if layer.enlarged else output.twins,
             finite=output.sizes.finite,
             normalised=layer.normalised,
             starts_at_zero=layer.zero and (alive or gate is not None),
@@ -212,6 +212,7 @@ class Probe(TorchFunctionMode):
             axis, kind = (1, "convolution") if name in CONVOLUTIONS else (-1, "linear")
             kind = "lookup" if name in LOOKUPS else kind
             upstream |= self._watch(matrices[0][1], zero, axis, kind, data, result, upstream)
+            self.layers[-1].enlarged = self._is_enlarged(*matrices[0])
         else:
             self._note_gates(matrices, upstream)
             if name in ACTIVATIONS:
@@ -233,6 +234,9 @@ class Probe(TorchFunctionMode):
         if id(tensor) in self._buffers:
             return ()
         return self._known.get(id(tensor)) or self._derived.get(tensor)
+
+    def _is_enlarged(self, weight: torch.Tensor, names: tuple[str, ...]) -> bool:
+        return weight.numel() > sum(self._parameters[name].numel() for name in names)
 
     def _note_gates(self, factors: Iterable[tuple[torch.Tensor, tuple[str, ...]]], upstream: int) -> None:
         self._gates += [Gate(names, upstream) for factor, names in factors if upstream and _is_zero(factor)]

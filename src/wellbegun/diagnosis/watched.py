@@ -25,6 +25,7 @@ class Watched:
         names: every parameter that the weight is made of.
         upstream: bits of the layers that its input comes from.
         zero: whether the weight is zero throughout.
+        enlarged: whether the weight is larger than what it is made of: padded or repeated by the model's code.
         joined: whether its output is added to something else that was computed, as in a residual branch.
         branch: whether it stands in a branch that begins and ends in a residual stream.
         output: what is measured at its output.
@@ -51,6 +52,7 @@ class Watched:
     keys: torch.Tensor | None
     activation: str = ""
     normalised: bool = False
+    enlarged: bool = False
     joined: bool = False
     norm: str = ""
     branch: bool = False
