@@ -1,4 +1,4 @@
-"""wb.select_weights: a small model that starts with every so-manieth number of a larger, trained one."""
+"""wb.select_weights: a small model that starts with evenly spaced channels of a larger, trained one."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _left(plan: Plan, leave: Any) -> tuple[str, ...]:
 
 
 def uniform_selection(numbers: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return every so-manieth element of each dimension, from the first on.
+    """Return elements at even distances of each dimension, from the first on.
 
     >>> uniform_selection(np.arange(6), (4,)).tolist()
     [0, 1, 3, 4]
