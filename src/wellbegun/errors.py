@@ -37,7 +37,9 @@ class ArgumentError(WellbegunError, ValueError):
 class UnknownNameError(ArgumentError):
     """No method, task or activation has the name that was given."""
 
-    def __init__(self, kind: str, given: str, known: Iterable[str], aliases: Iterable[str] = ()) -> None:
+    def __init__(
+        self, kind: str, given: str, known: Iterable[str], aliases: Iterable[str] = (), list_with: str = ""
+    ) -> None:
         names = sorted(known)
         self.kind, self.given = kind, given
         self.closest = closest_names(given, [*names, *aliases])
@@ -46,6 +48,8 @@ class UnknownNameError(ArgumentError):
         text = f"no {kind} is called {given!r}" + (f"; {offer}" if offer else "")
         if listing:
             text += f" Known: {listing}" if offer else f"; known: {listing}"
+        elif list_with:
+            text += f" All of them: {list_with}" if offer else f"; all of them: {list_with}"
         super().__init__(text)
 
 

@@ -160,10 +160,35 @@ def test_an_lstm_keeps_its_memory() -> None:
     assert any(refusal.refused and "weight_ih_l0" in refusal.reason for refusal in found.wrong if refusal.name == "he")
 
 
-def test_a_network_of_sines_has_one_sound_start_and_auto_is_wrong_for_it() -> None:
+def test_a_network_of_sines_has_the_laws_of_sines_and_explodes_from_all_others() -> None:
     found = wb.advise(siren, "vector:2")
-    assert [choice.name for choice in found.choices] == ["siren"]
-    assert "exploding" in said_of(found, "auto")
+    assert {choice.name for choice in found.choices} == {"siren", "siren_chi1"}
+    assert "auto" in next(choice for choice in found.choices if choice.name == "siren").also
+    assert found.others == ()
+    assert all("exploding" in said_of(found, name) for name in ("xavier", "author", "he", "normal"))
+    assert set(found.traits.values()) == {
+        "its layers are matrix products",
+        "no normalisation, no shortcut, no recurrence",
+        "its activation is a sine",
+    }
+
+
+def test_a_usual_method_that_nothing_speaks_against_is_possible_and_not_wrong() -> None:
+    found = wb.advise(lambda: mlp(nn.ReLU, 6), "vector:32")
+    assert "he" in found.others
+    assert "he" not in {refusal.name for refusal in found.wrong}
+
+
+def test_a_network_that_starts_at_0_says_that_no_gradient_is_behind_its_first_layer() -> None:
+    found = wb.advise(BareResidual, "vector:32", most=9)
+    fixup = next(choice for choice in found.choices if choice.name == "fixup")
+    assert fixup.gradient == 0
+    assert "no gradient behind the first layer yet" in fixup.reasons[-1]
+
+
+def test_the_code_of_a_choice_has_the_seed_of_the_advice() -> None:
+    found = wb.advise(lambda: mlp(nn.ReLU, 2), "vector:32", seed=3)
+    assert found.best.code == 'plan(model, batch, seed=3, recipe="auto@0")'
 
 
 def test_a_state_space_model_gets_its_decay_rates() -> None:

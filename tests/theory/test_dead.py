@@ -109,7 +109,7 @@ def test_born_dead_in_numbers() -> None:
 
 def test_refusals() -> None:
     for rho, inputs in ((1.1, 2), (-1.1, 2), (-0.6, 3), (-0.1, 4), (math.nan, 5), (True, 2)):
-        with pytest.raises(ArgumentError, match="rho has to lie between"):
+        with pytest.raises(ArgumentError, match=r"rho has to lie between"):
             share_off(rho, inputs)
     with pytest.raises(ArgumentError, match="a formula for up to three"):
         share_off(-0.1, 4)
@@ -121,3 +121,10 @@ def test_refusals() -> None:
     for width in (0, 2.5, True):
         with pytest.raises(ArgumentError, match="at least 1, not"):
             born_dead([4, width])  # type: ignore[list-item]
+
+
+def test_what_is_no_number_is_refused_by_name() -> None:
+    with pytest.raises(ArgumentError, match=r"rho has to lie between -0.5 and 1, not 'a'"):
+        share_off("a", 3)
+    with pytest.raises(ArgumentError, match="a list of whole numbers, one for each layer, not 5"):
+        born_dead(5)

@@ -119,3 +119,9 @@ def test_what_is_refused() -> None:
     quantised.weight = nn.Parameter(torch.zeros(8, 4, dtype=torch.int8), requires_grad=False)
     with pytest.raises(ArgumentError, match="before quantising"):
         wb.plan_new_tokens(quantised, 6, seed=0)
+
+
+def test_no_tables_are_refused() -> None:
+    for tables in ([], 3):
+        with pytest.raises(ArgumentError, match="tables must be names of tensors"):
+            wb.plan_new_tokens(nn.Embedding(4, 2), old=2, seed=0, tables=tables)

@@ -97,3 +97,39 @@ def test_what_is_refused() -> None:
     gelu = plain(1, activation=nn.GELU)
     with pytest.raises(ArgumentError, match=r"no layer can be sampled: .*not of gelu"):
         wb.swim(planned(gelu, ROWS), gelu, (ROWS, LABELS))
+
+
+def test_the_output_has_zeros_for_a_class_that_the_batch_does_not_show() -> None:
+    model = plain(1, 20, nn.Tanh)
+    rows, labels = ROWS[:200], LABELS[:200]
+    rows, labels = rows[labels < 9], labels[labels < 9]
+    plan = wb.swim(planned(model, rows), model, (rows, labels), ridge=1e-3)
+    assert abs(wb.to_numpy(plan, "2.weight")[9]).max() == 0
+    assert wb.to_numpy(plan, "2.bias")[9] == 0
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        (torch.randn(20, 7), "2.weight has 10 outputs, and the batch has targets of 7 numbers"),
+        (torch.arange(20), "2.weight has 10 outputs, and the batch has 20 classes"),
+        (torch.arange(20) - 1, "classes, counted from 0; got -1"),
+        (LABELS[:0], "without elements"),
+    ],
+)
+def test_targets_that_do_not_fit_the_output_are_refused(targets: torch.Tensor, said: str) -> None:
+    model = plain(1, 20, nn.Tanh)
+    with pytest.raises(ArgumentError, match=said):
+        wb.swim(planned(model, ROWS[:20]), model, (ROWS[:20], targets), ridge=1e-3)
+
+
+def test_a_batch_of_arrays_is_named_by_its_type_and_an_empty_one_refused() -> None:
+    model = plain(1, 20, nn.Tanh)
+    plan = planned(model, ROWS[:20])
+    with pytest.raises(ArgumentError, match="got tuple; pass torch tensors"):
+        wb.swim(plan, model, (ROWS[:20].numpy(), LABELS[:20].numpy()))
+    for function in (wb.calibrate, wb.standardize, wb.equal_rates, wb.metainit, wb.gradinit):
+        with pytest.raises(ArgumentError, match="without elements"):
+            function(plan, model, (ROWS[:0], LABELS[:0]))
+        with pytest.raises(ArgumentError, match="the first argument must be a plan"):
+            function(model, model, (ROWS[:20], LABELS[:20]))

@@ -48,7 +48,7 @@ def test_a_head_of_other_classes_is_left() -> None:
     plan = wb.select_weights(base, larger, leave="1.*")
     assert plan["1.weight"].law == base["1.weight"].law
     assert plan["1.weight"].reason.endswith("not selected: left to the plan")
-    with pytest.raises(ArgumentError, match="no tensor of the plan is in the larger model"):
+    with pytest.raises(ArgumentError, match="nothing is left to select"):
         wb.select_weights(base, {"other": torch.zeros(3)})
     with pytest.raises(ArgumentError, match="takes a trained model or its state dict, got list"):
         wb.select_weights(base, [])
@@ -150,3 +150,31 @@ def test_what_upcycling_refuses() -> None:
         wb.upcycle(plan, dense, {"blocks.{layer}.experts.{}.0.weight": "head.weight"})
     with pytest.raises(ArgumentError, match="experts must be"):
         wb.upcycle(plan, dense, {})
+
+
+def test_a_pattern_that_names_nothing_is_refused() -> None:
+    """A mistyped `leave` would select the very tensor that it was to protect."""
+    larger, model = plain(1, 8, nn.ReLU), plain(1, 4, nn.ReLU)
+    plan = wb.plan(model, "vector:64", seed=0)
+    with pytest.raises(ArgumentError, match=r"leave names no tensor of the plan: 'haed.\*'; its names: 0.weight"):
+        wb.select_weights(plan, larger, leave="haed.*")
+    with pytest.raises(ArgumentError, match="leave must be names or patterns of names"):
+        wb.select_weights(plan, larger, leave=3)
+    with pytest.raises(ArgumentError, match="nothing is left to select"):
+        wb.select_weights(plan, larger, leave=iter(["*"]))
+    with pytest.raises(ArgumentError, match="the first argument must be a plan"):
+        wb.select_weights(model, larger)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "said"),
+    [
+        ("0.weight", 3, "experts must map names to names"),
+        ("0.{}", "0.{layer}", r"has a part \{layer\} that '0.\{\}' does not name"),
+        ("0.{}", "0.{}", r"\{\} is the expert's number"),
+    ],
+)
+def test_names_that_cannot_be_filled_in_are_refused(new: str, old: object, said: str) -> None:
+    model = plain(1, 4, nn.ReLU)
+    with pytest.raises(ArgumentError, match=said):
+        wb.upcycle(wb.plan(model, "vector:64", seed=0), model, {new: old})

@@ -70,12 +70,13 @@ def advise(
     fitting = [one for one in tried if not one.domain.unmet(traits)]
     sound = [one for one in fitting if not one.attempt.errors] or fitting[:1]
     best = sound[:most]
-    usual = [one for one in tried if one not in best and _is_asked_for(one)]
+    usual = {one.place: wrong(one, best[0].attempt, traits) for one in tried if one not in best and _is_asked_for(one)}
+    against = {place: refused_here for place, refused_here in usual.items() if refused_here is not None}
     return Advice(
         traits=traits,
         choices=tuple(choice_of(one, traits) for one in best),
-        wrong=(*(wrong(one, best[0].attempt, traits) for one in usual), *map(refusal, refused)),
-        others=tuple(" = ".join((one.card.name, *one.also)) for one in sound[most:] if one not in usual),
+        wrong=(*against.values(), *map(refusal, refused)),
+        others=tuple(" = ".join((one.card.name, *one.also)) for one in sound[most:] if one.place not in against),
         source="theory" if best[0].attempt.predicted else best[0].attempt.source,
         model_name=type(subject.model).__name__,
     )

@@ -86,7 +86,8 @@ def try_all(
             except WellbegunError as error:
                 refused.append(Refused(named.card, recipe, _in_short(error)))
                 continue
-            found.append(Tried(named.card, domain, place, attempt, f'plan(model, batch, seed=7, recipe="{recipe}")'))
+            code = f'plan(model, batch, seed={subject.seed}, recipe="{recipe}")'
+            found.append(Tried(named.card, domain, place, attempt, code))
         if found:
             best = min(found, key=lambda one: one.rank(traits))
             same = tried.get(best.attempt.weights)

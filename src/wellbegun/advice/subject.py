@@ -104,14 +104,14 @@ class Subject:
         found = self._diagnosis(plan)
         score = None if self.chain is None else isometry_score(self.chain, self.graph, plan, found)
         layers = [layer for layer in found.layers if layer.kind != "lookup"]
-        ends = [layer.gradient for layer in layers if layer.gradient > 0]
+        ends = [layer.gradient for layer in layers]
         return Attempt(
             plan=plan,
             recipe=recipe,
             findings=found.findings,
             score=score,
             signal=layers[-1].signal if layers else math.nan,
-            gradient=ends[0] / ends[-1] if ends and math.isfinite(ends[-1]) else math.nan,
+            gradient=ends[0] / ends[-1] if ends and 0 < ends[-1] < math.inf else math.nan,
             source=found.source,
             predicted=found.predicted,
         )

@@ -106,8 +106,9 @@ def _activations(graph: Graph, chain: Chain | None) -> Iterator[tuple[str, str]]
         yield "sines", "its activation is a sine"
     if name == "selu":
         yield "selu", "its activation is SELU"
+    said = "a sine" if re.fullmatch(r"sin(_.*)?", name) else name
     for trait in _of_activation(activation):
-        yield trait, f"its activation is {name}"
+        yield trait, f"its activation is {said}"
 
 
 def _of_activation(activation: Activation) -> Iterator[str]:

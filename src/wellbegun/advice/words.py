@@ -38,8 +38,8 @@ def choice_of(tried: Tried, traits: Mapping[str, str]) -> Choice:
     )
 
 
-def wrong(tried: Tried, best: Attempt, traits: Mapping[str, str]) -> Refusal:
-    """Return why a usual method ranks below the best one."""
+def wrong(tried: Tried, best: Attempt, traits: Mapping[str, str]) -> Refusal | None:
+    """Return what speaks against a usual method here; None if nothing does, and it only ranks below the best."""
     attempt, said = tried.attempt, []
     said += [f"{finding.kind} at {finding.layer}: {finding.message}" for finding in attempt.errors[:1]]
     if not said:
@@ -49,9 +49,9 @@ def wrong(tried: Tried, best: Attempt, traits: Mapping[str, str]) -> Refusal:
         said.append("; ".join(_not_met(term, traits) for term in unmet))
     if attempt.score is not None and best.score is not None and grade(attempt.score) > grade(best.score):
         said.append(f"isometry score {_rounded(attempt.score)}, where the best choice has {_rounded(best.score)}")
-    if not said:
+    if not said and not tried.domain.met(traits):
         said.append("as healthy as the best choices, but it looks at none of what this network is made of")
-    return Refusal(tried.card.name, "; ".join(said))
+    return Refusal(tried.card.name, "; ".join(said)) if said else None
 
 
 def refusal(refused: Refused) -> Refusal:
@@ -80,7 +80,9 @@ def _numbers(attempt: Attempt) -> str:
     said = [f"{how}: {', '.join(kinds) or 'nothing wrong'}"]
     if math.isfinite(attempt.signal):
         said.append(f"outputs of second moment {attempt.signal:.2g}")
-    if math.isfinite(attempt.gradient):
+    if attempt.gradient == 0:
+        said.append("no gradient behind the first layer yet")
+    elif math.isfinite(attempt.gradient):
         said.append(f"the gradient behind the first layer {attempt.gradient:.2g} times that behind the last")
     if attempt.score is not None:
         reached = _REACHED[grade(attempt.score)]

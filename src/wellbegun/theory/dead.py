@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ def share_off(rho: float, inputs: int) -> float:
     if isinstance(inputs, bool) or not isinstance(inputs, int) or inputs < 1:
         raise ArgumentError(f"inputs has to be a whole number, at least 1, not {inputs!r}")
     lowest = {1: -1.0, 2: -1.0, 3: -0.5}.get(inputs, 0.0)
-    if isinstance(rho, bool) or not lowest <= rho <= 1:
+    if isinstance(rho, bool) or not isinstance(rho, (int, float)) or not lowest <= rho <= 1:
         more = "; below 0 there is a formula for up to three" if inputs > 3 else ""
         raise ArgumentError(f"for {inputs} inputs, rho has to lie between {lowest:g} and 1, not {rho!r}{more}")
     return _share_off(float(rho), inputs)
@@ -76,6 +76,8 @@ def born_dead(widths: Sequence[int]) -> float:
     ArgumentError: no layer, or a width below 1.
     Lu, Shin, Su & Karniadakis 2019 (arXiv 1903.06733).
     """
+    if not isinstance(widths, Iterable):
+        raise ArgumentError(f"widths have to be a list of whole numbers, one for each layer, not {widths!r}")
     sizes = tuple(widths)
     wrong = [width for width in sizes if isinstance(width, bool) or not isinstance(width, int) or width < 1]
     if not sizes or wrong:

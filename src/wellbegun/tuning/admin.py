@@ -10,6 +10,7 @@ from wellbegun.errors import CalibrationError
 from wellbegun.graph.framework import check_module
 from wellbegun.laws import Constant
 from wellbegun.plans import Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import read_batch
 from wellbegun.tuning.notes import marked, with_law
 
@@ -60,6 +61,7 @@ def profile_admin(plan: Plan, model: torch.nn.Module, batch: Any) -> Plan:
         CalibrationError: a shortcut has no learnt factor, or a branch's result is not finite.
         TraceError: the model's forward pass fails.
     """
+    check_plan(plan)
     model = check_module(model, "profiling shortcuts")
     read = read_batch(batch)
     import torch

@@ -60,9 +60,12 @@ def read_batch(batch: Any) -> Batch:
         hint = "; a pair is read as (inputs, targets): two inputs go by name in a dictionary"
     tensors = [leaf for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)]
     if not tensors or any(leaf.is_meta for leaf in tensors):
+        given = "meta tensors" if tensors else repr(batch) if isinstance(batch, str) else type(batch).__name__
         raise ArgumentError(
-            f"batch must hold real inputs to measure on, got {batch if not tensors else 'meta tensors'}"
+            f"batch must hold real inputs to measure on, got {given}; pass torch tensors (torch.as_tensor of an array)"
         )
+    if any(not leaf.numel() for leaf in (*tensors, *(() if targets is None else (targets,)))):
+        raise ArgumentError("the batch holds a tensor without elements; there is nothing to measure on it")
     copies = {id(leaf): leaf.detach().clone() for leaf in tensors}  # one tensor in two places stays one tensor
     batch = tree_map_only(torch.Tensor, lambda leaf: copies[id(leaf)], batch)
     if isinstance(batch, dict):

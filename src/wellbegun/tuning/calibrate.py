@@ -10,6 +10,7 @@ from wellbegun.errors import ArgumentError, CalibrationError
 from wellbegun.graph.framework import check_module
 from wellbegun.laws import Keep
 from wellbegun.plans import Entry, Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import read_batch
 from wellbegun.tuning.notes import marked, with_note
 
@@ -79,6 +80,7 @@ def calibrate(
 
     Source: Mishkin and Matas (2016), "All you need is a good init", algorithm 1, in one pass instead of repeated ones.
     """
+    check_plan(plan)
     model = check_module(model, "calibrating a plan")
     read = read_batch(batch)
     if not isinstance(centred, bool):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wellbegun.laws import Card
+from wellbegun.errors import UnknownNameError
+from wellbegun.laws import Card, method_names
 from wellbegun.recipes.cards import recipe_card, recipe_cards
 from wellbegun.tuning.adapters import plan_adapters
 from wellbegun.tuning.admin import profile_admin
@@ -74,4 +75,11 @@ def find_card(name: str) -> Card:
     """
     wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
     found = next((tuning for tuning in TUNINGS if wanted in (tuning.name, *tuning.aliases)), None)
-    return found.card() if found is not None else recipe_card(name)
+    if found is not None:
+        return found.card()
+    try:
+        return recipe_card(name)
+    except UnknownNameError:
+        aliases = [*method_names(), *(alias for tuning in TUNINGS for alias in tuning.aliases)]
+        known = (card.name for card in all_cards())
+        raise UnknownNameError("method", name, known, aliases, list_with="wellbegun methods") from None

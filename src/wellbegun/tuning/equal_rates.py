@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ArgumentError, CalibrationError
 from wellbegun.graph.framework import check_module
 from wellbegun.plans import Entry, Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import batches, check_number
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def equal_rates(plan: Plan, model: torch.nn.Module, batch: Any, *, steps: int = 
         CalibrationError: a gradient is zero or not finite: no scale makes up for that.
         TraceError: the model's forward pass fails.
     """
+    check_plan(plan)
     model = check_module(model, "equal rates")
     check_number("steps", steps, 1, whole=True)
     given = batches(batch)

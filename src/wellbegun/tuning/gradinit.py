@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ArgumentError
 from wellbegun.graph.framework import check_module
 from wellbegun.plans import Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import Batch, batches, check_number
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def gradinit(
         CalibrationError: a loss or its derivative is not finite.
         TraceError: the model's forward pass fails.
     """
+    check_plan(plan)
     model = check_module(model, "GradInit")
     if optimizer not in _ORDERS:
         raise ArgumentError(f"optimizer must be 'sgd' or 'adam', got {optimizer!r}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wellbegun.graph.framework import check_module
 from wellbegun.plans import Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import Batch, batches, check_number
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def metainit(
         CalibrationError: the quotient or its derivative is not finite.
         TraceError: the model's forward pass fails.
     """
+    check_plan(plan)
     model = check_module(model, "MetaInit")
     check_number("steps", steps, 1, whole=True)
     check_number("rate", rate, 0)

@@ -71,6 +71,8 @@ def plan_new_tokens(
     from wellbegun.tuning.loaded import kept_plan, tensors_of
 
     held = tensors_of(model)
+    if tables is not None and (not isinstance(tables, Iterable) or not tables):
+        raise ArgumentError(f"tables must be names of tensors, such as ['embed.weight'], or left out; got {tables!r}")
     names = _tables(model) if tables is None else ([tables] if isinstance(tables, str) else list(tables))
     plan = kept_plan(model, seed, "new tokens")
     for name in names:

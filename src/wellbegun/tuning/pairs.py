@@ -91,7 +91,7 @@ class Pairs:
             )
         rows = value.detach().cpu().double().numpy()
         if constants is None:
-            weight, bias = self._solved(rows)
+            weight, bias = self._solved(rows, self._wanted(layer.weight))
             note = "solved by least squares on the batch, behind sampled features"
         else:
             weight, bias = self._sampled(layer.weight, rows, len(self._values[layer.weight]), *constants)
@@ -124,13 +124,23 @@ class Pairs:
         weight = s1 * (b - a) / np.square(distance[chosen])[:, None]
         return weight, -(weight * a).sum(1) - s2
 
-    def _solved(self, rows: Floats64) -> tuple[Floats64, Floats64]:
+    def _wanted(self, name: str) -> Floats64:
+        """A column for each output: classes that the batch does not show have zeros."""
+        outputs, columns = len(self._values[name]), self._targets.shape[1]
+        if columns > outputs or (columns < outputs and not self._are_classes):
+            what = f"{columns} classes" if self._are_classes else f"targets of {columns} numbers"
+            raise ArgumentError(
+                f"{name} has {outputs} outputs, and the batch has {what}; leave `ridge` out, or fit them"
+            )
+        return np.pad(self._targets, ((0, 0), (0, outputs - columns)))
+
+    def _solved(self, rows: Floats64, targets: Floats64) -> tuple[Floats64, Floats64]:
         """The output layer that is nearest to the targets on the batch."""
-        mean, wanted = rows.mean(0), self._targets.mean(0)
+        mean, wanted = rows.mean(0), targets.mean(0)
         about = rows - mean
         gram = about.T @ about
         gram[np.diag_indices_from(gram)] += float(self._ridge or 0.0) * max(float(np.trace(gram)) / len(gram), _CLOSE)
-        weight = np.linalg.lstsq(gram, about.T @ (self._targets - wanted), rcond=None)[0].T
+        weight = np.linalg.lstsq(gram, about.T @ (targets - wanted), rcond=None)[0].T
         return weight, wanted - weight @ mean
 
 
@@ -146,6 +156,8 @@ def _columns(targets: torch.Tensor | None) -> tuple[Floats64, bool]:
     assert targets is not None
     given = targets.detach().cpu().numpy()
     if given.dtype.kind in "iub" and given.ndim == 1:
+        if int(given.min()) < 0:
+            raise ArgumentError(f"targets of whole numbers are classes, counted from 0; got {int(given.min())}")
         return np.asarray(given[:, None] == np.arange(int(given.max()) + 1), np.float64), True
     columns = given.astype(np.float64).reshape(len(given), -1)
     if not np.isfinite(columns).all():

@@ -1,4 +1,4 @@
-"""wb.select_weights: a small model that starts with every so-manieth number of a larger, trained one."""
+"""wb.select_weights: a small model that starts with evenly spaced channels of a larger, trained one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.plans import Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.notes import marked, noted
-from wellbegun.tuning.transfer import array_from, in_state, is_float, is_named, state_of, with_numbers
+from wellbegun.tuning.transfer import array_from, in_state, is_float, is_named, some_names, state_of, with_numbers
 
 SUFFIX = ", with selected weights"
 SOURCE = "Xu et al. (2024), Initializing Models with Larger Ones"
@@ -54,7 +55,9 @@ def select_weights(plan: Plan, larger: Any, *, leave: str | Iterable[str] = ()) 
         ArgumentError: a tensor has another number of dimensions, or is larger than in the larger model; none is found
             there; one is on meta, on several processes or quantised.
     """
+    check_plan(plan)
     state = state_of(larger, _PURPOSE)
+    leave = _left(plan, leave)
     entries, problems, selected = [], [], 0
     for entry in plan:
         name = in_state(state, entry)
@@ -78,14 +81,26 @@ def select_weights(plan: Plan, larger: Any, *, leave: str | Iterable[str] = ()) 
         )
     if not selected:
         raise ArgumentError(
-            f"no tensor of the plan is in the larger model: the plan has {plan.entries[0].name}, ..., the model "
-            f"{next(iter(state), 'nothing')}, ...; the two must be of one family, with the same names"
+            f"nothing is left to select: the plan has {plan.entries[0].name}, ..., the model "
+            f"{next(iter(state), 'nothing')}, ...; the two must be of one family, with the same names, and not all of "
+            "them in `leave`"
         )
     return replace(plan, entries=tuple(entries), recipe=marked(plan.recipe, SUFFIX))
 
 
+def _left(plan: Plan, leave: Any) -> tuple[str, ...]:
+    """The patterns of `leave`, each of which names something: a mistyped one would select what it was to protect."""
+    listed = (leave,) if isinstance(leave, str) else tuple(leave) if isinstance(leave, Iterable) else (leave,)
+    for pattern in listed:
+        if not isinstance(pattern, str):
+            raise ArgumentError(f"leave must be names or patterns of names, such as 'head.*', got {pattern!r}")
+        if not any(is_named(entry, pattern) for entry in plan):
+            raise ArgumentError(f"leave names no tensor of the plan: {pattern!r}; its names: {some_names(plan)}")
+    return listed
+
+
 def uniform_selection(numbers: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return every so-manieth element of each dimension, from the first on.
+    """Return elements at even distances of each dimension, from the first on.
 
     >>> uniform_selection(np.arange(6), (4,)).tolist()
     [0, 1, 3, 4]

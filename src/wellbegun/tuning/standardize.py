@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ArgumentError
 from wellbegun.graph.framework import check_module
 from wellbegun.plans import Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import read_batch
 from wellbegun.tuning.notes import marked, noted
 
@@ -64,6 +65,7 @@ def standardize(plan: Plan, model: torch.nn.Module, batch: Any, *, layers: str |
         CalibrationError: a channel is the same for the whole batch: no scale makes its variance 1.
         TraceError: the model's forward pass fails.
     """
+    check_plan(plan)
     model = check_module(model, "standardizing a plan")
     read = read_batch(batch)
     import torch

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wellbegun.errors import ArgumentError
 from wellbegun.graph.framework import check_module
 from wellbegun.plans import Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import check_number, read_batch
 from wellbegun.tuning.notes import marked, noted, with_law
 
@@ -59,6 +60,7 @@ def swim(plan: Plan, model: torch.nn.Module, batch: Any, *, ridge: float | None 
             targets differ in number.
         TraceError: the model's forward pass fails.
     """
+    check_plan(plan)
     model = check_module(model, "sampling weights")
     if ridge is not None:
         check_number("ridge", ridge, 0, most=1e6)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Stored
-from wellbegun.plans import Entry
+from wellbegun.plans import Entry, Plan
 from wellbegun.tuning.notes import with_law
 
 if TYPE_CHECKING:
@@ -67,3 +67,9 @@ def is_named(entry: Entry, patterns: str | Iterable[str]) -> bool:
     """Whether one of the patterns, those of shells, matches one of an entry's names."""
     listed = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     return any(fnmatch.fnmatchcase(name, pattern) for name in (entry.name, *entry.ties) for pattern in listed)
+
+
+def some_names(plan: Plan) -> str:
+    """The first names of a plan, for an error."""
+    names = [entry.name for entry in plan]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -11,8 +11,9 @@ import numpy as np
 
 from wellbegun.errors import ArgumentError
 from wellbegun.plans import Entry, Plan
+from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.notes import marked, noted
-from wellbegun.tuning.transfer import array_from, in_state, is_float, state_of, with_numbers
+from wellbegun.tuning.transfer import array_from, in_state, is_float, some_names, state_of, with_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -64,12 +65,15 @@ def upcycle(plan: Plan, dense: Any, experts: Mapping[str, str]) -> Plan:
         ArgumentError: a name matches nothing, or the dense model lacks what it leads to; shapes do not fit; a tensor is
             on meta, on several processes or quantised.
     """
+    check_plan(plan)
     state = state_of(dense, _PURPOSE)
     if not isinstance(experts, Mapping) or not experts:
         raise ArgumentError(
             "experts must be {name of an expert's tensor: name in the dense model}, such as "
             "{'blocks.{layer}.experts.{}.up.weight': 'blocks.{layer}.up.weight'}"
         )
+    for new, old in experts.items():
+        _check_pair(new, old)
     patterns = [(_pattern(new), new, old) for new, old in experts.items()]
     met: set[str] = set()
     entries = []
@@ -88,8 +92,20 @@ def upcycle(plan: Plan, dense: Any, experts: Mapping[str, str]) -> Plan:
             entries.append(noted(entry, "new: not in the dense model"))
     unmet = [new for _, new, _ in patterns if new not in met]
     if unmet:
-        raise ArgumentError(f"no tensor of the plan is called {', '.join(unmet)}; its names: {_some(plan)}")
+        raise ArgumentError(f"no tensor of the plan is called {', '.join(unmet)}; its names: {some_names(plan)}")
     return replace(plan, entries=tuple(entries), recipe=marked(plan.recipe, SUFFIX))
+
+
+def _check_pair(new: object, old: object) -> None:
+    """Raise ArgumentError unless every part that the dense name takes over is in the expert's name."""
+    if not isinstance(new, str) or not isinstance(old, str):
+        raise ArgumentError(f"experts must map names to names, got {new!r}: {old!r}")
+    unknown = [part for part in re.findall(r"\{(.*?)\}", old) if not part or f"{{{part}}}" not in new]
+    if unknown:
+        raise ArgumentError(
+            f"{old!r} has a part {{{unknown[0]}}} that {new!r} does not name; both must write a shared part alike, "
+            "such as {layer}; {} is the expert's number, which no dense model has"
+        )
 
 
 def _pattern(name: str) -> re.Pattern[str]:
@@ -115,8 +131,3 @@ def _expert(entry: Entry, state: Mapping[str, torch.Tensor], name: str, pattern:
         f"{entry.name} has shape {list(entry.shape)}, and {name} of the dense model {list(numbers.shape)}: an expert "
         "has the same shape, a stack of experts one more dimension in front"
     )
-
-
-def _some(plan: Plan) -> str:
-    names = [entry.name for entry in plan]
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

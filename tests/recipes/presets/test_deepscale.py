@@ -67,7 +67,7 @@ def test_multipliers_and_refusals() -> None:
     made = wb.plan(PostGpt(32, 8), tokens()[0], seed=0, recipe="deepscale_lm")
     assert len(made.unmet) == 32
     assert {round(m.value, 6) for m in made.unmet} == {0.5, round(math.sqrt(0.75), 6)}
-    with pytest.raises(PlanError, match="asks for four layers of two branches or more, this model has 4"):
+    with pytest.raises(PlanError, match=r"four layers of two branches or more \(8\), this model has 4 branches"):
         wb.plan(Gpt(64, 2), tokens()[0], seed=0, recipe="deepscale_lm")
     with pytest.raises(PlanError, match="a decoder that attends to an encoder"):
         wb.plan(Translator(4, 4, norms=True), tokens()[0], seed=0, recipe="deepscale_lm")

@@ -105,7 +105,8 @@ class DeepScaleLm(OnTop):
     def _writes(self, graph: Graph) -> list[Write]:
         writes = [write for stream in find_streams(graph) for write in stream.writes]
         if len(writes) < 8:
-            raise self.fails(f"beta² = 2/N asks for four layers of two branches or more, this model has {len(writes)}")
+            many = f"{len(writes)} branch{'es' * (len(writes) != 1)}"
+            raise self.fails(f"beta² = 2/N asks for four layers of two branches or more (8), this model has {many}")
         if any(attention.crosses for attention in find_attentions(graph)):
             raise self.fails("this model has a decoder that attends to an encoder, whose moments are not built in")
         return writes
