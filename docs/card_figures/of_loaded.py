@@ -138,7 +138,7 @@ def profile_admin_figure() -> str:
     panel = Panel(Axis(0, layers + 1, "layer"), Axis(0, top, "omega, on the shortcut"), "profile_admin")
     panel.dots(enumerate(closed, start=1), OTHER, "admin: one number")
     panel.dots(enumerate(measured, start=1), MAIN, "profile_admin: measured")
-    shares = [Panel(Axis(0, layers + 1, "layer"), Axis(0, 1, "share of the branch in the sum"), "what a layer adds")]
+    shares = Panel(Axis(0, layers + 1, "layer"), Axis(0, 1, "share of the branch in the sum"), "what a layer adds")
     for values, colour, name in ((closed, OTHER, "admin"), (measured, MAIN, "profile_admin")):
-        shares[0].line([(i, 1 / (1 + w * w)) for i, w in enumerate(values, start=1)], colour, name)
-    return picture([panel, *shares], "Factors on the shortcuts of a post-norm network")
+        shares.line([(i, 1 / (1 + w * w)) for i, w in enumerate(values, start=1)], colour, name)
+    return picture([panel, shares], "Factors on the shortcuts of a post-norm network")

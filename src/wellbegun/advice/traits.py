@@ -9,14 +9,12 @@ import numpy as np
 
 from wellbegun.errors import TheoryError, WellbegunError
 from wellbegun.graph.graph import Graph
+from wellbegun.recipes.auto import SHALLOW
 from wellbegun.recipes.behind import activation_of
 from wellbegun.recipes.chain import Chain, find_chains
 from wellbegun.recipes.presets.finer import Finer
 from wellbegun.recipes.streams import Stream, find_streams
 from wellbegun.theory import Activation, moments, odd_part_slope
-
-DEEP = 5
-"""Hidden layers in a row up to which all sound rules train equally well (docs/auto.md)."""
 
 ROUNDING = 1e-9
 
@@ -33,7 +31,7 @@ def traits_of(graph: Graph) -> dict[str, str]:
     chain = deepest_chain(graph)
     if not set(found) & {"normalised", "residual", "attention", "recurrent", "state space"}:
         found["plain"] = "no normalisation, no shortcut, no recurrence"
-    if chain is not None and "plain" in found and chain.depth > DEEP:
+    if chain is not None and "plain" in found and chain.depth > SHALLOW:
         found["deep"] = f"{chain.depth} hidden layers in a row"
     if "recurrent" in found:
         return found  # the activations are those of the cell

@@ -129,35 +129,27 @@ class _Planner:
         if operation.weight not in self.done:
             self.done.add(operation.weight)
             own = own_values(self.graph, operation.weight, self.known) or self._beside_own_bias(operation)
-            if operation.weight in self.ruled:
-                self._decide_beside_rule(operation, feed)
-            elif own is not None:
+            ruled = self.ruled.get(operation.weight)
+            if own is not None:
                 self.proposals[operation.weight] = own
             elif self.layers.has_fans(operation) and self.layers.use(operation).role == recurrent.INPUTS:
                 if not feed.doubt:  # the state of another layer has no size that theory knows
                     use = self.layers.use(operation)
                     how = "measured" if feed.measured else "assumed" if feed.kind == "input" else ""
                     self.proposals[operation.weight] = recurrent.inputs(use, feed.second_moment, how)
-            elif operation.weight not in self.proposals and self.layers.has_fans(operation):
+            elif self.layers.has_fans(operation) and (ruled or operation.weight not in self.proposals):
                 chain = self.chains[operation.index]
-                if self._carries_state(operation, feed):
+                if not ruled and self._carries_state(operation, feed):
                     self.proposals[operation.weight] = recurrent.state_weight()
                     return self._reached(operation, feed, recurrent.state_weight())
                 usual = self.usual.get(operation.weight) or _usual_feed(self.graph, chain, operation, feed)
                 self._decide(operation, chain, usual)
+            if ruled:  # what was decided beside it, such as biases that take a mean out, stays
+                self.proposals[operation.weight] = ruled
         made = self.proposals.get(operation.weight)
         if made is None:  # the accounting names it
             return 1.0
         return self._reached(operation, feed, made)
-
-    def _decide_beside_rule(self, operation: Operation, feed: Feed) -> None:
-        """Decide what stands beside a weight that the user sets: biases that take the mean out of its products."""
-        if operation.weight in self.known and own_values(self.graph, operation.weight, self.known) is not None:
-            return
-        if self.layers.has_fans(operation) and self.layers.use(operation).role != recurrent.INPUTS:
-            usual = _usual_feed(self.graph, self.chains[operation.index], operation, feed)
-            self._decide(operation, self.chains[operation.index], usual)
-            self.proposals[operation.weight] = self.ruled[operation.weight]
 
     def _beside_own_bias(self, operation: Operation) -> Proposal | None:
         """The author's weight, where the author sets the bias of the layer by hand: they belong together."""

@@ -7,6 +7,7 @@ import re
 
 from wellbegun.graph.graph import Graph, Operation
 from wellbegun.laws import FanInUniform, Initializer, Uniform
+from wellbegun.recipes.factors import factor_on_way
 from wellbegun.recipes.layers import Layers
 from wellbegun.recipes.proposal import Proposal
 from wellbegun.recipes.signal import Feed
@@ -65,11 +66,7 @@ def factor_before(graph: Graph, operation: Operation) -> float | None:
     inside = _omega_of(step) if step.kind == "activation" else None
     if inside is None:
         return None
-    step = graph.source(step.inputs[0])
-    while step.kind in ("scale", "shift") and step.inputs:
-        inside *= step.factor if step.kind == "scale" else 1.0
-        step = graph.source(step.inputs[0])
-    return inside
+    return inside * factor_on_way(graph, step.inputs[0])
 
 
 def sine_weight(fan_in: float, omega: float, is_first: bool) -> tuple[Initializer, str]:

@@ -12,7 +12,7 @@ from wellbegun.laws import Constant
 from wellbegun.plans import Plan
 from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import read_batch
-from wellbegun.tuning.notes import marked, with_law
+from wellbegun.tuning.notes import marked, measured_law
 
 if TYPE_CHECKING:
     import torch
@@ -97,12 +97,7 @@ def profile_admin(plan: Plan, model: torch.nn.Module, batch: Any) -> Plan:
                 break
     size = "a batch" if read.size is None else f"a batch of {read.size}"
     entries = tuple(
-        entry
-        if entry.name not in omegas
-        else replace(
-            with_law(replace(entry, reason="", source=""), Constant(omegas[entry.name]), _note(size), SOURCE),
-            measured=None,
-        )
+        measured_law(entry, Constant(omegas[entry.name]), _note(size), SOURCE) if entry.name in omegas else entry
         for entry in plan
     )
     return replace(plan, entries=entries, recipe=marked(plan.recipe, SUFFIX))

@@ -29,6 +29,11 @@ def noted(entry: Entry, note: str) -> Entry:
     return replace(entry, reason=with_note(entry.reason, note))
 
 
+def measured_law(entry: Entry, law: Law, reason: str, source: str) -> Entry:
+    """Return the entry with a law that was made of data or of other weights; nothing of what stood there counts."""
+    return replace(with_law(replace(entry, reason="", source=""), law, reason, source), measured=None)
+
+
 def with_law(entry: Entry, law: Law, note: str, source: str = "") -> Entry:
     """Return the entry with another law, and the reason for it."""
     reason = with_note(entry.reason, note)

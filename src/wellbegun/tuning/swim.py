@@ -10,7 +10,7 @@ from wellbegun.graph.framework import check_module
 from wellbegun.plans import Plan
 from wellbegun.targets.fit import check_plan
 from wellbegun.tuning.batch import check_number, read_batch
-from wellbegun.tuning.notes import marked, noted, with_law
+from wellbegun.tuning.notes import marked, measured_law, noted
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ def swim(plan: Plan, model: torch.nn.Module, batch: Any, *, ridge: float | None 
     if not made:
         raise ArgumentError(f"no layer can be sampled: {'; '.join(pairs.notes.values()) or 'the model has none'}")
     entries = tuple(
-        replace(with_law(replace(entry, reason="", source=""), *made[entry.name], SOURCE), measured=None)
+        measured_law(entry, *made[entry.name], SOURCE)
         if entry.name in made
         else noted(entry, pairs.notes.get(entry.name, ""))
         for entry in plan

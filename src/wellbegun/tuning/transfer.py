@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from wellbegun.errors import ArgumentError
 from wellbegun.laws import Stored
 from wellbegun.plans import Entry, Plan
-from wellbegun.tuning.notes import with_law
+from wellbegun.tuning.notes import measured_law
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +59,7 @@ def is_float(tensor: torch.Tensor) -> bool:
 def with_numbers(entry: Entry, numbers: NDArray[Any], reason: str, source: str) -> Entry:
     """Return the entry with stored numbers and a reason of its own."""
     law = Stored(np.ascontiguousarray(numbers), "float64" if entry.dtype == "float64" else "float32")
-    return replace(with_law(replace(entry, reason="", source=""), law, reason, source), measured=None)
+    return measured_law(entry, law, reason, source)
 
 
 def is_named(entry: Entry, patterns: str | Iterable[str]) -> bool:
